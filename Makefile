@@ -1,0 +1,50 @@
+# GVM: CUDA for Xen guests.  `make help` lists the targets.
+# Every folder has a build.mk that says what it builds; objects go to $(BUILD), never into the tree.
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+BUILD ?= build
+NVCC ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
+PYTHON ?= /usr/bin/python3
+
+CC := gcc
+# SAN=address,undefined (or thread) builds the same tree instrumented, into its own folder.
+SAN ?=
+ifneq ($(SAN),)
+  SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+endif
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+        -Wvla -Wno-unused-parameter -Werror=implicit-function-declaration
+CFLAGS ?= -O2 -g
+GVM_CFLAGS = -std=gnu11 $(WARN) $(CFLAGS) $(SANFLAGS) -fstack-protector-strong -fstack-clash-protection \
+             -fPIC -D_GNU_SOURCE -I. -Iprotocol -I$(BUILD)/gen -MMD -MP
+GVM_LDFLAGS = $(SANFLAGS) -Wl,-z,relro,-z,now -Wl,--as-needed -pthread
+
+# $(call objs,SOURCES) -> object files in $(BUILD)/obj
+objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+
+ALL :=
+# $(call program,NAME,OBJECTS,LIBS) -> $(BUILD)/NAME
+define program
+ALL += $$(BUILD)/$(1)
+$$(BUILD)/$(1): $(2)
+	@mkdir -p $$(@D)
+	$$(CC) $$(GVM_LDFLAGS) -o $$@ $(2) $(3)
+endef
+
+include protocol/build.mk
+include $(sort $(wildcard xenstore-schema/build.mk dom0-backend/build.mk dom0-backend/*/build.mk \
+	dom0-backend/device/*/build.mk libcudart-shim/build.mk domU-frontend/build.mk tools/build.mk \
+	tests/build.mk tests/*/build.mk packaging/build.mk docs/build.mk))
+
+# Generated headers must exist before the first compile; dependency files take over afterwards.
+$(BUILD)/obj/%.o: %.c | $(GENERATED)
+	@mkdir -p $(@D)
+	$(CC) $(GVM_CFLAGS) $(CFLAGS_$(subst /,_,$(patsubst %/,%,$(dir $<)))) -c -o $@ $<
+
+all: $(ALL)
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all clean help
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
