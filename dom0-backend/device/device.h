@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * device.h - the seam between a worker and the thing that executes CUDA work.
+ *
+ * Two implementations: device/ptx (software, always there) and device/cuda (a real GPU through a
+ * dlopen'd libcuda.so.1). A worker owns exactly one open device for its whole life and serves one
+ * guest process with it; there is one (primary) context in it.
+ *
+ * Conventions
+ *  - Every operation returns a CUresult value (cuda.h numbering, 0 = success) as int.
+ *  - Semantics are those of the driver API call named in the comment, unless stated otherwise.
+ *  - Objects are opaque pointers made by the device; they are valid until destroyed. The worker
+ *    translates the guest's ids into these pointers, so no number of the guest ever arrives here
+ *    as a pointer. Device addresses (uint64_t) do come from the guest and must be checked.
+ *  - `stream` NULL is the legacy default stream. The worker creates a blocking stream for each
+ *    lane's per-thread default stream.
+ *  - Host pointers are addresses in the worker. Asynchronous copies need the host range to stay
+ *    valid until the stream has passed it; the worker guarantees that (pool memory, or a private
+ *    buffer released by a host function on the same stream).
+ *  - Operations may be called from several threads at once (the drain thread and lane threads).
+ */
+#ifndef GVM_DEVICE_H
+#define GVM_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dev;
+struct dev_module;
+struct dev_func;
+struct dev_stream;
+struct dev_event;
+
+#define DEV_MAX_PARAMS      4096 /* parameters of one kernel */
+#define DEV_MAX_PARAM_BYTES 32764
+#define DEV_NATTR           256 /* CUdevice_attribute values 0..255 */
+
+/* What cannot change while the device is open; sent to the guest once, at connect. */
+struct dev_info {
+    char name[256];           /* cuDeviceGetName */
+    uint8_t uuid[16];         /* cuDeviceGetUuid */
+    char pci_bus_id[32];      /* cuDeviceGetPCIBusId */
+    uint64_t total_mem;       /* bytes, cuDeviceTotalMem */
+    int32_t driver_version;   /* cuDriverGetVersion: 1000 * major + 10 * minor */
+    int32_t prio_least;       /* cuCtxGetStreamPriorityRange */
+    int32_t prio_greatest;
+    uint32_t caps;            /* DEV_CAP_* */
+    int32_t attr[DEV_NATTR];  /* cuDeviceGetAttribute by attribute number; 0 when unknown */
+};
+#define DEV_CAP_POOL_DIRECT 1u /* kernels and copies reach pool memory at its own address */
+
+/* Attributes of a kernel, CUfunction_attribute values 0..15 in order (cuFuncGetAttribute). */
+#define DEV_NFUNC_ATTR 16
+struct dev_func_info {
+    int32_t attr[DEV_NFUNC_ATTR];
+};
+
+struct dev_param {
+    uint32_t offset; /* in the parameter buffer */
+    uint32_t size;   /* bytes */
+};
+
+struct dev_launch {
+    uint32_t grid[3];
+    uint32_t block[3];
+    uint32_t cluster[3];  /* 0 = no cluster */
+    uint32_t shmem;       /* dynamic shared memory, bytes */
+    bool cooperative;
+    const void *params;   /* flat buffer laid out as func_param() says */
+    uint32_t params_len;  /* bytes; >= offset + size of the last parameter */
+};
+
+struct dev_config {
+    const char *select;    /* "0", "1", ... or "GPU-<uuid>"; NULL = first */
+    uint64_t mem_limit;    /* device memory quota in bytes, 0 = the device's own size */
+    void *pool_base;       /* pool window: reserved by the worker (PROT_NONE) before open(), */
+    size_t pool_size;      /*   pool chunks are mapped inside it */
+    unsigned threads;      /* CPU threads the software device may use, 0 = all online CPUs */
+    /* Called once, from any thread, when the context becomes unusable (sticky error `err`). */
+    void (*on_fault)(void *arg, int err, const char *what);
+    void *arg;
+};
+
+struct dev_ops {
+    const char *name; /* "ptx", "cuda" */
+
+    /* Life cycle. open() makes the context; everything that needs files, threads that must exist
+     * before the sandbox, or dlopen happens here. seal() is called once, right before the seccomp
+     * filter goes on; afterwards only memory, futex and (cuda) the driver's ioctls are used. */
+    int (*open)(const struct dev_config *cfg, struct dev **out);
+    void (*seal)(struct dev *d);
+    void (*close)(struct dev *d);
+    void (*info)(struct dev *d, struct dev_info *out);
+    /* The range in which mem_alloc() returns addresses; the guest reserves it too. */
+    void (*window)(struct dev *d, uint64_t *base, uint64_t *size);
+
+    /* Pool memory [addr, addr+len) has been mapped / is about to be unmapped (page multiples). */
+    int (*pool_add)(struct dev *d, void *addr, size_t len);
+    void (*pool_drop)(struct dev *d, void *addr, size_t len);
+
+    /* Memory: cuMemAlloc, cuMemFree, cuMemGetInfo, cuMemGetAddressRange. */
+    int (*mem_alloc)(struct dev *d, uint64_t bytes, uint64_t *dptr);
+    int (*mem_free)(struct dev *d, uint64_t dptr);
+    int (*mem_info)(struct dev *d, uint64_t *free_bytes, uint64_t *total_bytes);
+    int (*mem_range)(struct dev *d, uint64_t dptr, uint64_t *base, uint64_t *size);
+
+    /* Copies and fills, asynchronous in `s`. Device ranges are checked here (1 = INVALID_VALUE). */
+    int (*copy_h2d)(struct dev *d, struct dev_stream *s, uint64_t dst, const void *src, size_t n);
+    int (*copy_d2h)(struct dev *d, struct dev_stream *s, void *dst, uint64_t src, size_t n);
+    int (*copy_d2d)(struct dev *d, struct dev_stream *s, uint64_t dst, uint64_t src, size_t n);
+    /* width x height elements of `elem` (1, 2, 4) bytes, rows `pitch` bytes apart (height 1: 0). */
+    int (*fill)(struct dev *d, struct dev_stream *s, uint64_t dst, size_t pitch, uint32_t value,
+                unsigned elem, size_t width, size_t height);
+
+    /* Modules. image: a fatbin, cubin or PTX text, `n` bytes, already a private copy. On failure
+     * (200, 209, 218, 222...) a one-line reason is left in log[0..log_n). */
+    int (*module_load)(struct dev *d, const void *image, size_t n, struct dev_module **out,
+                       char *log, size_t log_n);
+    int (*module_unload)(struct dev *d, struct dev_module *m);
+    unsigned (*module_nfunc)(struct dev_module *m);
+    struct dev_func *(*module_func)(struct dev_module *m, unsigned index);
+    int (*module_global)(struct dev *d, struct dev_module *m, const char *name, uint64_t *dptr,
+                         uint64_t *size); /* cuModuleGetGlobal; 500 = not found */
+    unsigned (*module_nglobal)(struct dev_module *m);
+    const char *(*module_global_name)(struct dev_module *m, unsigned index);
+
+    /* Kernels. */
+    const char *(*func_name)(struct dev_func *f);
+    unsigned (*func_nparam)(struct dev_func *f);
+    struct dev_param (*func_param)(struct dev_func *f, unsigned index);
+    int (*func_info)(struct dev *d, struct dev_func *f, struct dev_func_info *out);
+    int (*func_set_attr)(struct dev *d, struct dev_func *f, int attr, int value);
+    /* cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags */
+    int (*occupancy)(struct dev *d, struct dev_func *f, int block, size_t shmem, unsigned flags,
+                     int *blocks);
+    int (*launch)(struct dev *d, struct dev_func *f, const struct dev_launch *l,
+                  struct dev_stream *s);
+
+    /* Streams: flags CU_STREAM_NON_BLOCKING = 1. query: 0 or 600 (NOT_READY). */
+    int (*stream_create)(struct dev *d, unsigned flags, int priority, struct dev_stream **out);
+    int (*stream_destroy)(struct dev *d, struct dev_stream *s);
+    int (*stream_query)(struct dev *d, struct dev_stream *s);
+    int (*stream_sync)(struct dev *d, struct dev_stream *s);
+    int (*stream_wait)(struct dev *d, struct dev_stream *s, struct dev_event *e);
+    /* Runs fn(arg) once everything before it in `s` is done; later work in `s` waits for it.
+     * fn must not call the device. It runs even if the context has faulted. */
+    int (*stream_host)(struct dev *d, struct dev_stream *s, void (*fn)(void *arg), void *arg);
+    int (*ctx_sync)(struct dev *d);
+
+    /* Events: flags CU_EVENT_BLOCKING_SYNC 1, CU_EVENT_DISABLE_TIMING 2. */
+    int (*event_create)(struct dev *d, unsigned flags, struct dev_event **out);
+    int (*event_destroy)(struct dev *d, struct dev_event *e);
+    int (*event_record)(struct dev *d, struct dev_event *e, struct dev_stream *s);
+    int (*event_query)(struct dev *d, struct dev_event *e);
+    int (*event_sync)(struct dev *d, struct dev_event *e);
+    int (*event_elapsed)(struct dev *d, struct dev_event *a, struct dev_event *b, float *ms);
+
+    int (*get_limit)(struct dev *d, int limit, uint64_t *value); /* cuCtxGetLimit */
+    int (*set_limit)(struct dev *d, int limit, uint64_t value);
+};
+
+/* Implementations; NULL when the build or the host lacks what they need. */
+extern const struct dev_ops dev_ptx_ops;
+extern const struct dev_ops dev_cuda_ops;
+
+#endif
