@@ -146,6 +146,10 @@ struct dev_ops {
     /* Runs fn(arg) once everything before it in `s` is done; later work in `s` waits for it.
      * fn must not call the device. It runs even if the context has faulted. */
     int (*stream_host)(struct dev *d, struct dev_stream *s, void (*fn)(void *arg), void *arg);
+    /* cuStreamWriteValue32: stores value at `where` (counter page of the channel) once everything
+     * before it in `s` is done, then calls done(arg) if not NULL (any thread, must not block). */
+    int (*stream_write32)(struct dev *d, struct dev_stream *s, uint32_t *where, uint32_t value,
+                          void (*done)(void *arg), void *arg);
     int (*ctx_sync)(struct dev *d);
 
     /* Events: flags CU_EVENT_BLOCKING_SYNC 1, CU_EVENT_DISABLE_TIMING 2. */

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * handoff.h - messages between gvm-backd (the broker) and a gvm-worker.
+ *
+ * SOCK_SEQPACKET, one struct per message, descriptors by SCM_RIGHTS. The broker starts a worker as
+ *   gvm-worker --device SELECT --mem BYTES --window-try N [...]
+ * with WK_FD_SOCKET (connected to the broker), WK_FD_STATS (memfd, one struct wk_stats) and
+ * WK_FD_LISTEN (listening socket /run/gvm/worker-<id>.sock by which a restarted broker finds it;
+ * absent for a local broker) already open. The broker trusts nothing that a worker says.
+ *
+ * Life of a worker:  start -> opens the device -> WK_READY -> (warm) -> WK_ASSIGN -> maps, closes
+ * the descriptors, locks itself down, answers WK_DONE -> drains until WK_QUIT, EOF without a
+ * listening socket, or death. A worker serves one channel in its life.
+ */
+#ifndef GVM_HANDOFF_H
+#define GVM_HANDOFF_H
+
+#include <stdint.h>
+
+#define WK_FD_SOCKET 3
+#define WK_FD_STATS  4
+#define WK_FD_LISTEN 5
+
+enum wk_type {
+    WK_READY = 1,  /* worker: device open, windows reserved; or status < 0 and text */
+    WK_ASSIGN,     /* broker: the channel; descriptors as for its kind */
+    WK_CHUNK_ADD,  /* broker: a pool chunk; one descriptor */
+    WK_CHUNK_DROP, /* broker */
+    WK_DONE,       /* worker: result of the ASSIGN / CHUNK_* with this `seq` */
+    WK_HELLO,      /* restarted broker: tell me who you are; answered by WK_READY with the rest set */
+    WK_QUIT,       /* broker: end */
+    WK_LOG,        /* worker: one line for the broker's log (rate limited there) */
+};
+
+enum wk_kind {
+    /* ASSIGN: fd 0 gntdev with the channel's refs recorded (map at offset `gnt_index`), fd 1 evtchn,
+     * bound to `port` and restricted. CHUNK_ADD: fd 0 gntdev. The worker mmaps and closes. */
+    WK_XEN = 1,
+    /* ASSIGN: fd 0 memfd of the channel, fd 1 eventfd guest -> worker, fd 2 eventfd worker -> guest.
+     * CHUNK_ADD: fd 0 memfd. */
+    WK_LOCAL = 2,
+};
+
+struct wk_msg {
+    uint32_t type;
+    uint32_t seq;     /* echoed by WK_DONE */
+    int32_t status;   /* WK_DONE, WK_READY: 0 or -errno */
+    uint32_t kind;    /* wk_kind */
+    uint32_t domid;
+    uint32_t devid;
+    uint32_t channel;
+    uint32_t port;    /* local port number within the evtchn descriptor */
+    uint32_t ring_order;
+    uint32_t chunk;
+    uint32_t npages;
+    uint32_t uid, pid; /* of the guest process, for log lines */
+    uint32_t reserved;
+    uint64_t gnt_index;
+    uint64_t pool_base, pool_size, dev_base, dev_size; /* WK_READY */
+    uint64_t addr;                                     /* WK_DONE of CHUNK_ADD */
+    char text[192]; /* WK_READY with an error, WK_LOG: one line, NUL-terminated */
+};
+
+/* Shared read-only view for `gvm list`; the worker is the only writer, the broker only displays. */
+struct wk_stats {
+    uint64_t calls;
+    uint64_t launches;
+    uint64_t doorbells_in;  /* events received from the guest */
+    uint64_t doorbells_out; /* events sent to the guest */
+    uint64_t bytes_in;      /* octets copied to the device */
+    uint64_t bytes_out;
+    uint64_t mem_used;      /* device memory in use, bytes */
+    uint64_t busy_ns;       /* time the device executed kernels */
+    uint64_t sticky;        /* CUresult, 0 = healthy */
+    uint64_t chunks;        /* pool pages mapped */
+};
+
+#endif

@@ -1,0 +1,2 @@
+# Generated protocol code: stubs, decoder, control decoder, trace decoder, tables.
+GENERATED :=
