@@ -74,16 +74,26 @@ struct dev_launch {
 struct dev_config {
     const char *select;    /* "0", "1", ... or "GPU-<uuid>"; NULL = first */
     uint64_t mem_limit;    /* device memory quota in bytes, 0 = the device's own size */
-    void *pool_base;       /* pool window: reserved by the worker (PROT_NONE) before open(), */
-    size_t pool_size;      /*   pool chunks are mapped inside it */
+    void *pool_base;       /* pool window: reserved (PROT_NONE) before open(), by reserve() or by */
+    size_t pool_size;      /*   the worker; pool chunks are mapped inside it */
     unsigned threads;      /* CPU threads the software device may use, 0 = all online CPUs */
     /* Called once, from any thread, when the context becomes unusable (sticky error `err`). */
     void (*on_fault)(void *arg, int err, const char *what);
-    void *arg;
+    /* Text printed by kernels (device-side printf), for fd 1 or 2, in pieces of any length; called
+     * from any thread, must not block for long. NULL: dropped. */
+    void (*on_output)(void *arg, int fd, const char *text, size_t n);
+    void *arg; /* of on_fault and on_output */
 };
 
 struct dev_ops {
     const char *name; /* "ptx", "cuda" */
+
+    /* Optional (NULL: the worker reserves the pool window where it likes). For a device that wants
+     * its memory and the pool in one window. Called once, before open(): reserves address space
+     * (PROT_NONE) and sets *pool_base to `pool_size` octets of it, page aligned, which become the
+     * pool window. attempt: 0..15, a different place for each, as the guest may have things at the
+     * first ones. 2 (OUT_OF_MEMORY) when the place is taken in this process. */
+    int (*reserve)(unsigned attempt, size_t pool_size, void **pool_base);
 
     /* Life cycle. open() makes the context; everything that needs files, threads that must exist
      * before the sandbox, or dlopen happens here. seal() is called once, right before the seccomp
