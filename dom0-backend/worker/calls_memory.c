@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * calls_memory.c - device memory, copies and fills.
+ *
+ * Pool memory is data for copies and nothing else: the guest may change it at any time, so it is
+ * handed to the device as a source or target and never looked at here.
+ */
+#include <string.h>
+
+#include "decode.h"
+#include "dom0-backend/worker/worker.h"
+
+static void count_memory(struct wk *w)
+{
+    uint64_t free_bytes, total;
+
+    if (w->ops->mem_info(w->dev, &free_bytes, &total) == WK_OK)
+        wk_gauge(w, mem_used, total - free_bytes);
+}
+
+int wk_MemAlloc(struct wk_lane *lane, const struct vgpu_args_MemAlloc *a,
+                struct vgpu_out_MemAlloc *o)
+{
+    struct wk *w = lane->w;
+    int err = w->ops->mem_alloc(w->dev, a->bytes, &o->dptr);
+
+    if (!err)
+        count_memory(w);
+    return err;
+}
+
+int wk_MemFree(struct wk_lane *lane, const struct vgpu_args_MemFree *a, struct vgpu_out_MemFree *o)
+{
+    struct wk *w = lane->w;
+    int err = w->ops->mem_free(w->dev, a->dptr);
+
+    if (!err)
+        count_memory(w);
+    return err;
+}
+
+int wk_MemInfo(struct wk_lane *lane, const struct vgpu_args_MemInfo *a, struct vgpu_out_MemInfo *o)
+{
+    struct wk *w = lane->w;
+
+    return w->ops->mem_info(w->dev, &o->free_bytes, &o->total_bytes);
+}
+
+int wk_MemRange(struct wk_lane *lane, const struct vgpu_args_MemRange *a,
+                struct vgpu_out_MemRange *o)
+{
+    struct wk *w = lane->w;
+
+    return w->ops->mem_range(w->dev, a->dptr, &o->base, &o->size);
+}
+
+int wk_CopyInline(struct wk_lane *lane, const struct vgpu_args_CopyInline *a,
+                  struct vgpu_out_CopyInline *o)
+{
+    struct wk *w = lane->w;
+    struct wk_stream *s = a->stream;
+    void *buf;
+    int err = wk_flow_enter(w, s);
+
+    if (err || a->bytes_len == 0)
+        return err;
+    buf = wk_flow_inline(w, a->bytes, a->bytes_len);
+    if (!buf)
+        return WK_OUT_OF_MEMORY;
+    err = w->ops->copy_h2d(w->dev, s->s, a->dst, buf, a->bytes_len);
+    if (err) {
+        wk_flow_inline_done(buf);
+        return err;
+    }
+    wk_count(w, bytes_in, a->bytes_len);
+    err = w->ops->stream_host(w->dev, s->s, wk_flow_inline_done, buf);
+    if (err) {
+        /* The copy may still be reading the buffer, so it is released only after the stream. */
+        w->ops->stream_sync(w->dev, s->s);
+        wk_flow_inline_done(buf);
+    }
+    return err;
+}
+
+int wk_CopyFetch(struct wk_lane *lane, const struct vgpu_args_CopyFetch *a,
+                 struct vgpu_out_CopyFetch *o)
+{
+    struct wk *w = lane->w;
+    struct wk_stream *s = a->stream;
+    int err;
+
+    /* The lane's own buffer: if the wait fails, the copy may land later than this call returns. */
+    err = w->ops->copy_d2h(w->dev, s->s, lane->fetch, a->src, a->n);
+    if (!err)
+        err = w->ops->stream_sync(w->dev, s->s);
+    if (err)
+        return err;
+    memcpy(o->bytes, lane->fetch, a->n);
+    o->bytes_len = a->n;
+    wk_count(w, bytes_out, a->n);
+    return WK_OK;
+}
+
+int wk_CopyToDevice(struct wk_lane *lane, const struct vgpu_args_CopyToDevice *a,
+                    struct vgpu_out_CopyToDevice *o)
+{
+    struct wk *w = lane->w;
+    struct wk_stream *s = a->stream;
+    int err = wk_flow_enter(w, s);
+
+    if (!err)
+        err = w->ops->copy_h2d(w->dev, s->s, a->dst, a->src, a->src_len);
+    if (!err)
+        wk_count(w, bytes_in, a->src_len);
+    return err;
+}
+
+int wk_CopyFromDevice(struct wk_lane *lane, const struct vgpu_args_CopyFromDevice *a,
+                      struct vgpu_out_CopyFromDevice *o)
+{
+    struct wk *w = lane->w;
+    struct wk_stream *s = a->stream;
+    int err = wk_flow_enter(w, s);
+
+    if (!err)
+        err = w->ops->copy_d2h(w->dev, s->s, a->dst, a->src, a->dst_len);
+    if (!err)
+        wk_count(w, bytes_out, a->dst_len);
+    return err;
+}
+
+int wk_CopyDevice(struct wk_lane *lane, const struct vgpu_args_CopyDevice *a,
+                  struct vgpu_out_CopyDevice *o)
+{
+    struct wk *w = lane->w;
+    struct wk_stream *s = a->stream;
+    int err = wk_flow_enter(w, s);
+
+    return err ? err : w->ops->copy_d2d(w->dev, s->s, a->dst, a->src, a->n);
+}
+
+int wk_Fill(struct wk_lane *lane, const struct vgpu_args_Fill *a, struct vgpu_out_Fill *o)
+{
+    struct wk *w = lane->w;
+    struct wk_stream *s = a->stream;
+    int err;
+
+    if (a->elem == 3)
+        return WK_INVALID_VALUE;
+    err = wk_flow_enter(w, s);
+    return err ? err
+               : w->ops->fill(w->dev, s->s, a->dst, a->pitch, a->value, a->elem, a->width,
+                              a->height);
+}

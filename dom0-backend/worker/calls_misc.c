@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * calls_misc.c - device information, lanes, limits, output of kernels; and the look-up of handles
+ * for the generated decoder.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "decode.h"
+#include "dom0-backend/worker/worker.h"
+
+int wk_Info(struct wk_lane *lane, const struct vgpu_args_Info *a, struct vgpu_out_Info *o)
+{
+    struct wk *w = lane->w;
+    struct dev_info *d = calloc(1, sizeof(*d));
+    struct vgpu_device_info v;
+
+    if (!d)
+        return WK_OUT_OF_MEMORY;
+    w->ops->info(w->dev, d);
+    memset(&v, 0, sizeof(v));
+    _Static_assert(sizeof(v.name) == sizeof(d->name) && sizeof(v.attr) == sizeof(d->attr),
+                   "device information as the device gives it");
+    memcpy(v.name, d->name, sizeof(v.name));
+    memcpy(v.uuid, d->uuid, sizeof(v.uuid));
+    memcpy(v.pci_bus_id, d->pci_bus_id, sizeof(v.pci_bus_id));
+    v.total_mem = d->total_mem;
+    v.driver_version = d->driver_version;
+    v.prio_least = d->prio_least;
+    v.prio_greatest = d->prio_greatest;
+    v.caps = d->caps;
+    memcpy(v.attr, d->attr, sizeof(v.attr));
+    free(d);
+    /* The size tells a guest of another version how much there is. */
+    o->size = sizeof(v);
+    memcpy(a->dst, &v, a->dst_len < sizeof(v) ? a->dst_len : sizeof(v));
+    return WK_OK;
+}
+
+/* What a lane leaves behind belongs to a thread that has ended. */
+static void forget_lane(struct wk_lane *lane)
+{
+    struct wk *w = lane->w;
+
+    if (lane->own) {
+        wk_obj_release(w, &lane->own->o);
+        lane->own = NULL;
+    }
+    /* The count goes on, so that a guest that remembers it misses no later error. */
+    VGPU_STORE_RELEASE(&w->ch.back->lane_err[lane->index], (uint32_t)lane->errors << 16);
+}
+
+int wk_LaneOpen(struct wk_lane *lane, const struct vgpu_args_LaneOpen *a,
+                struct vgpu_out_LaneOpen *o)
+{
+    forget_lane(lane);
+    return WK_OK;
+}
+
+int wk_LaneClose(struct wk_lane *lane, const struct vgpu_args_LaneClose *a,
+                 struct vgpu_out_LaneClose *o)
+{
+    forget_lane(lane);
+    return WK_OK;
+}
+
+int wk_GetLimit(struct wk_lane *lane, const struct vgpu_args_GetLimit *a,
+                struct vgpu_out_GetLimit *o)
+{
+    struct wk *w = lane->w;
+
+    return w->ops->get_limit(w->dev, a->limit, &o->value);
+}
+
+int wk_SetLimit(struct wk_lane *lane, const struct vgpu_args_SetLimit *a,
+                struct vgpu_out_SetLimit *o)
+{
+    struct wk *w = lane->w;
+
+    return w->ops->set_limit(w->dev, a->limit, a->value);
+}
+
+/* As many whole pieces as fit; the guest asks again while back.output is set. */
+int wk_OutputFetch(struct wk_lane *lane, const struct vgpu_args_OutputFetch *a,
+                   struct vgpu_out_OutputFetch *o)
+{
+    struct wk *w = lane->w;
+    uint32_t n = 0;
+    uint16_t len;
+
+    pthread_mutex_lock(&w->out_lock);
+    while (n < w->out_len) {
+        memcpy(&len, w->out + n + 2, sizeof(len));
+        if (n + 4u + len > a->dst_len)
+            break;
+        n += 4u + len;
+    }
+    memcpy(a->dst, w->out, n);
+    memmove(w->out, w->out + n, w->out_len - n);
+    w->out_len -= n;
+    if (w->out_len == 0) {
+        w->out_lost = 0;
+        VGPU_STORE_RELEASE(&w->ch.back->output, 0u);
+    }
+    pthread_mutex_unlock(&w->out_lock);
+    o->size = n;
+    return WK_OK;
+}

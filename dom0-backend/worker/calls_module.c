@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * calls_module.c - modules: images by content hash, tables of kernels, variables.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "decode.h"
+#include "dom0-backend/worker/worker.h"
+
+/* Loads the private image and enters the module under its id. CUresult; a reason in log. */
+static int load(struct wk *w, const void *image, uint64_t len, uint32_t id, char *log, size_t log_n,
+                struct wk_module **out)
+{
+    struct wk_module *m = calloc(1, sizeof(*m));
+    int err = WK_OUT_OF_MEMORY;
+
+    log[0] = '\0';
+    if (!m)
+        return WK_OUT_OF_MEMORY;
+    if (wk_image_charge(&w->images, len) < 0)
+        goto out;
+    m->image_len = len;
+    err = w->ops->module_load(w->dev, image, len, &m->m, log, log_n);
+    if (err)
+        goto uncharge;
+    m->nfunc = w->ops->module_nfunc(m->m);
+    m->nglobal = w->ops->module_nglobal(m->m);
+    err = WK_OUT_OF_MEMORY;
+    m->param_bytes = calloc(m->nfunc ? m->nfunc : 1, sizeof(*m->param_bytes));
+    if (!m->param_bytes)
+        goto unload;
+    for (unsigned i = 0; i < m->nfunc; i++) {
+        struct dev_func *f = w->ops->module_func(m->m, i);
+        unsigned n = w->ops->func_nparam(f);
+
+        for (unsigned p = 0; p < n; p++) {
+            struct dev_param q = w->ops->func_param(f, p);
+
+            if (q.offset + q.size > m->param_bytes[i])
+                m->param_bytes[i] = q.offset + q.size;
+        }
+    }
+    err = WK_INVALID_HANDLE;
+    if (!wk_obj_enter(w, &m->o, WK_OBJ_MODULE, id))
+        goto unload;
+    *out = m;
+    return WK_OK;
+
+unload:
+    w->ops->module_unload(w->dev, m->m);
+uncharge:
+    wk_image_uncharge(&w->images, len);
+out:
+    free(m->param_bytes);
+    free(m);
+    return err;
+}
+
+int wk_ModuleFind(struct wk_lane *lane, const struct vgpu_args_ModuleFind *a,
+                  struct vgpu_out_ModuleFind *o)
+{
+    struct wk *w = lane->w;
+    const struct wk_image *i = wk_image_find(&w->images, a->hash);
+    struct wk_module *m;
+    char log[128];
+    int err;
+
+    if (!i)
+        return WK_NOT_FOUND;
+    err = load(w, i->data, i->len, a->module, log, sizeof(log), &m);
+    if (err)
+        return err;
+    o->nfunc = m->nfunc;
+    o->nglobal = m->nglobal;
+    return WK_OK;
+}
+
+int wk_ModuleLoad(struct wk_lane *lane, const struct vgpu_args_ModuleLoad *a,
+                  struct vgpu_out_ModuleLoad *o)
+{
+    struct wk *w = lane->w;
+    struct wk_module *m;
+    uint8_t *image;
+    int err;
+
+    if (a->image_len == 0)
+        return WK_INVALID_VALUE;
+    /* Copied once, before anything looks at it: the guest can go on writing to the pool. */
+    image = malloc(a->image_len);
+    if (!image)
+        return WK_OUT_OF_MEMORY;
+    memcpy(image, a->image, a->image_len);
+    err = load(w, image, a->image_len, a->module, (char *)o->log, sizeof(o->log), &m);
+    o->log_len = (uint32_t)strnlen((char *)o->log, sizeof(o->log));
+    if (err) {
+        free(image);
+        return err;
+    }
+    o->nfunc = m->nfunc;
+    o->nglobal = m->nglobal;
+    /* Only images that load are kept; one that does not fit any more is simply sent again. */
+    wk_image_keep(&w->images, image, a->image_len);
+    return WK_OK;
+}
+
+int wk_ModuleUnload(struct wk_lane *lane, const struct vgpu_args_ModuleUnload *a,
+                    struct vgpu_out_ModuleUnload *o)
+{
+    struct wk_module *m = a->module;
+
+    return wk_obj_remove(lane, &m->o);
+}
+
+int wk_ModuleGlobal(struct wk_lane *lane, const struct vgpu_args_ModuleGlobal *a,
+                    struct vgpu_out_ModuleGlobal *o)
+{
+    struct wk *w = lane->w;
+    struct wk_module *m = a->module;
+
+    return w->ops->module_global(w->dev, m->m, a->name, &o->dptr, &o->size);
+}

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * control.c - the worker's side of the broker's socket, on the main thread.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "dom0-backend/common/fdmsg.h"
+#include "dom0-backend/common/log.h"
+#include "dom0-backend/worker/worker.h"
+
+/* The socket is replaced when a restarted broker connects; senders are on several threads. */
+static pthread_mutex_t ctl_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int ctl_send(struct wk *w, struct wk_msg *m)
+{
+    int err = -ENOTCONN;
+
+    pthread_mutex_lock(&ctl_lock);
+    if (w->ctl_fd >= 0)
+        err = fdmsg_send(w->ctl_fd, m, sizeof(*m), NULL, 0);
+    pthread_mutex_unlock(&ctl_lock);
+    return err;
+}
+
+static void ctl_replace(struct wk *w, int fd)
+{
+    pthread_mutex_lock(&ctl_lock);
+    if (w->ctl_fd >= 0)
+        close(w->ctl_fd);
+    w->ctl_fd = fd;
+    pthread_mutex_unlock(&ctl_lock);
+}
+
+/* One line for the broker's log. A broker that is gone or stuck must not stop the worker: the line
+ * then goes to stderr. */
+static void report(struct wk *w, const char *line)
+{
+    struct wk_msg m = {.type = WK_LOG};
+    ssize_t n = -1;
+
+    snprintf(m.text, sizeof(m.text), "%s", line);
+    if (pthread_mutex_trylock(&ctl_lock) == 0) {
+        if (w->ctl_fd >= 0)
+            n = send(w->ctl_fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
+        pthread_mutex_unlock(&ctl_lock);
+    }
+    if (n != (ssize_t)sizeof(m))
+        log_warn("%s", line);
+}
+
+void wk_die(struct wk *w, const char *why)
+{
+    static _Atomic bool dying;
+    char line[sizeof(((struct wk_msg *)0)->text)];
+
+    if (atomic_exchange(&dying, true))
+        for (;;)
+            poll(NULL, 0, -1); /* another thread is ending the process */
+    if (w->ch.back) {
+        if (!w->sticky)
+            VGPU_STORE(&w->ch.back->sticky, (uint32_t)WK_UNKNOWN);
+        VGPU_STORE_RELEASE(&w->ch.back->alive, (uint8_t)0);
+        VGPU_FENCE();
+        wk_notify(w);
+    }
+    snprintf(line, sizeof(line),
+             "d%u.%u channel %u (worker %d, guest pid %u): protocol violation: %s; channel closed",
+             w->assign.domid, w->assign.devid, w->assign.channel, (int)getpid(), w->assign.pid, why);
+    report(w, line);
+    _exit(3);
+}
+
+static void *drain_main(void *arg)
+{
+    wk_drain_loop(arg);
+    return NULL;
+}
+
+static void *reaper_main(void *arg)
+{
+    struct wk *w = arg;
+
+    for (;;) {
+        struct wk_msg m = {.type = WK_DONE};
+
+        m.chunk = wk_chunk_reap(w, &m.seq);
+        ctl_send(w, &m);
+    }
+    return NULL;
+}
+
+static int start_thread(void *(*fn)(void *), struct wk *w)
+{
+    pthread_t t;
+    int err = pthread_create(&t, NULL, fn, w);
+
+    if (!err)
+        pthread_detach(t);
+    return -err;
+}
+
+/* Maps the channel, locks the process down, starts to drain. Consumes the descriptors. */
+static int assign(struct wk *w, const struct wk_msg *m, int *fds, int nfds, const char **why)
+{
+    const struct transport_ops *t = transport_of(m->kind);
+    void *base;
+    int err;
+
+    if (w->assigned) {
+        *why = "already assigned";
+        return -EBUSY;
+    }
+    if (!t || nfds != t->assign_fds) {
+        *why = t ? "wrong number of descriptors" : "unknown kind of transport";
+        return -EINVAL;
+    }
+    if (m->ring_order < VGPU_RING_ORDER_MIN || m->ring_order > VGPU_RING_ORDER_MAX ||
+        m->npages != VGPU_CH_PAGES(m->ring_order)) {
+        *why = "ring order or number of pages out of range";
+        return -EINVAL;
+    }
+    w->assign = *m;
+    w->xen = m->kind == WK_XEN;
+    log_subject("d%u.%u", m->domid, m->devid);
+    err = t->open(&w->tr, m, fds, why);
+    if (err)
+        return err;
+    err = t->map(fds[0], m->gnt_index, NULL, (size_t)m->npages * VGPU_PAGE_SIZE, &base, why);
+    fds[0] = -1;
+    if (err)
+        return err;
+    w->ops->seal(w->dev);
+    err = confine_lock(w->xen);
+    if (err) {
+        *why = "the system call filter cannot be set";
+        return err;
+    }
+    /* From here on the guest may speak. */
+    *why = "out of memory";
+    err = wk_init(w, w->ops, w->dev, base, m->ring_order, w->stats);
+    if (!err)
+        err = start_thread(reaper_main, w);
+    if (!err)
+        err = start_thread(drain_main, w);
+    if (!err)
+        w->assigned = true;
+    return err;
+}
+
+static int chunk_add(struct wk *w, const struct wk_msg *m, int *fds, int nfds, uint64_t *addr,
+                     const char **why)
+{
+    uint64_t len = (uint64_t)m->npages * VGPU_PAGE_SIZE;
+    uint8_t *at;
+    void *p;
+    int err;
+
+    if (!w->assigned || nfds != 1 || m->chunk >= VGPU_MAX_CHUNKS || m->npages == 0 ||
+        m->npages > VGPU_MAX_CHUNK_PAGES) {
+        *why = "chunk, pages or descriptors out of range";
+        return -EINVAL;
+    }
+    if (__atomic_load_n(&w->chunks[m->chunk].len, __ATOMIC_ACQUIRE)) {
+        *why = "the chunk exists";
+        return -EEXIST;
+    }
+    at = w->pool_base + m->chunk * WK_POOL_SLOT;
+    err = w->tr.ops->map(fds[0], m->gnt_index, at, len, &p, why);
+    fds[0] = -1;
+    if (err)
+        return err;
+    err = wk_chunk_add(w, m->chunk, p, len);
+    if (err) {
+        *why = "the device refuses the chunk";
+        transport_unmap(p, len);
+        return err;
+    }
+    *addr = (uint64_t)(uintptr_t)p;
+    return 0;
+}
+
+/* Handles one message; 0 go on, 1 end of the worker. */
+static int handle(struct wk *w, const struct wk_msg *ready, const struct wk_msg *m, int *fds,
+                  int nfds)
+{
+    struct wk_msg r = {.type = WK_DONE, .seq = m->seq, .chunk = m->chunk, .channel = m->channel};
+    const char *why = "";
+    int end = 0;
+
+    switch (m->type) {
+    case WK_ASSIGN:
+        r.status = assign(w, m, fds, nfds, &why);
+        if (r.status && r.status != -EBUSY)
+            end = 1; /* half assigned: of no further use */
+        break;
+    case WK_CHUNK_ADD:
+        r.status = chunk_add(w, m, fds, nfds, &r.addr, &why);
+        break;
+    case WK_CHUNK_DROP:
+        if (m->chunk >= VGPU_MAX_CHUNKS || !w->assigned) {
+            r.status = -EINVAL;
+            why = "no such chunk";
+            break;
+        }
+        r.status = wk_chunk_drop(w, m->chunk, m->seq);
+        if (r.status == 0)
+            goto out; /* the reaper answers */
+        if (r.status > 0)
+            r.status = 0;
+        break;
+    case WK_HELLO:
+        r = w->assigned ? w->assign : (struct wk_msg){0};
+        r.type = WK_READY;
+        r.seq = m->seq;
+        r.status = 0;
+        r.pool_base = ready->pool_base;
+        r.pool_size = ready->pool_size;
+        r.dev_base = ready->dev_base;
+        r.dev_size = ready->dev_size;
+        break;
+    case WK_QUIT:
+        end = 1;
+        goto out;
+    default:
+        log_warn("message of unknown type %u from the broker", m->type);
+        r.status = -EINVAL;
+        why = "unknown message type";
+        break;
+    }
+    if (r.status) {
+        snprintf(r.text, sizeof(r.text), "%s", why);
+        log_debug("request %u of the broker failed: %s (%d)", m->type, why, r.status);
+    }
+    ctl_send(w, &r);
+out:
+    fdmsg_close(fds, nfds);
+    return end;
+}
+
+static bool is_listening(int fd)
+{
+    int on = 0;
+    socklen_t len = sizeof(on);
+
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on;
+}
+
+int wk_control(struct wk *w, const struct wk_msg *ready)
+{
+    bool listening = is_listening(WK_FD_LISTEN);
+    struct wk_msg m = *ready;
+
+    w->on_violation = wk_die;
+    w->report = report;
+    if (ctl_send(w, &m) < 0) {
+        log_error("the broker is gone before the worker was ready");
+        return 1;
+    }
+    for (;;) {
+        struct pollfd p = {.fd = w->ctl_fd >= 0 ? w->ctl_fd : WK_FD_LISTEN, .events = POLLIN};
+        int fds[TRANSPORT_MAX_FDS], nfds, r;
+
+        if (poll(&p, 1, -1) < 0) {
+            if (errno == EINTR)
+                continue;
+            log_error("poll: %m");
+            return 1;
+        }
+        if (w->ctl_fd < 0) {
+            int fd = accept4(WK_FD_LISTEN, NULL, NULL, SOCK_CLOEXEC);
+
+            if (fd >= 0) {
+                log_debug("a broker is back");
+                ctl_replace(w, fd);
+            }
+            continue;
+        }
+        r = fdmsg_recv(w->ctl_fd, &m, sizeof(m), fds, TRANSPORT_MAX_FDS, &nfds, 1);
+        if (r == -EAGAIN)
+            continue;
+        if (r == -EMSGSIZE || r == -E2BIG) {
+            log_warn("malformed message from the broker ignored (error %d)", -r);
+            continue;
+        }
+        if (r <= 0) { /* end of file: the broker has ended or crashed */
+            if (!listening || !w->assigned)
+                return 0;
+            ctl_replace(w, -1);
+            continue;
+        }
+        if (handle(w, ready, &m, fds, nfds))
+            return 0;
+    }
+}

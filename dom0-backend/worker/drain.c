@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * drain.c - records out of the ring, in ticket order, and their answers back.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <time.h>
+
+#include "decode.h"
+#include "dom0-backend/common/log.h"
+#include "dom0-backend/worker/worker.h"
+
+#define BUDGET 256u /* records between two looks at the guest's need for space */
+
+/* A posted call has no reply: its error waits in the page until the guest thread looks. */
+static void latch(struct wk_lane *lane, int status)
+{
+    struct wk *w = lane->w;
+
+    /* After a sticky error every call fails with it; the page already says so. */
+    if (atomic_load_explicit(&w->sticky, memory_order_relaxed))
+        return;
+    lane->errors++;
+    VGPU_STORE_RELEASE(&w->ch.back->lane_err[lane->index],
+                       (uint32_t)lane->errors << 16 | ((uint32_t)status & 0xffff));
+}
+
+const char *wk_execute(struct wk_lane *lane, void *rec)
+{
+    struct wk *w = lane->w;
+    struct vgpu_rec h = *(struct vgpu_rec *)rec;
+    struct vgpu_result res;
+
+    res.violation = NULL;
+    res.status = WK_OK;
+    res.len = 0;
+    vgpu_dispatch(lane, rec, &res);
+    wk_lane_release(lane);
+    /* Before the reply: its receipt entitles the guest thread to the next call. */
+    atomic_store_explicit(&lane->busy, false, memory_order_release);
+    if (res.violation)
+        return res.violation;
+    wk_count(w, calls, 1);
+    if (vgpu_class_of(h.op) != VGPU_POSTED || (h.flags & VGPU_REC_REPLY)) {
+        if (vgpu_reply_publish(&w->ch, h.lane, h.ticket, res.status, res.payload, res.len))
+            wk_notify(w);
+    } else if (res.status) {
+        latch(lane, res.status);
+    }
+    return NULL;
+}
+
+static const char *run_record(struct wk *w)
+{
+    const struct vgpu_rec *h = (const struct vgpu_rec *)w->rec;
+    struct wk_lane *lane = &w->lanes[h->lane];
+    int class = (int)vgpu_class_of(h->op);
+
+    if (class < 0)
+        return "unknown operation";
+    if (h->flags & ~VGPU_REC_REPLY)
+        return "unknown record flags";
+    if (atomic_load_explicit(&lane->busy, memory_order_acquire))
+        return "record on a lane whose call is outstanding";
+    if (class == VGPU_BLOCKING && !w->inline_blocking) {
+        int err = wk_lane_hand_over(lane, w->rec);
+
+        if (!err)
+            return NULL;
+        log_error("lane %u gets no thread: error %d", h->lane, -err);
+        if (vgpu_reply_publish(&w->ch, h->lane, h->ticket, WK_OUT_OF_MEMORY, NULL, 0))
+            wk_notify(w);
+        return NULL;
+    }
+    return wk_execute(lane, w->rec);
+}
+
+int wk_drain_some(struct wk *w, unsigned budget, const char **why)
+{
+    unsigned n = 0;
+
+    while (n < budget) {
+        enum vgpu_take t = vgpu_cons_take(&w->cons, w->rec, why);
+
+        if (t == VGPU_TAKE_EMPTY)
+            break;
+        if (t == VGPU_TAKE_BAD)
+            return -1;
+        *why = run_record(w);
+        if (*why)
+            return -1;
+        n++;
+    }
+    if (n && vgpu_cons_wants_space(&w->cons))
+        wk_notify(w);
+    return (int)n;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* True as soon as there is a record, false after `ns` without one. */
+static bool spin_for_record(struct wk *w, uint64_t ns)
+{
+    uint64_t end = now_ns() + ns;
+
+    do {
+        for (int i = 0; i < 32; i++) {
+            if (!vgpu_cons_idle(&w->cons))
+                return true;
+            __builtin_ia32_pause();
+        }
+    } while (now_ns() < end);
+    return false;
+}
+
+/* Sleeps until the guest rings. 0, or -errno when the doorbell is broken. */
+static int sleep_for_record(struct wk *w, bool *masked)
+{
+    struct pollfd p = {.fd = w->tr.event_fd, .events = POLLIN};
+    int r = 0;
+
+    /* All work is done: only now may the guest cause the next interrupt. */
+    if (*masked) {
+        w->tr.ops->unmask(&w->tr);
+        *masked = false;
+    }
+    vgpu_cons_sleeping(&w->cons, true);
+    if (vgpu_cons_idle(&w->cons)) {
+        do {
+            r = poll(&p, 1, -1);
+        } while (r < 0 && errno == EINTR);
+        r = r < 0 ? -errno : w->tr.ops->take(&w->tr);
+        if (r > 0) {
+            *masked = true;
+            wk_count(w, doorbells_in, 1);
+        }
+    }
+    vgpu_cons_sleeping(&w->cons, false);
+    return r < 0 ? r : 0;
+}
+
+void wk_drain_loop(struct wk *w)
+{
+    const uint64_t spin_max = (uint64_t)w->spin_us * 1000u;
+    uint64_t spin = spin_max;
+    bool masked = false;
+    const char *why = NULL;
+
+    for (;;) {
+        uint64_t t0;
+        int n = wk_drain_some(w, BUDGET, &why);
+
+        if (n < 0)
+            break;
+        if (n == (int)BUDGET)
+            continue;
+        if (spin && spin_for_record(w, spin))
+            continue;
+        /* Spinning did not pay: spend half of it next time. A guest that comes back within the time
+         * that spinning would have covered earns it again. An idle guest costs nothing. */
+        spin /= 2;
+        if (spin < 1000)
+            spin = 0;
+        t0 = now_ns();
+        if (sleep_for_record(w, &masked) < 0) {
+            why = "the doorbell is broken";
+            break;
+        }
+        if (now_ns() - t0 < 2 * spin_max)
+            spin = spin ? spin * 4 : 4000;
+        if (spin > spin_max)
+            spin = spin_max;
+    }
+    w->on_violation(w, why);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * flow.c - back-pressure: how much unfinished work a guest process may pile up in the worker.
+ *
+ * A shim keeps at most 512 incomplete launches in a stream, so it never meets the limits here. A
+ * guest that ignores them meets a worker that stops taking records until the stream has moved on,
+ * as a driver whose queue is full does; the ring then fills and the guest waits for space. Waiting
+ * is no violation: work in a stream depends only on work issued before it, which is complete
+ * sooner or later, and the process's own other streams are the only ones held up. The control
+ * thread keeps serving the broker meanwhile.
+ *
+ * Completion is learnt from a host function in the stream at every MARK_EVERY-th posted operation, so that
+ * a launch costs no callback. Incomplete operations of a stream therefore stay below
+ * STREAM_LIMIT, of which up to MARK_EVERY - 1 may be complete already.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "dom0-backend/worker/worker.h"
+
+#define MARK_EVERY   256u
+#define STREAM_LIMIT 1024u
+
+static void mark_reached(void *arg)
+{
+    struct wk_stream *s = arg;
+    struct wk *w = s->w;
+
+    pthread_mutex_lock(&w->flow_lock);
+    s->done += MARK_EVERY;
+    if (s->done > s->issued)
+        s->done = s->issued;
+    pthread_cond_broadcast(&w->flow_moved);
+    pthread_mutex_unlock(&w->flow_lock);
+    wk_obj_unpin(w, &s->o);
+}
+
+int wk_flow_enter(struct wk *w, struct wk_stream *s)
+{
+    bool mark;
+
+    pthread_mutex_lock(&w->flow_lock);
+    while (s->issued - s->done >= STREAM_LIMIT)
+        pthread_cond_wait(&w->flow_moved, &w->flow_lock);
+    mark = ++s->issued % MARK_EVERY == 0;
+    pthread_mutex_unlock(&w->flow_lock);
+    if (!mark)
+        return WK_OK;
+
+    wk_obj_pin(w, &s->o);
+    int err = w->ops->stream_host(w->dev, s->s, mark_reached, s);
+
+    if (err) {
+        /* The stream takes no work (the context has faulted), so nothing can pile up in it. */
+        pthread_mutex_lock(&w->flow_lock);
+        s->done = s->issued;
+        pthread_mutex_unlock(&w->flow_lock);
+        wk_obj_unpin(w, &s->o);
+    }
+    return err;
+}
+
+struct inline_buf {
+    struct wk *w;
+    uint32_t n;
+    uint8_t data[] __attribute__((aligned(16)));
+};
+
+void *wk_flow_inline(struct wk *w, const void *data, uint32_t n)
+{
+    struct inline_buf *b = malloc(sizeof(*b) + n);
+
+    if (!b)
+        return NULL;
+    b->w = w;
+    b->n = n;
+    memcpy(b->data, data, n);
+    pthread_mutex_lock(&w->flow_lock);
+    while (w->inline_bytes > WK_INLINE_MAX)
+        pthread_cond_wait(&w->flow_moved, &w->flow_lock);
+    w->inline_bytes += n;
+    pthread_mutex_unlock(&w->flow_lock);
+    return b->data;
+}
+
+void wk_flow_inline_done(void *buffer)
+{
+    struct inline_buf *b = (void *)((uint8_t *)buffer - offsetof(struct inline_buf, data));
+    struct wk *w = b->w;
+
+    pthread_mutex_lock(&w->flow_lock);
+    w->inline_bytes -= b->n;
+    pthread_cond_broadcast(&w->flow_moved);
+    pthread_mutex_unlock(&w->flow_lock);
+    free(b);
+}

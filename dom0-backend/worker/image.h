@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * image.h - module images already sent by the guest process, found by the hash of their content.
+ */
+#ifndef GVM_WORKER_IMAGE_H
+#define GVM_WORKER_IMAGE_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#define WK_HASH_LEN   32          /* BLAKE2b-256 */
+#define WK_IMAGES_MAX (512u << 20) /* octets kept, and octets of images of loaded modules */
+
+struct wk_image {
+    struct wk_image *next;
+    uint8_t hash[WK_HASH_LEN];
+    uint64_t len;
+    uint8_t *data;
+};
+
+struct wk_images {
+    pthread_mutex_t lock;
+    struct wk_image *first;
+    uint64_t bytes;  /* kept */
+    uint64_t loaded; /* octets of images behind modules that are loaded now */
+};
+
+void wk_images_init(struct wk_images *s);
+void wk_images_fini(struct wk_images *s);
+
+/* Takes over `data` (malloc'ed, private) and keeps it under its hash, which is computed here. An
+ * image that is there already is not kept twice. NULL, and the data freed, when it does not fit. The result is valid
+ * until wk_images_fini(): images are never dropped. */
+const struct wk_image *wk_image_keep(struct wk_images *s, uint8_t *data, uint64_t len);
+/* NULL: not sent yet. */
+const struct wk_image *wk_image_find(struct wk_images *s, const uint8_t hash[WK_HASH_LEN]);
+
+/* Counts `len` octets of a module being loaded; -1 if that is more than a worker holds. */
+int wk_image_charge(struct wk_images *s, uint64_t len);
+void wk_image_uncharge(struct wk_images *s, uint64_t len);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * objects.h - the guest's handles: numbers minted by the guest, translated to device objects here
+ * and nowhere else.
+ *
+ * An object is in the table under its id until it is destroyed, and is held by every call that uses
+ * it meanwhile. The device object is destroyed when the last holder lets go, so that a guest thread
+ * that destroys what another one is using hurts nobody.
+ */
+#ifndef GVM_WORKER_OBJECTS_H
+#define GVM_WORKER_OBJECTS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dom0-backend/device/device.h"
+
+struct wk;
+struct wk_lane;
+
+#define WK_ID_MIN 16u    /* smaller ids have fixed meanings */
+#define WK_ID_MAX 65535u
+
+#define WK_STREAM_LEGACY0  0u
+#define WK_STREAM_LEGACY1  1u
+#define WK_STREAM_PER_LANE 2u
+
+enum wk_objkind { WK_OBJ_STREAM, WK_OBJ_EVENT, WK_OBJ_MODULE, WK_OBJ_KINDS };
+
+struct wk_obj {
+    enum wk_objkind kind;
+    uint32_t id;   /* 0: not in the table */
+    uint32_t refs; /* table, calls under way */
+    uint32_t pins; /* device callbacks that will still touch the struct */
+    bool dead;     /* the device object is gone */
+};
+
+struct wk_stream {
+    struct wk_obj o;
+    struct wk *w;
+    struct dev_stream *s; /* NULL: legacy default stream */
+    uint64_t issued;      /* posted operations; under flow_lock, as the next */
+    uint64_t done;        /* of those, known complete */
+};
+
+struct wk_event {
+    struct wk_obj o;
+    struct dev_event *e;
+    uint32_t counter; /* slot, < VGPU_COUNTERS */
+};
+
+struct wk_module {
+    struct wk_obj o;
+    struct dev_module *m;
+    unsigned nfunc;
+    unsigned nglobal;
+    uint64_t image_len;    /* charged against the images' budget */
+    uint32_t *param_bytes; /* nfunc: end of the last parameter */
+};
+
+struct wk_objects {
+    pthread_mutex_t lock;
+    struct wk_obj **tab[WK_OBJ_KINDS]; /* WK_ID_MAX + 1 entries each */
+};
+
+int wk_objects_init(struct wk_objects *t);
+/* Destroys all objects left, for wk_fini(). */
+void wk_objects_fini(struct wk *w);
+
+/* Looks `id` up and holds the object for the lane's call. NULL: no such object. */
+struct wk_obj *wk_obj_hold(struct wk_lane *lane, enum wk_objkind kind, uint32_t id);
+/* True if `id` may be given to a new object. */
+bool wk_obj_unused(struct wk *w, enum wk_objkind kind, uint32_t id);
+/* Enters a zeroed, filled object under an id; false if the id was taken meanwhile. */
+bool wk_obj_enter(struct wk *w, struct wk_obj *o, enum wk_objkind kind, uint32_t id);
+/* Takes the object, held by this call, out of the table. Destroys the device object at once, and
+ * returns the device's answer, unless another call still uses it (then 0, and the last one does). */
+int wk_obj_remove(struct wk_lane *lane, struct wk_obj *o);
+/* Lets go of one hold. */
+void wk_obj_release(struct wk *w, struct wk_obj *o);
+/* A device callback will touch the struct: keep the memory until wk_obj_unpin(). Any thread. */
+void wk_obj_pin(struct wk *w, struct wk_obj *o);
+void wk_obj_unpin(struct wk *w, struct wk_obj *o);
+
+/* Makes a stream that is in no table (a lane's own). CUresult. */
+int wk_stream_new(struct wk *w, unsigned flags, int priority, struct wk_stream **out);
+
+#endif

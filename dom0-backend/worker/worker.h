@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.h - what the files of gvm-worker share.
+ *
+ * One worker serves one channel. Its threads:
+ *   control (main)  the broker's socket: assignment, pool chunks, quit (control.c)
+ *   drain           takes records in ticket order, runs posted and quick calls (drain.c)
+ *   lane threads    one per guest thread that ever made a blocking call (lane.c)
+ *   reaper          waits for the device before a pool chunk is unmapped (chunk.c)
+ *   the device's own
+ *
+ * Locks, never nested: wk.objs.lock, wk.chunk_lock, wk.flow_lock, wk.out_lock, wk_lane.lock,
+ * wk_images.lock, control.c's ctl_lock. No device operation is called with one of them held.
+ *
+ * For tests and fuzzers: a struct wk made by wk_init() on a channel in plain memory, with any
+ * dev_ops and a transport whose notify() does nothing, needs neither sockets nor a drain thread;
+ * call wk_drain_some() on it. Set wk.inline_blocking to run blocking calls on the calling thread,
+ * which makes a run deterministic.
+ */
+#ifndef GVM_WORKER_H
+#define GVM_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dom0-backend/device/device.h"
+#include "dom0-backend/transport/handoff.h"
+#include "dom0-backend/transport/transport.h"
+#include "dom0-backend/worker/image.h"
+#include "dom0-backend/worker/objects.h"
+#include "protocol/ring.h"
+
+#define WK_POOL_SLOT  ((uint64_t)VGPU_MAX_CHUNK_PAGES * VGPU_PAGE_SIZE) /* address space per chunk */
+#define WK_POOL_SIZE  (WK_POOL_SLOT * VGPU_MAX_CHUNKS)
+#define WK_OUTPUT_MAX (1u << 20) /* octets of kernel output kept for OutputFetch */
+#define WK_INLINE_MAX (64u << 20) /* octets of inline copies not yet consumed by the device */
+
+/* CUresult values that the worker itself produces (cuda.h numbering). */
+enum {
+    WK_OK = 0,
+    WK_INVALID_VALUE = 1,
+    WK_OUT_OF_MEMORY = 2,
+    WK_INVALID_HANDLE = 400,
+    WK_NOT_FOUND = 500,
+    WK_NOT_READY = 600,
+    WK_UNKNOWN = 999,
+};
+
+struct wk_chunk {
+    uint8_t *addr;
+    uint64_t len;      /* octets; 0: no such chunk */
+    uint32_t users;    /* dispatches that resolved an address in it */
+    bool dropping;     /* no new users */
+    uint32_t drop_seq; /* of the WK_CHUNK_DROP to answer */
+};
+
+struct wk_lane {
+    struct wk *w;
+    uint32_t index;
+
+    /* Of the call being run; the lane runs one call at a time. */
+    struct wk_obj *held[4]; /* objects that this call uses: not destroyed before it ends */
+    unsigned nheld;
+    uint64_t chunks_held; /* bit per chunk */
+
+    struct wk_stream *own; /* the per-thread default stream, made at first use */
+    uint16_t errors;       /* latched so far, modulo 2^16 */
+    uint8_t fetch[480];    /* CopyFetch lands here: outlives a failed wait */
+
+    /* Blocking calls: the drain thread fills rec, sets busy and wakes the thread; the thread clears
+     * busy before it publishes the reply. */
+    _Atomic bool busy;
+    bool started;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool work;
+    uint8_t *rec;
+};
+
+struct wk {
+    /* Set up by wk_init(). */
+    const struct dev_ops *ops;
+    struct dev *dev;
+    struct vgpu_channel ch;
+    struct vgpu_consumer cons;
+    struct transport tr;
+    struct wk_stats *stats; /* never NULL: a private dummy if the broker gave none */
+    bool inline_blocking;
+    /* A guest broke the protocol. Called on whichever thread found out; must not return in a
+     * worker, may return in a test (the run of the record is then abandoned). */
+    void (*on_violation)(struct wk *w, const char *why);
+    /* One line about this guest process for the operator; NULL: to stderr. Any thread. */
+    void (*report)(struct wk *w, const char *line);
+
+    struct wk_objects objs;
+    struct wk_images images;
+    struct wk_lane *lanes; /* VGPU_LANES */
+    struct wk_stream *legacy;
+    uint8_t *rec; /* the drain thread's private copy of the record being run */
+
+    uint8_t *pool_base; /* pool window */
+    uint64_t pool_size;
+    struct wk_chunk chunks[VGPU_MAX_CHUNKS];
+    pthread_mutex_t chunk_lock;
+    pthread_cond_t chunk_idle;
+
+    /* Back-pressure, see flow.c. */
+    pthread_mutex_t flow_lock;
+    pthread_cond_t flow_moved;
+    uint64_t inline_bytes; /* in flight */
+
+    /* Text printed by kernels, as OutputFetch hands it over. */
+    pthread_mutex_t out_lock;
+    uint8_t *out;
+    uint32_t out_len;
+    uint64_t out_lost; /* octets dropped because the buffer was full */
+
+    _Atomic uint32_t sticky;
+    bool xen; /* for the filter */
+
+    /* Process level (control.c). */
+    _Atomic int ctl_fd; /* broker's socket, -1: none at the moment */
+    uint32_t spin_us;
+    struct wk_msg assign; /* the assignment, for a restarted broker */
+    bool assigned;
+};
+
+/* ---- worker.c: life of the state */
+
+/*
+ * Prepares `w` (zeroed by the caller) to serve the channel at `base` (VGPU_CH_PAGES(order) mapped pages) with an
+ * open device. Sets alive in the page. 0 or -ENOMEM.
+ */
+int wk_init(struct wk *w, const struct dev_ops *ops, struct dev *dev, void *base, uint32_t order,
+            struct wk_stats *stats);
+/* Frees everything wk_init() and the calls made; for tests, a worker just exits. Lane threads must not exist
+ * (inline_blocking). */
+void wk_fini(struct wk *w);
+
+/* Rings the guest's doorbell. Any thread. */
+void wk_notify(struct wk *w);
+/* Rings it if any lane waits; after a counter was stored. Any thread. */
+void wk_notify_waiters(struct wk *w);
+/* dev_config.on_fault: the context is unusable; err is a CUresult. arg: struct wk. Any thread. */
+void wk_on_fault(void *arg, int err, const char *what);
+/* dev_config.on_output: text printed by a kernel. arg: struct wk. Any thread. */
+void wk_on_output(void *arg, int fd, const char *text, size_t n);
+
+#define wk_count(w, field, n) __atomic_fetch_add(&(w)->stats->field, (uint64_t)(n), __ATOMIC_RELAXED)
+#define wk_gauge(w, field, v) __atomic_store_n(&(w)->stats->field, (uint64_t)(v), __ATOMIC_RELAXED)
+
+/* ---- drain.c */
+
+/*
+ * Takes and runs up to `budget` records. Returns the number taken (less than `budget`: the ring was
+ * empty), or -1 with *why set when the guest broke the protocol; the channel must not be drained
+ * any further then. Blocking calls are handed to their lane's thread and are not waited for.
+ */
+int wk_drain_some(struct wk *w, unsigned budget, const char **why);
+/* Runs the record in `rec` (private copy) on `lane` and answers it. NULL, or the violation. */
+const char *wk_execute(struct wk_lane *lane, void *rec);
+/* The drain thread's body: drains, spins a little, sleeps; returns only by a violation. */
+void wk_drain_loop(struct wk *w);
+
+/* ---- lane.c */
+
+/* Gives the record to the lane's thread, which is made if need be. 0 or -errno. */
+int wk_lane_hand_over(struct wk_lane *lane, const void *rec);
+/* Drops what the call used: objects and chunks. */
+void wk_lane_release(struct wk_lane *lane);
+
+/* ---- chunk.c */
+
+/* Adds a mapped chunk; tells the device. 0 or -errno. */
+int wk_chunk_add(struct wk *w, uint32_t id, void *addr, uint64_t len);
+/* Starts to drop a chunk; wk_chunk_reap() finishes. 0: under way; 1: no such chunk; -EBUSY. */
+int wk_chunk_drop(struct wk *w, uint32_t id, uint32_t seq);
+/* Waits for a chunk to drop, then for its users and the device, and unmaps it. Returns its id. */
+uint32_t wk_chunk_reap(struct wk *w, uint32_t *seq);
+
+/* ---- flow.c */
+
+/* Before a posted operation is put on `s`: waits while too much of the stream's work is incomplete. */
+int wk_flow_enter(struct wk *w, struct wk_stream *s);
+/* A private buffer for `n` octets of inline data, waiting while too many are in flight; NULL: out
+ * of memory. wk_flow_inline_done(buffer) is the host function that releases it. */
+void *wk_flow_inline(struct wk *w, const void *data, uint32_t n);
+void wk_flow_inline_done(void *buffer);
+
+/* ---- confine.c */
+
+/* Early, while the process has one thread: limits, no new privileges, own namespaces if allowed. */
+void confine_start(void);
+/* The seccomp filter on all threads, after which the first guest octet may be read. `xen` allows
+ * the event channel's NOTIFY. 0 or -errno. */
+int confine_lock(bool xen);
+
+/* ---- control.c */
+
+/* Sends `ready`, then serves the broker until the worker is to end. w: zeroed but for ops, dev,
+ * stats, pool window, spin_us and ctl_fd. Returns the exit status. */
+int wk_control(struct wk *w, const struct wk_msg *ready);
+/* Ends the process for a broken protocol: one line, the page marked dead, the guest told. */
+void wk_die(struct wk *w, const char *why) __attribute__((noreturn));
+
+#endif
