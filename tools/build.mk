@@ -1,0 +1,9 @@
+# Set-up: every package that the build and the tests need, by apt, once.
+setup: $(BUILD)/.setup
+
+$(BUILD)/.setup: tools/setup-packages tools/setup.sh
+	tools/setup.sh
+	@mkdir -p $(@D)
+	@touch $@
+
+.PHONY: setup
