@@ -58,8 +58,8 @@ void log_vline(enum log_level level, const char *fmt, va_list ap)
     if (level > log_max && !(log_fn && level <= log_fn_max))
         return;
     head = snprintf(line, sizeof(line), "%s[%d]%s%s: %s%s", log_prog, (int)getpid(),
-                    log_about[0] ? " " : "", log_about, level == LOG_INFO_ ? "" : level_names[level],
-                    level == LOG_INFO_ ? "" : ": ");
+                    log_about[0] ? " " : "", log_about,
+                    level == LOG_INFO_ ? "" : level_names[level], level == LOG_INFO_ ? "" : ": ");
     if (head < 0 || head >= (int)sizeof(line) - 2)
         head = 0;
     errno = saved; /* for %m */

@@ -40,7 +40,9 @@ struct log_rate {
     uint64_t start_ms;
     uint32_t seen; /* in this interval */
 };
+/* clang-format off */
 #define LOG_RATE(b, ms) {(b), (ms), 0, 0}
+/* clang-format on */
 /* True if the event may be logged. `*dropped` is the number swallowed in the interval that ended
  * just now (0 otherwise), for a closing "... and N more". Not thread safe: one owner per limit. */
 bool log_rate_ok(struct log_rate *r, uint32_t *dropped);

@@ -36,8 +36,8 @@ static int xen_open(struct transport *t, const struct wk_msg *m, int *fds, const
 
 static int xen_map(int fd, uint64_t index, void *at, size_t len, void **out, const char **why)
 {
-    void *p = mmap(at, len, PROT_READ | PROT_WRITE, MAP_SHARED | (at ? MAP_FIXED : 0), fd,
-                   (off_t)index);
+    void *p =
+        mmap(at, len, PROT_READ | PROT_WRITE, MAP_SHARED | (at ? MAP_FIXED : 0), fd, (off_t)index);
     int err = p == MAP_FAILED ? -errno : 0;
 
     /* At once: on auto-translated hosts the open descriptor itself keeps the guest's pages. */

@@ -74,7 +74,8 @@ void wk_die(struct wk *w, const char *why)
     }
     snprintf(line, sizeof(line),
              "d%u.%u channel %u (worker %d, guest pid %u): protocol violation: %s; channel closed",
-             w->assign.domid, w->assign.devid, w->assign.channel, (int)getpid(), w->assign.pid, why);
+             w->assign.domid, w->assign.devid, w->assign.channel, (int)getpid(), w->assign.pid,
+             why);
     report(w, line);
     _exit(3);
 }

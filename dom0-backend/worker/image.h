@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <stdint.h>
 
-#define WK_HASH_LEN   32          /* BLAKE2b-256 */
+#define WK_HASH_LEN   32           /* BLAKE2b-256 */
 #define WK_IMAGES_MAX (512u << 20) /* octets kept, and octets of images of loaded modules */
 
 struct wk_image {

@@ -40,7 +40,8 @@ struct options {
 };
 
 static const char usage[] =
-    "usage: gvm-worker [--kind ptx|cuda] [--device INDEX|GPU-UUID] [--mem BYTES] [--window-try 0..15]\n"
+    "usage: gvm-worker [--kind ptx|cuda] [--device INDEX|GPU-UUID] [--mem BYTES] [--window-try "
+    "0..15]\n"
     "                  [--threads N] [--spin-us 0..1000] [--log-level error|warning|info|debug]\n"
     "It is started by gvm-backd and gvm run, with its socket as descriptor 3.\n";
 
@@ -62,9 +63,9 @@ static int parse(int argc, char **argv, struct options *o)
 {
     enum { DEVICE, MEM, WINDOW, THREADS, KIND, SPIN, LEVEL, HELP };
     static const struct option opts[] = {
-        {"device", 1, NULL, DEVICE},   {"mem", 1, NULL, MEM},       {"window-try", 1, NULL, WINDOW},
-        {"threads", 1, NULL, THREADS}, {"kind", 1, NULL, KIND},     {"spin-us", 1, NULL, SPIN},
-        {"log-level", 1, NULL, LEVEL}, {"help", 0, NULL, HELP},     {NULL, 0, NULL, 0},
+        {"device", 1, NULL, DEVICE},   {"mem", 1, NULL, MEM},   {"window-try", 1, NULL, WINDOW},
+        {"threads", 1, NULL, THREADS}, {"kind", 1, NULL, KIND}, {"spin-us", 1, NULL, SPIN},
+        {"log-level", 1, NULL, LEVEL}, {"help", 0, NULL, HELP}, {NULL, 0, NULL, 0},
     };
     uint64_t v;
     int c;
@@ -142,7 +143,8 @@ static struct wk_stats *map_stats(void)
 }
 
 /* Reserves the windows and opens the device. 0, or -errno with *why set. */
-static int open_device(struct wk *w, const struct options *o, struct wk_msg *ready, const char **why)
+static int open_device(struct wk *w, const struct options *o, struct wk_msg *ready,
+                       const char **why)
 {
     struct dev_config cfg = {
         .select = o->device,

@@ -126,8 +126,8 @@ int wk_obj_remove(struct wk_lane *lane, struct wk_obj *o)
     if (o->id) {
         w->objs.tab[o->kind][o->id] = NULL;
         o->id = 0;
-        o->refs--;              /* the table's; this call's remains */
-        last = o->refs == 1;    /* and nobody can find the object any more */
+        o->refs--;           /* the table's; this call's remains */
+        last = o->refs == 1; /* and nobody can find the object any more */
         if (last)
             o->dead = true;
     }

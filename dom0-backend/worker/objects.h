@@ -19,7 +19,7 @@
 struct wk;
 struct wk_lane;
 
-#define WK_ID_MIN 16u    /* smaller ids have fixed meanings */
+#define WK_ID_MIN 16u /* smaller ids have fixed meanings */
 #define WK_ID_MAX 65535u
 
 #define WK_STREAM_LEGACY0  0u

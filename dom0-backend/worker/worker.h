@@ -34,7 +34,7 @@
 
 #define WK_POOL_SLOT  ((uint64_t)VGPU_MAX_CHUNK_PAGES * VGPU_PAGE_SIZE) /* address space per chunk */
 #define WK_POOL_SIZE  (WK_POOL_SLOT * VGPU_MAX_CHUNKS)
-#define WK_OUTPUT_MAX (1u << 20) /* octets of kernel output kept for OutputFetch */
+#define WK_OUTPUT_MAX (1u << 20)  /* octets of kernel output kept for OutputFetch */
 #define WK_INLINE_MAX (64u << 20) /* octets of inline copies not yet consumed by the device */
 
 /* CUresult values that the worker itself produces (cuda.h numbering). */
@@ -148,7 +148,8 @@ void wk_on_fault(void *arg, int err, const char *what);
 /* dev_config.on_output: text printed by a kernel. arg: struct wk. Any thread. */
 void wk_on_output(void *arg, int fd, const char *text, size_t n);
 
-#define wk_count(w, field, n) __atomic_fetch_add(&(w)->stats->field, (uint64_t)(n), __ATOMIC_RELAXED)
+#define wk_count(w, field, n)                                                                      \
+    __atomic_fetch_add(&(w)->stats->field, (uint64_t)(n), __ATOMIC_RELAXED)
 #define wk_gauge(w, field, v) __atomic_store_n(&(w)->stats->field, (uint64_t)(v), __ATOMIC_RELAXED)
 
 /* ---- drain.c */

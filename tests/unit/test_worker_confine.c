@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a worker cannot do after its lock-down, and what it still can. Each case runs in a child,
+ * as the filter cannot be taken off again.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include <xen/xen.h>
+#include <xen/sys/evtchn.h>
+#include <xen/sys/gntdev.h>
+
+#include "dom0-backend/common/log.h"
+#include "dom0-backend/worker/worker.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FILTERED 0
+#else
+#define FILTERED 1
+#endif
+
+/* Runs fn behind the filter; returns the wait status. fn returns 0 when all is as expected, else
+ * the number of what was not. */
+static int locked(bool xen, int (*fn)(void))
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        const struct rlimit none = {0, 0};
+
+        setrlimit(RLIMIT_CORE, &none);
+        if (confine_lock(xen) != 0)
+            _exit(100);
+        _exit(fn());
+    }
+    assert_int_not_equal(pid, -1);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static void assert_ok(int status)
+{
+    if (WIFSIGNALED(status))
+        fail_msg("killed by signal %d", WTERMSIG(status));
+    if (WEXITSTATUS(status))
+        fail_msg("check %d failed", WEXITSTATUS(status));
+}
+
+#define DENIED(n, call)                                                                            \
+    do {                                                                                           \
+        errno = 0;                                                                                 \
+        if ((long)(call) != -1 || errno != EPERM)                                                  \
+            return (n);                                                                            \
+    } while (0)
+
+static int forbidden(void)
+{
+    void *p;
+
+    DENIED(1, open("/dev/null", O_RDONLY));
+    DENIED(2, syscall(SYS_open, "/etc/passwd", O_RDONLY));
+    DENIED(3, socket(AF_UNIX, SOCK_STREAM, 0));
+    DENIED(4, socket(AF_INET, SOCK_STREAM, 0));
+    DENIED(5, mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                   0));
+    p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return 6;
+    DENIED(7, mprotect(p, 4096, PROT_READ | PROT_EXEC));
+    DENIED(8, syscall(SYS_kill, 1, 0));
+    DENIED(9, fcntl(0, F_SETFL, 0));
+    return 0;
+}
+
+/* The kernel takes a command's low 32 bits: a set bit above must not get one past the filter. */
+static int ioctls(void)
+{
+    const unsigned long high = 1ul << 32;
+
+    DENIED(1, syscall(SYS_ioctl, 0, IOCTL_GNTDEV_MAP_GRANT_REF, NULL));
+    DENIED(2, syscall(SYS_ioctl, 0, IOCTL_GNTDEV_MAP_GRANT_REF | high, NULL));
+    DENIED(3, syscall(SYS_ioctl, 0, IOCTL_EVTCHN_BIND_INTERDOMAIN, NULL));
+    DENIED(4, syscall(SYS_ioctl, 0, IOCTL_EVTCHN_BIND_INTERDOMAIN | high, NULL));
+    DENIED(5, syscall(SYS_ioctl, 0, IOCTL_EVTCHN_UNBIND, NULL));
+    DENIED(6, syscall(SYS_ioctl, 0, IOCTL_EVTCHN_RESET | high << 7, NULL));
+    DENIED(7, syscall(SYS_ioctl, 0, TIOCSTI, ""));
+    DENIED(8, syscall(SYS_ioctl, 0, TIOCSTI | high << 3, ""));
+    DENIED(9, syscall(SYS_ioctl, 0, 0, NULL));
+    return 0;
+}
+
+static int notify_passes(void)
+{
+    /* Not an event channel, so the kernel answers, and not the filter. */
+    errno = 0;
+    if (syscall(SYS_ioctl, -1, IOCTL_EVTCHN_NOTIFY, NULL) != -1 || errno != EBADF)
+        return 20;
+    return ioctls();
+}
+
+static int notify_denied(void)
+{
+    DENIED(20, syscall(SYS_ioctl, -1, IOCTL_EVTCHN_NOTIFY, NULL));
+    return ioctls();
+}
+
+static void *thread_main(void *arg)
+{
+    *(int *)arg = open("/dev/null", O_RDONLY) == -1 && errno == EPERM;
+    return arg;
+}
+
+static int useful(void)
+{
+    char *big = malloc(8 << 20);
+    pthread_t t;
+    int seen = 0;
+
+    if (!big)
+        return 1;
+    memset(big, 1, 8 << 20);
+    big = realloc(big, 32 << 20);
+    if (!big)
+        return 2;
+    free(big);
+    if (pthread_create(&t, NULL, thread_main, &seen) != 0)
+        return 3;
+    pthread_join(t, NULL);
+    if (FILTERED && !seen)
+        return 4;
+    log_info("%s", "a line from behind the filter");
+    return 0;
+}
+
+static int executes(void)
+{
+    char *argv[] = {"/bin/true", NULL};
+
+    execv(argv[0], argv);
+    return 1;
+}
+
+static int forks(void)
+{
+    fork();
+    return 1;
+}
+
+static int ptraces(void)
+{
+    syscall(SYS_ptrace, 0, 0, 0, 0);
+    return 1;
+}
+
+/* A thread that exists before the filter is behind it too (TSYNC). */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+static void *gated_main(void *arg)
+{
+    pthread_mutex_lock(&gate);
+    pthread_mutex_unlock(&gate);
+    return thread_main(arg);
+}
+
+static void test_older_threads(void **state)
+{
+    int status;
+    pid_t pid;
+
+    if (!FILTERED)
+        skip();
+    pid = fork();
+    if (pid == 0) {
+        pthread_t t;
+        int seen = 0;
+
+        pthread_mutex_lock(&gate);
+        if (pthread_create(&t, NULL, gated_main, &seen) != 0 || confine_lock(false) != 0)
+            _exit(100);
+        pthread_mutex_unlock(&gate);
+        pthread_join(t, NULL);
+        _exit(seen ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_ok(status);
+}
+
+static void test_forbidden(void **state)
+{
+    if (!FILTERED)
+        skip();
+    assert_ok(locked(false, forbidden));
+    assert_ok(locked(true, forbidden));
+}
+
+static void test_ioctl(void **state)
+{
+    if (!FILTERED)
+        skip();
+    assert_ok(locked(true, notify_passes));
+    assert_ok(locked(false, notify_denied));
+}
+
+static void test_useful(void **state)
+{
+    assert_ok(locked(false, useful));
+}
+
+static void test_killed(void **state)
+{
+    int (*const fns[])(void) = {executes, forks, ptraces};
+
+    if (!FILTERED)
+        skip();
+    for (size_t i = 0; i < sizeof(fns) / sizeof(fns[0]); i++) {
+        int status = locked(false, fns[i]);
+
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), SIGSYS);
+    }
+}
+
+/* An ordinary user, without privileges: the early half must not fail, whatever the host allows. */
+static void test_start(void **state)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        struct rlimit r;
+
+        if (getuid() == 0 && setuid(65534) < 0)
+            _exit(100);
+        confine_start();
+        getrlimit(RLIMIT_CORE, &r);
+        _exit(r.rlim_max == 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_ok(status);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_forbidden), cmocka_unit_test(test_ioctl),
+        cmocka_unit_test(test_useful),    cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_start),     cmocka_unit_test(test_older_threads),
+    };
+
+    log_init("test", LOG_INFO_);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A whole gvm-worker (with the mock device) and the messages of handoff.h: this test is its broker
+ * and its guest process. The worker's path is argv[1], or gvm-worker-mock beside this program.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "calls.h"
+#include "dom0-backend/common/fdmsg.h"
+#include "dom0-backend/transport/handoff.h"
+#include "protocol/ring.h"
+
+#define ORDER   VGPU_RING_ORDER_MIN
+#define TIMEOUT 10000 /* ms; only a broken worker needs it */
+
+static char worker_path[4096];
+
+struct run {
+    pid_t pid;
+    int sock;
+    int listen;
+    struct sockaddr_un addr;
+    struct wk_stats *stats;
+    int stats_fd;
+    uint32_t seq;
+    struct wk_msg ready;
+    /* guest */
+    int ring_fd, guest_fd;
+    void *base;
+    struct vgpu_channel ch;
+    struct vgpu_producer prod;
+};
+
+static int readable(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    return poll(&p, 1, TIMEOUT) == 1;
+}
+
+static void receive(struct run *r, struct wk_msg *m)
+{
+    int nfds;
+
+    assert_true(readable(r->sock));
+    assert_int_equal(fdmsg_recv(r->sock, m, sizeof(*m), NULL, 0, &nfds, 0), 1);
+}
+
+/* Sends a request and returns the worker's answer to it. */
+static struct wk_msg ask(struct run *r, struct wk_msg m, const int *fds, int nfds)
+{
+    struct wk_msg a;
+
+    m.seq = ++r->seq;
+    assert_int_equal(fdmsg_send(r->sock, &m, sizeof(m), fds, nfds), 0);
+    receive(r, &a);
+    assert_int_equal(a.seq, m.seq);
+    return a;
+}
+
+static void place(int from, int to)
+{
+    if (from >= 0)
+        dup2(from, to);
+    else
+        close(to);
+}
+
+static struct run *start(bool with_listen)
+{
+    struct run *r = calloc(1, sizeof(*r));
+    int pair[2];
+
+    r->ring_fd = r->guest_fd = r->listen = -1;
+    r->stats_fd = memfd_create("stats", MFD_CLOEXEC);
+    assert_int_equal(ftruncate(r->stats_fd, sizeof(struct wk_stats)), 0);
+    r->stats = mmap(NULL, sizeof(struct wk_stats), PROT_READ, MAP_SHARED, r->stats_fd, 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    if (with_listen) {
+        r->addr.sun_family = AF_UNIX;
+        snprintf(r->addr.sun_path, sizeof(r->addr.sun_path), "/tmp/gvm-test-%d.sock",
+                 (int)getpid());
+        unlink(r->addr.sun_path);
+        r->listen = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(r->listen, (struct sockaddr *)&r->addr, sizeof(r->addr)), 0);
+        assert_int_equal(listen(r->listen, 1), 0);
+    }
+    r->pid = fork();
+    if (r->pid == 0) {
+        int s = fcntl(pair[1], F_DUPFD, 20), t = fcntl(r->stats_fd, F_DUPFD, 20);
+        int l = r->listen >= 0 ? fcntl(r->listen, F_DUPFD, 20) : -1;
+
+        place(s, WK_FD_SOCKET);
+        place(t, WK_FD_STATS);
+        place(l, WK_FD_LISTEN);
+        execl(worker_path, "gvm-worker", "--window-try", "3", "--log-level", "error", NULL);
+        _exit(127);
+    }
+    close(pair[1]);
+    r->sock = pair[0];
+    receive(r, &r->ready);
+    assert_int_equal(r->ready.type, WK_READY);
+    assert_int_equal(r->ready.status, 0);
+    return r;
+}
+
+static int new_memfd(size_t pages, int seals)
+{
+    int fd = memfd_create("channel", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    assert_int_equal(ftruncate(fd, (off_t)(pages * VGPU_PAGE_SIZE)), 0);
+    assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
+    return fd;
+}
+
+static struct wk_msg assign_msg(void)
+{
+    return (struct wk_msg){.type = WK_ASSIGN,
+                           .kind = WK_LOCAL,
+                           .domid = 0,
+                           .channel = 1,
+                           .ring_order = ORDER,
+                           .npages = VGPU_CH_PAGES(ORDER),
+                           .pid = 4711};
+}
+
+static void assign(struct run *r)
+{
+    size_t pages = VGPU_CH_PAGES(ORDER);
+    int fds[3] = {new_memfd(pages, F_SEAL_SHRINK), eventfd(0, EFD_CLOEXEC),
+                  eventfd(0, EFD_CLOEXEC)};
+    struct wk_msg a;
+
+    r->base = mmap(NULL, pages * VGPU_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
+    vgpu_channel_init(&r->ch, r->base, ORDER);
+    r->prod.ch = &r->ch;
+    a = ask(r, assign_msg(), fds, 3);
+    assert_int_equal(a.type, WK_DONE);
+    assert_int_equal(a.status, 0);
+    close(fds[0]);
+    r->ring_fd = fds[1];
+    r->guest_fd = fds[2];
+    assert_int_equal(r->ch.back->alive, 1);
+}
+
+/* Exit status of the worker, or 1000 + signal. */
+static int finish(struct run *r)
+{
+    int status;
+
+    if (r->sock >= 0)
+        close(r->sock);
+    assert_int_equal(waitpid(r->pid, &status, 0), r->pid);
+    if (r->listen >= 0) {
+        close(r->listen);
+        unlink(r->addr.sun_path);
+    }
+    if (r->base)
+        munmap(r->base, VGPU_CH_PAGES(ORDER) * VGPU_PAGE_SIZE);
+    munmap(r->stats, sizeof(*r->stats));
+    close(r->stats_fd);
+    if (r->ring_fd >= 0)
+        close(r->ring_fd);
+    if (r->guest_fd >= 0)
+        close(r->guest_fd);
+    free(r);
+    return WIFSIGNALED(status) ? 1000 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static uint32_t put(struct run *r, uint16_t op, uint16_t lane, const void *payload, uint32_t len)
+{
+    uint64_t one = 1;
+    uint32_t total = (16 + len + 15) & ~15u;
+    uint8_t *p = vgpu_prod_begin(&r->prod, op, lane, total, VGPU_REC_REPLY);
+
+    assert_non_null(p);
+    memset(p, 0, total - 16);
+    memcpy(p, payload, len);
+    if (vgpu_prod_publish(&r->prod))
+        assert_int_equal(write(r->ring_fd, &one, sizeof(one)), sizeof(one));
+    return r->prod.ticket;
+}
+
+/* Sleeps as a guest does; the status of the reply. */
+static int wait_reply(struct run *r, uint32_t lane, uint32_t ticket)
+{
+    uint64_t n;
+
+    VGPU_STORE(&r->ch.front->waiting[lane], 1u);
+    VGPU_FENCE();
+    while (!vgpu_reply_ready(&r->ch, lane, ticket)) {
+        assert_true(readable(r->guest_fd));
+        assert_int_equal(read(r->guest_fd, &n, sizeof(n)), sizeof(n));
+    }
+    VGPU_STORE(&r->ch.front->waiting[lane], 0u);
+    return r->ch.replies[lane].status;
+}
+
+static uint64_t alloc(struct run *r, uint64_t bytes)
+{
+    uint64_t dptr;
+
+    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_MemAlloc, 0, &bytes, 8)), 0);
+    memcpy(&dptr, r->ch.replies[0].payload, 8);
+    return dptr;
+}
+
+static void test_life(void **state)
+{
+    struct run *r = start(false);
+    struct wk_msg quit = {.type = WK_QUIT};
+
+    assert_true(r->ready.pool_base % VGPU_PAGE_SIZE == 0);
+    assert_true(r->ready.pool_size >= (uint64_t)VGPU_MAX_CHUNKS * VGPU_MAX_CHUNK_PAGES * 4096);
+    assert_int_not_equal(r->ready.dev_size, 0);
+    assign(r);
+    for (int i = 0; i < 10; i++)
+        assert_int_not_equal(alloc(r, 256), 0);
+    assert_int_equal(wait_reply(r, 5, put(r, VGPU_OP_CtxSync, 5, "", 0)), 0);
+    assert_int_equal(r->stats->calls, 11);
+    assert_int_equal(fdmsg_send(r->sock, &quit, sizeof(quit), NULL, 0), 0);
+    assert_int_equal(finish(r), 0);
+}
+
+static void test_eof(void **state)
+{
+    struct run *r = start(false);
+
+    assert_int_equal(finish(r), 0); /* still warm */
+    r = start(false);
+    assign(r);
+    assert_int_equal(finish(r), 0);
+}
+
+static void test_chunks(void **state)
+{
+    struct run *r = start(false);
+    struct wk_msg m = {.type = WK_CHUNK_ADD, .kind = WK_LOCAL, .chunk = 3, .npages = 16}, a;
+    int fd = new_memfd(16, F_SEAL_SHRINK), bad = new_memfd(15, F_SEAL_SHRINK);
+    uint8_t *mem = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    struct {
+        uint32_t stream;
+        uint64_t dst;
+        uint32_t chunk, zero;
+        uint64_t off, len;
+    } copy = {.chunk = 3, .off = 4096, .len = 100};
+    uint64_t dptr;
+
+    a = ask(r, m, &fd, 1);
+    assert_int_equal(a.status, -EINVAL); /* not assigned yet */
+    assign(r);
+    m.chunk = VGPU_MAX_CHUNKS;
+    assert_int_equal(ask(r, m, &fd, 1).status, -EINVAL);
+    m.chunk = 3;
+    assert_int_equal(ask(r, m, NULL, 0).status, -EINVAL);
+    assert_int_equal(ask(r, m, &bad, 1).status, -EINVAL); /* shorter than announced */
+    a = ask(r, m, &fd, 1);
+    assert_int_equal(a.status, 0);
+    assert_true(a.addr >= r->ready.pool_base && a.addr < r->ready.pool_base + r->ready.pool_size);
+    assert_int_equal(ask(r, m, &fd, 1).status, -EEXIST);
+    assert_int_equal(r->stats->chunks, 16);
+
+    memset(mem + 4096, 0x5a, 100);
+    copy.dst = dptr = alloc(r, 256);
+    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyToDevice, 0, &copy, sizeof(copy))), 0);
+    copy.off = 0;
+    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &copy, sizeof(copy))), 0);
+    assert_memory_equal(mem, mem + 4096, 100);
+    copy.off = 65536 - 99;
+    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &copy, sizeof(copy))), 1);
+    copy.off = ~0ull - 50;
+    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &copy, sizeof(copy))), 1);
+    copy.chunk = 2;
+    copy.off = 0;
+    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &copy, sizeof(copy))), 1);
+
+    m.type = WK_CHUNK_DROP;
+    assert_int_equal(ask(r, m, NULL, 0).status, 0);
+    assert_int_equal(r->stats->chunks, 0);
+    assert_int_equal(ask(r, m, NULL, 0).status, 0); /* there is none: done */
+    copy.chunk = 3;
+    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &copy, sizeof(copy))), 1);
+    m.type = WK_CHUNK_ADD; /* its place is free again */
+    assert_int_equal(ask(r, m, &fd, 1).status, 0);
+    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &copy, sizeof(copy))), 0);
+    munmap(mem, 65536);
+    close(fd);
+    close(bad);
+    assert_int_equal(finish(r), 0);
+}
+
+static void test_violation(void **state)
+{
+    struct run *r = start(false);
+    struct wk_msg m;
+    uint64_t n;
+
+    assign(r);
+    put(r, 0x7777, 0, "", 0);
+    receive(r, &m);
+    assert_int_equal(m.type, WK_LOG);
+    assert_non_null(strstr(m.text, "protocol violation"));
+    assert_non_null(strstr(m.text, "4711"));
+    assert_true(readable(r->guest_fd)); /* the guest is told */
+    assert_int_equal(read(r->guest_fd, &n, sizeof(n)), sizeof(n));
+    assert_int_equal(r->ch.back->alive, 0);
+    assert_int_equal(r->ch.back->sticky, 999);
+    assert_int_equal(finish(r), 3);
+}
+
+static void test_bad_assign(void **state)
+{
+    const size_t pages = VGPU_CH_PAGES(ORDER);
+    const struct {
+        size_t pages;
+        int seals, nfds;
+        uint32_t order, kind;
+    } bad[] = {
+        {pages, F_SEAL_SHRINK, 2, ORDER, WK_LOCAL},
+        {pages, 0, 3, ORDER, WK_LOCAL},
+        {pages - 1, F_SEAL_SHRINK, 3, ORDER, WK_LOCAL},
+        {pages, F_SEAL_SHRINK, 3, VGPU_RING_ORDER_MAX + 1, WK_LOCAL},
+        {pages, F_SEAL_SHRINK, 3, ORDER, 3},
+    };
+
+    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct run *r = start(false);
+        struct wk_msg m = assign_msg(), a;
+        int fds[3] = {new_memfd(bad[i].pages, bad[i].seals), eventfd(0, 0), eventfd(0, 0)};
+
+        m.ring_order = bad[i].order;
+        m.kind = bad[i].kind;
+        a = ask(r, m, fds, bad[i].nfds);
+        assert_int_equal(a.type, WK_DONE);
+        assert_int_equal(a.status, -EINVAL);
+        assert_int_not_equal(a.text[0], 0);
+        fdmsg_close(fds, 3);
+        assert_int_equal(finish(r), 0);
+    }
+}
+
+/* The broker crashes and is started again, while the guest works on. */
+static void test_new_broker(void **state)
+{
+    struct run *r = start(true);
+    struct wk_msg a;
+
+    assign(r);
+    for (int i = 0; i < 3; i++) {
+        close(r->sock);
+        alloc(r, 256);
+        r->sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(r->sock, (struct sockaddr *)&r->addr, sizeof(r->addr)), 0);
+        a = ask(r, (struct wk_msg){.type = WK_HELLO}, NULL, 0);
+        assert_int_equal(a.type, WK_READY);
+        assert_int_equal(a.channel, 1);
+        assert_int_equal(a.pid, 4711);
+        assert_int_equal(a.ring_order, ORDER);
+        assert_true(a.pool_base == r->ready.pool_base && a.dev_base == r->ready.dev_base);
+        alloc(r, 256);
+    }
+    a = ask(r, (struct wk_msg){.type = 99}, NULL, 0);
+    assert_int_equal(a.status, -EINVAL);
+    /* Without a broker it would wait for the next one: end it. */
+    assert_int_equal(
+        fdmsg_send(r->sock, &(struct wk_msg){.type = WK_QUIT}, sizeof(struct wk_msg), NULL, 0), 0);
+    assert_int_equal(finish(r), 0);
+}
+
+static int exit_of(char *const argv[])
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        close(WK_FD_SOCKET);
+        dup2(open("/dev/null", O_WRONLY), 2);
+        execv(worker_path, argv);
+        _exit(127);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void test_arguments(void **state)
+{
+    char *a[] = {"gvm-worker", "--mem", "-1", NULL};
+    char *b[] = {"gvm-worker", "--kind", "opencl", NULL};
+    char *c[] = {"gvm-worker", "--window-try", "16", NULL};
+    char *d[] = {"gvm-worker", "extra", NULL};
+    char *e[] = {"gvm-worker", NULL}; /* no socket */
+
+    assert_int_equal(exit_of(a), 2);
+    assert_int_equal(exit_of(b), 2);
+    assert_int_equal(exit_of(c), 2);
+    assert_int_equal(exit_of(d), 2);
+    assert_int_equal(exit_of(e), 2);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_life),       cmocka_unit_test(test_eof),
+        cmocka_unit_test(test_chunks),     cmocka_unit_test(test_violation),
+        cmocka_unit_test(test_bad_assign), cmocka_unit_test(test_new_broker),
+        cmocka_unit_test(test_arguments),
+    };
+    char *slash = strrchr(argv[0], '/');
+
+    if (argc > 1)
+        snprintf(worker_path, sizeof(worker_path), "%s", argv[1]);
+    else
+        snprintf(worker_path, sizeof(worker_path), "%.*sgvm-worker-mock",
+                 slash ? (int)(slash - argv[0]) + 1 : 0, argv[0]);
+    if (access(worker_path, X_OK) < 0) {
+        fprintf(stderr, "%s: %s\n", worker_path, strerror(errno));
+        return 1;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
