@@ -33,7 +33,7 @@ endef
 
 include protocol/build.mk
 include $(sort $(wildcard xenstore-schema/build.mk dom0-backend/build.mk dom0-backend/*/build.mk \
-	dom0-backend/device/*/build.mk libcudart-shim/build.mk domU-frontend/build.mk tools/build.mk \
+	dom0-backend/device/*/build.mk libcudart-shim/build.mk domU-frontend/build.mk tools/build.mk tools/*/build.mk \
 	tests/build.mk tests/*/build.mk packaging/build.mk docs/build.mk))
 
 # Generated headers must exist before the first compile; dependency files take over afterwards.

@@ -93,7 +93,8 @@ int fdmsg_recv(int sock, void *msg, size_t len, int *fds, int max_fds, int *nfds
         fdmsg_close(got, count);
         return -E2BIG;
     }
-    memcpy(fds, got, sizeof(int) * (size_t)count);
+    if (count)
+        memcpy(fds, got, sizeof(int) * (size_t)count);
     *nfds = count;
     return 1;
 }

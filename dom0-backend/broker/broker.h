@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * broker.h - what the files of gvm-backd share.
+ *
+ *   worker   a gvm-worker process (worker.c, spawn.c)
+ *   chan     a channel: the memory of one guest process, served by one worker (chan.c)
+ *   op       a control request under way (chan.c)
+ *   host     where control requests come from and how its channels get their memory: a Xen device
+ *            (xendev.c) or a connection of the local transport (local.c)
+ *
+ * One thread runs everything, in one event loop; only grant mappings that a guest could stall are
+ * made by helper threads (grants.c). The broker reads no octet of a channel.
+ */
+#ifndef GVM_BROKER_H
+#define GVM_BROKER_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "dom0-backend/common/log.h"
+#include "dom0-backend/transport/handoff.h"
+#include "protocol/vgpuif.h"
+
+#define WORKER_READY_S 25.0 /* from exec to WK_READY: a driver may take its time */
+#define WORKER_DONE_S  10.0 /* an assignment, or one more chunk */
+#define WORKER_GRACE_S 0.2  /* between the request to end and SIGKILL */
+
+struct broker;
+struct host;
+struct chan;
+struct op;
+
+/* What a worker is started with; two workers with equal parameters are interchangeable. */
+struct worker_params {
+    char device[64]; /* index or GPU-UUID */
+    uint64_t mem;    /* quota in bytes, 0: all */
+    uint32_t window_try;
+};
+
+enum worker_state {
+    WORKER_STARTING, /* no WK_READY so far */
+    WORKER_WARM,     /* ready, without a channel */
+    WORKER_SERVING,  /* WK_ASSIGN was sent */
+    WORKER_ENDING,   /* asked to end, or killed */
+};
+
+struct worker {
+    struct broker *b;
+    struct worker *next;
+    enum worker_state state;
+    uint32_t id;
+    pid_t pid;
+    bool child;   /* ours to reap; not so after a restart of the broker */
+    int pidfd;    /* readable when the process is gone */
+    int sock;     /* -1 after end of file */
+    int stats_fd; /* struct wk_stats, written by the worker: read by pread() only */
+    struct worker_params params;
+    struct wk_msg ready; /* its WK_READY */
+    struct chan *ch;     /* the channel it serves or is wanted for */
+    struct log_rate rate;
+    ev_io io, death;
+    ev_timer timer;
+};
+
+struct chan {
+    struct host *host;
+    struct chan *next;
+    uint32_t id;   /* chosen by the frontend */
+    uint32_t order, npages, port, uid, pid, window_try;
+    struct worker *w; /* NULL: none yet, or it is dead */
+    bool dead;        /* its worker is gone; only a destroy is of use now */
+    bool created;     /* CREATE was answered with 0 */
+    bool closing;     /* free it when the worker is gone and no operation is left */
+    uint32_t chunk_pages[VGPU_MAX_CHUNKS]; /* 0: no such chunk */
+    uint64_t chunk_addr[VGPU_MAX_CHUNKS];
+    struct op *active, *queue;
+    int memfd, efd_worker, efd_guest; /* local transport */
+};
+
+struct op {
+    struct op *next;      /* in the channel's queue */
+    struct host *host;
+    struct chan *ch;
+    struct vgpu_ctl_req req; /* private copy, decoded */
+    unsigned slot;        /* of the host, for its own use */
+    uint32_t seq;         /* of the message to the worker; 0: not sent */
+    uint32_t pages;       /* charged for this request, returned if it fails */
+    bool preparing;       /* a helper thread is at work; the op must outlive it */
+    bool cancelled;
+    int fds[3];           /* for the worker */
+    int nfds;
+    struct wk_msg msg;    /* what the host fills in for the worker: kind, port, gnt_index */
+    int rsp_fds[3];       /* for the guest (local transport) */
+    int rsp_nfds;
+    ev_timer timer;
+};
+
+struct host_ops {
+    /* Makes the descriptors and the message of a CREATE or ADD_CHUNK: fills op->fds, op->msg and
+     * for local op->rsp_fds, then calls op_prepared(op, 0 or -errno), at once or later. */
+    void (*prepare)(struct op *op);
+    /* The answer, once per request; the descriptors stay the op's. */
+    void (*respond)(struct host *h, struct op *op, const struct vgpu_ctl_rsp *rsp);
+    /* The channel's worker is gone without having been asked: tell the guest process. */
+    void (*chan_lost)(struct host *h, struct chan *ch);
+    /* The last channel of a host that is being closed is gone. */
+    void (*empty)(struct host *h);
+};
+
+struct host {
+    struct broker *b;
+    struct host *next;
+    const struct host_ops *ops;
+    uint32_t domid, devid;
+    char name[32]; /* "d5.0" or "pid 812", for log lines */
+    struct worker_params params;
+    uint32_t max_channels;
+    uint64_t max_pages, pages; /* granted to us by all channels */
+    uint32_t nchans;
+    bool closing;
+    struct chan *chans;
+};
+
+struct broker_config {
+    const char *worker_path;
+    const char *log_level; /* of the workers */
+    const char *kind;      /* "ptx", "cuda" or NULL: the worker's default */
+    const char *run_dir;   /* sockets of workers, NULL: none (local mode) */
+    unsigned threads;      /* CPU threads of the software device, 0: all */
+    unsigned warm;         /* workers kept ready per device */
+    uint32_t uid_base;     /* workers get uid_base .. uid_base + 999; 0: the broker's own */
+    uint32_t max_channels; /* per device */
+    uint64_t max_pages;    /* per device */
+    uint64_t host_pages;   /* mapped by all workers together */
+};
+
+struct broker {
+    struct ev_loop *loop;
+    struct broker_config cfg;
+    struct worker *workers;
+    struct host *hosts;
+    uint32_t next_worker;
+    uint32_t next_seq;
+    uint64_t pages; /* of all hosts */
+    bool root;      /* may set ids and make namespaces */
+    bool stopping;
+    bool show_stats; /* one line per channel at its end */
+};
+
+/* ---- worker.c */
+
+/* Starts a worker; NULL after one line in the log. */
+struct worker *worker_start(struct broker *b, const struct worker_params *p);
+/* A warm worker with these parameters, or a new one; reserved for `ch` and linked with it.
+ * chan_worker_ready(ch) follows, at once if it is warm. 0 or -errno. */
+int worker_claim(struct broker *b, const struct worker_params *p, struct chan *ch);
+/* Starts workers until `cfg.warm` with these parameters are ready or starting. */
+void worker_keep_warm(struct broker *b, const struct worker_params *p);
+/* Ends warm workers with these parameters: nobody is left who could want them. */
+void worker_drop_warm(struct broker *b, const struct worker_params *p);
+/* Sends a message; a worker that does not take it is killed. 0 or -errno. */
+int worker_send(struct worker *w, const struct wk_msg *m, const int *fds, int nfds);
+/* Asks the worker to end, and kills it after WORKER_GRACE_S. */
+void worker_end(struct worker *w);
+/* Kills it now. */
+void worker_kill(struct worker *w);
+/* False if there is nothing to read. */
+bool worker_stats(const struct worker *w, struct wk_stats *out);
+/* Takes over the workers of a broker that was here before, from cfg.run_dir. `adopt` is called for
+ * each one that answers WK_HELLO: it links the worker with its channel, or returns false: it is
+ * ended. Waits at most 2 s in total. */
+void worker_adopt_all(struct broker *b, bool (*adopt)(struct broker *b, struct worker *w));
+
+/* ---- spawn.c */
+
+struct spawn {
+    const char *path;
+    char *const *argv;
+    int sock, stats, listen; /* become WK_FD_*; listen may be -1 */
+    uint32_t uid;            /* 0: keep */
+    bool confine;            /* namespaces and a root directory of its own, as far as possible */
+};
+/* Starts a process; its pid, or -errno. */
+pid_t spawn_worker(const struct spawn *s, int *pidfd);
+
+/* ---- chan.c */
+
+/* Handles one control request (a private copy) of `h`. Always ends in one h->ops->respond(). */
+void ctl_request(struct host *h, const struct vgpu_ctl_req *req, unsigned slot);
+/* Continues a request whose descriptors are made (err 0), or that failed. */
+void op_prepared(struct op *op, int err);
+/* Upcalls of worker.c. */
+void chan_worker_ready(struct chan *ch);
+void chan_worker_done(struct chan *ch, const struct wk_msg *m);
+void chan_worker_dead(struct chan *ch, const char *why);
+/* A channel that exists already, from a worker of an earlier broker. */
+struct chan *chan_adopt(struct host *h, struct worker *w);
+struct chan *chan_find(const struct host *h, uint32_t id);
+/* Ends all channels; h->ops->empty() is called when the last worker is gone, perhaps at once. */
+void host_close(struct host *h);
+/* Charges pages to the host and to the machine. 0, or -ENOSPC. */
+int host_charge(struct host *h, uint64_t pages);
+void host_uncharge(struct host *h, uint64_t pages);
+
+/* ---- local.c */
+
+/* Serves the local transport on the listening socket `fd`. `params`, limits: of each process.
+ * 0 or -errno. */
+int local_start(struct broker *b, int fd, const struct worker_params *params);
+void local_stop(struct broker *b);
+
+#endif

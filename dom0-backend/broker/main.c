@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gvm-backd - gives guest processes their workers: the broker, and in dom0 the agent as well.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "dom0-backend/broker/broker.h"
+
+struct options {
+    const char *local;      /* socket of the local transport */
+    int listen_fd;          /* the same, bound by gvm run */
+    pid_t parent;           /* gvm run: end with it, and remove the socket's directory */
+    struct worker_params params;
+    enum log_level level;
+};
+
+static const char usage[] =
+    "usage: gvm-backd --local SOCKET [--device INDEX|GPU-UUID] [--mem BYTES] [--threads N]\n"
+    "                 [--stats] [--kind ptx|cuda] [--worker FILE]\n"
+    "                 [--log-level error|warning|info|debug]\n";
+
+static struct broker broker;
+static ev_signal sig_term, sig_int;
+static ev_prepare end_check;
+static ev_timer end_timer;
+
+static int number(const char *opt, const char *text, uint64_t max, uint64_t *out)
+{
+    char *end;
+
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end || errno || *out > max) {
+        log_error("--%s %s: not a number from 0 to %llu", opt, text, (unsigned long long)max);
+        return -1;
+    }
+    return 0;
+}
+
+static int parse(int argc, char **argv, struct options *o)
+{
+    enum { LOCAL, LISTEN, PARENT, DEVICE, MEM, THREADS, STATS, KIND, WORKER, LEVEL, HELP };
+    static const struct option opts[] = {
+        {"local", 1, NULL, LOCAL},     {"listen-fd", 1, NULL, LISTEN}, {"with-parent", 1, NULL, PARENT},
+        {"device", 1, NULL, DEVICE},   {"mem", 1, NULL, MEM},          {"threads", 1, NULL, THREADS},
+        {"stats", 0, NULL, STATS},     {"kind", 1, NULL, KIND},        {"worker", 1, NULL, WORKER},
+        {"log-level", 1, NULL, LEVEL}, {"help", 0, NULL, HELP},        {NULL, 0, NULL, 0},
+    };
+    uint64_t v;
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", opts, NULL)) != -1) {
+        switch (c) {
+        case LOCAL:
+            o->local = optarg;
+            break;
+        case LISTEN:
+            if (number("listen-fd", optarg, 1024, &v) < 0)
+                return -1;
+            o->listen_fd = (int)v;
+            break;
+        case PARENT:
+            if (number("with-parent", optarg, INT32_MAX, &v) < 0)
+                return -1;
+            o->parent = (pid_t)v;
+            break;
+        case DEVICE:
+            if (strlen(optarg) >= sizeof(o->params.device)) {
+                log_error("--device %s: not an index or GPU-UUID", optarg);
+                return -1;
+            }
+            strcpy(o->params.device, optarg);
+            break;
+        case MEM:
+            if (number("mem", optarg, UINT64_MAX, &o->params.mem) < 0)
+                return -1;
+            break;
+        case THREADS:
+            if (number("threads", optarg, 1024, &v) < 0)
+                return -1;
+            broker.cfg.threads = (unsigned)v;
+            break;
+        case STATS:
+            broker.show_stats = true;
+            break;
+        case KIND:
+            broker.cfg.kind = optarg;
+            break;
+        case WORKER:
+            broker.cfg.worker_path = optarg;
+            break;
+        case LEVEL:
+            if (!log_parse_level(optarg, &o->level)) {
+                log_error("--log-level %s: allowed are error, warning, info and debug", optarg);
+                return -1;
+            }
+            broker.cfg.log_level = optarg;
+            break;
+        case HELP:
+            fputs(usage, stdout);
+            exit(0);
+        default:
+            fputs(usage, stderr);
+            return -1;
+        }
+    }
+    if (optind != argc) {
+        log_error("unexpected argument %s", argv[optind]);
+        return -1;
+    }
+    return 0;
+}
+
+/* gvm-worker lies beside this program, or where packages put it. */
+static const char *find_worker(void)
+{
+    static char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof("/gvm-worker"));
+
+    if (n > 0) {
+        char *slash;
+
+        path[n] = '\0';
+        slash = strrchr(path, '/');
+        strcpy(slash, "/gvm-worker");
+        if (access(path, X_OK) == 0)
+            return path;
+    }
+    return "/usr/lib/gvm/gvm-worker";
+}
+
+static int bind_local(const char *path)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int fd;
+
+    if (strlen(path) >= sizeof(a.sun_path)) {
+        log_error("--local %s: a socket's path has at most %zu octets", path, sizeof(a.sun_path) - 1);
+        return -1;
+    }
+    strcpy(a.sun_path, path);
+    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 128) < 0) {
+        log_error("%s: %m", path);
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static void on_end_check(struct ev_loop *loop, ev_prepare *p, int revents)
+{
+    if (!broker.workers)
+        ev_break(loop, EVBREAK_ALL);
+}
+
+static void on_end_timer(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    ev_break(loop, EVBREAK_ALL);
+}
+
+static void on_signal(struct ev_loop *loop, ev_signal *s, int revents)
+{
+    if (broker.stopping)
+        return;
+    broker.stopping = true;
+    local_stop(&broker);
+    for (struct worker *w = broker.workers; w; w = w->next)
+        worker_end(w);
+    /* Until the last worker is gone, which its grace limits; a second is more than enough. */
+    ev_prepare_init(&end_check, on_end_check);
+    ev_prepare_start(loop, &end_check);
+    ev_timer_init(&end_timer, on_end_timer, 1., 0.);
+    ev_timer_start(loop, &end_timer);
+}
+
+static void remove_socket(const struct options *o)
+{
+    char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
+
+    unlink(o->local);
+    if (o->parent) {
+        snprintf(dir, sizeof(dir), "%s", o->local);
+        rmdir(dirname(dir));
+    }
+}
+
+static int run_local(struct options *o)
+{
+    int fd = o->listen_fd >= 0 ? o->listen_fd : bind_local(o->local), err;
+
+    if (fd < 0)
+        return 1;
+    err = local_start(&broker, fd, &o->params);
+    if (err) {
+        log_error("%s: %s", o->local, strerror(-err));
+        return 1;
+    }
+    ev_run(broker.loop, 0);
+    remove_socket(o);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.listen_fd = -1, .level = LOG_INFO_, .params = {.device = "0"}};
+
+    log_init("gvm-backd", LOG_INFO_);
+    broker.cfg = (struct broker_config){
+        .warm = 1,
+        .max_channels = 16,
+        .max_pages = UINT64_MAX / 4,
+        .host_pages = UINT64_MAX / 2,
+    };
+    if (parse(argc, argv, &o) < 0)
+        return 2;
+    log_init("gvm-backd", o.level);
+    if (!broker.cfg.worker_path)
+        broker.cfg.worker_path = find_worker();
+    signal(SIGPIPE, SIG_IGN);
+    broker.loop = ev_loop_new(EVFLAG_AUTO);
+    if (!broker.loop) {
+        log_error("no event loop: %m");
+        return 1;
+    }
+    broker.next_worker = broker.next_seq = 1;
+    ev_signal_init(&sig_term, on_signal, SIGTERM);
+    ev_signal_init(&sig_int, on_signal, SIGINT);
+    ev_signal_start(broker.loop, &sig_term);
+    ev_signal_start(broker.loop, &sig_int);
+    if (o.parent) {
+        /* The handler is there by now, and a parent that is gone already shows as another one. */
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        if (getppid() != o.parent)
+            raise(SIGTERM);
+    }
+    if (!o.local) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    return run_local(&o);
+}

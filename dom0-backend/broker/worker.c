@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.c - gvm-worker processes as the broker sees them: started, kept warm, claimed, ended.
+ * A worker is trusted with one guest's data and with nothing else: what it sends is checked, and
+ * one that does not answer or does not read is killed.
+ */
+#include "dom0-backend/broker/broker.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "dom0-backend/common/fdmsg.h"
+
+static bool params_equal(const struct worker_params *a, const struct worker_params *b)
+{
+    return strcmp(a->device, b->device) == 0 && a->mem == b->mem && a->window_try == b->window_try;
+}
+
+static void worker_path(const struct worker *w, const char *suffix, char *buf, size_t n)
+{
+    snprintf(buf, n, "%s/worker-%u.%s", w->b->cfg.run_dir, w->id, suffix);
+}
+
+static void worker_unlink_files(struct worker *w)
+{
+    char path[108];
+
+    if (!w->b->cfg.run_dir)
+        return;
+    worker_path(w, "sock", path, sizeof(path));
+    unlink(path);
+    worker_path(w, "stats", path, sizeof(path));
+    unlink(path);
+    worker_path(w, "info", path, sizeof(path));
+    unlink(path);
+}
+
+static void worker_free(struct worker *w)
+{
+    struct worker **p;
+
+    for (p = &w->b->workers; *p && *p != w; p = &(*p)->next)
+        ;
+    if (*p)
+        *p = w->next;
+    ev_io_stop(w->b->loop, &w->io);
+    ev_io_stop(w->b->loop, &w->death);
+    ev_timer_stop(w->b->loop, &w->timer);
+    if (w->sock >= 0)
+        close(w->sock);
+    if (w->stats_fd >= 0)
+        close(w->stats_fd);
+    if (w->pidfd >= 0)
+        close(w->pidfd);
+    free(w);
+}
+
+void worker_kill(struct worker *w)
+{
+    if (w->pidfd >= 0)
+        syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
+}
+
+static void set_timer(struct worker *w, double s)
+{
+    ev_timer_stop(w->b->loop, &w->timer);
+    if (s > 0) {
+        ev_timer_set(&w->timer, s, 0.);
+        ev_timer_start(w->b->loop, &w->timer);
+    }
+}
+
+void worker_end(struct worker *w)
+{
+    struct wk_msg m = {.type = WK_QUIT};
+
+    if (w->state == WORKER_ENDING)
+        return;
+    w->state = WORKER_ENDING;
+    if (w->sock < 0 || fdmsg_send(w->sock, &m, sizeof(m), NULL, 0) < 0)
+        worker_kill(w);
+    set_timer(w, WORKER_GRACE_S);
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    struct worker *w = t->data;
+
+    if (w->state == WORKER_STARTING)
+        log_warn("worker %d is not ready after %.0f s: killed", (int)w->pid, WORKER_READY_S);
+    worker_kill(w);
+}
+
+int worker_send(struct worker *w, const struct wk_msg *m, const int *fds, int nfds)
+{
+    int err = w->sock < 0 ? -EPIPE : fdmsg_send(w->sock, m, sizeof(*m), fds, nfds);
+
+    if (err) {
+        log_warn("worker %d does not take messages (%s): killed", (int)w->pid, strerror(-err));
+        worker_kill(w);
+    }
+    return err;
+}
+
+static void worker_message(struct worker *w, struct wk_msg *m)
+{
+    uint32_t dropped;
+
+    m->text[sizeof(m->text) - 1] = '\0';
+    if (w->state == WORKER_ENDING && m->type != WK_LOG)
+        return;
+    switch (m->type) {
+    case WK_READY:
+        if (w->state != WORKER_STARTING)
+            break;
+        set_timer(w, 0);
+        if (m->status) {
+            log_error("worker %d cannot use device %s: %s", (int)w->pid, w->params.device,
+                      m->text[0] ? m->text : strerror(-m->status));
+            w->state = WORKER_ENDING;
+            set_timer(w, WORKER_GRACE_S);
+            return; /* its death fails the request, if there is one */
+        }
+        w->ready = *m;
+        w->state = WORKER_WARM;
+        if (w->ch)
+            chan_worker_ready(w->ch);
+        return;
+    case WK_DONE:
+        if (w->ch)
+            chan_worker_done(w->ch, m);
+        return;
+    case WK_LOG:
+        if (log_rate_ok(&w->rate, &dropped)) {
+            if (dropped)
+                log_warn("worker %d: %u lines not shown", (int)w->pid, dropped);
+            log_warn("%s", m->text);
+        }
+        return;
+    }
+    log_warn("worker %d sent message %u, which is not expected now: killed", (int)w->pid, m->type);
+    worker_kill(w);
+}
+
+/* Reads what the worker sent; false when its end of the socket is closed. */
+static bool worker_read(struct worker *w)
+{
+    for (int budget = 64; budget > 0; budget--) {
+        struct wk_msg m;
+        int nfds, r;
+
+        if (w->sock < 0)
+            return false;
+        r = fdmsg_recv(w->sock, &m, sizeof(m), NULL, 0, &nfds, 1);
+        if (r == -EAGAIN)
+            return true;
+        if (r == -EMSGSIZE || r == -E2BIG) {
+            log_warn("worker %d sent a malformed message: killed", (int)w->pid);
+            worker_kill(w);
+            return true;
+        }
+        if (r <= 0)
+            return false;
+        worker_message(w, &m);
+    }
+    return true;
+}
+
+static void on_socket(struct ev_loop *loop, ev_io *io, int revents)
+{
+    struct worker *w = io->data;
+
+    if (worker_read(w))
+        return;
+    ev_io_stop(loop, &w->io);
+    close(w->sock);
+    w->sock = -1;
+    /* Its process is about to be gone; one that only closed the socket is of no use either. */
+    if (w->state != WORKER_ENDING) {
+        w->state = WORKER_ENDING;
+        set_timer(w, WORKER_GRACE_S);
+    }
+}
+
+static void describe_exit(struct worker *w, char *buf, size_t n)
+{
+    int status = 0;
+
+    if (!w->child) {
+        snprintf(buf, n, "ended");
+        return;
+    }
+    if (waitpid(w->pid, &status, 0) < 0)
+        snprintf(buf, n, "ended (%s)", strerror(errno));
+    else if (WIFSIGNALED(status))
+        snprintf(buf, n, "was killed by signal %d (%s)%s", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)),
+                 WTERMSIG(status) == SIGSYS ? ", a system call that it may not make" : "");
+    else
+        snprintf(buf, n, "ended with status %d", WEXITSTATUS(status));
+}
+
+static void on_death(struct ev_loop *loop, ev_io *io, int revents)
+{
+    struct worker *w = io->data;
+    struct chan *ch;
+    bool asked = w->state == WORKER_ENDING;
+    char why[96];
+
+    ev_io_stop(loop, &w->death);
+    worker_read(w); /* the last lines it had to say */
+    describe_exit(w, why, sizeof(why));
+    ch = w->ch;
+    if (!ch && !asked)
+        log_warn("worker %d for device %s %s", (int)w->pid, w->params.device, why);
+    if (ch)
+        chan_worker_dead(ch, why); /* may still ask for the statistics */
+    worker_unlink_files(w);
+    worker_free(w);
+}
+
+static struct worker *worker_new(struct broker *b, const struct worker_params *p)
+{
+    struct worker *w = calloc(1, sizeof(*w));
+
+    if (!w)
+        return NULL;
+    w->b = b;
+    w->params = *p;
+    w->pidfd = w->sock = w->stats_fd = -1;
+    w->rate = (struct log_rate)LOG_RATE(10, 5000);
+    ev_init(&w->io, on_socket);
+    ev_init(&w->death, on_death);
+    ev_init(&w->timer, on_timer);
+    w->io.data = w->death.data = w->timer.data = w;
+    return w;
+}
+
+static void worker_link(struct worker *w)
+{
+    ev_io_set(&w->io, w->sock, EV_READ);
+    ev_io_start(w->b->loop, &w->io);
+    ev_io_set(&w->death, w->pidfd, EV_READ);
+    ev_io_start(w->b->loop, &w->death);
+    w->next = w->b->workers;
+    w->b->workers = w;
+}
+
+/* A file under run_dir, so that a restarted broker finds it again; otherwise a memfd. */
+static int open_stats(struct worker *w)
+{
+    char path[108];
+    int fd;
+
+    if (w->b->cfg.run_dir) {
+        worker_path(w, "stats", path, sizeof(path));
+        fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    } else {
+        fd = memfd_create("gvm-stats", MFD_CLOEXEC);
+    }
+    if (fd >= 0 && ftruncate(fd, (off_t)sizeof(struct wk_stats)) < 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static int open_listen(struct worker *w)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -1;
+    worker_path(w, "sock", a.sun_path, sizeof(a.sun_path));
+    unlink(a.sun_path);
+    if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 1) < 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* Field 22 of /proc/PID/stat: start time in ticks, which tells a process from a later one with
+ * the same pid. 0: no such process. */
+static unsigned long long start_time(pid_t pid)
+{
+    char path[64], buf[1024], *p;
+    unsigned long long v = 0;
+    ssize_t n;
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    n = read(fd, buf, sizeof(buf) - 1);
+    close(fd);
+    if (n <= 0)
+        return 0;
+    buf[n] = '\0';
+    p = strrchr(buf, ')');
+    for (int i = 2; p && i < 22; i++)
+        p = strchr(p + 1, ' ');
+    if (p)
+        v = strtoull(p + 1, NULL, 10);
+    return v;
+}
+
+static void write_info(struct worker *w)
+{
+    char path[108], line[256];
+    int fd, n;
+
+    worker_path(w, "info", path, sizeof(path));
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    n = snprintf(line, sizeof(line), "%d %llu %llu %u %s\n", (int)w->pid, start_time(w->pid),
+                 (unsigned long long)w->params.mem, w->params.window_try, w->params.device);
+    if (fd < 0 || write(fd, line, (size_t)n) != n)
+        log_warn("%s: %s: a restarted gvm-backd will not find worker %d", path, strerror(errno),
+                 (int)w->pid);
+    if (fd >= 0)
+        close(fd);
+}
+
+struct worker *worker_start(struct broker *b, const struct worker_params *p)
+{
+    char mem[24], window[12], threads[12];
+    const char *argv[20] = {"gvm-worker"};
+    struct worker *w = worker_new(b, p);
+    int pair[2] = {-1, -1}, lfd = -1, n = 1;
+    struct spawn s;
+    pid_t pid;
+
+    if (!w)
+        return NULL;
+    do {
+        w->id = b->next_worker++;
+    } while (w->id == 0);
+    snprintf(mem, sizeof(mem), "%llu", (unsigned long long)p->mem);
+    snprintf(window, sizeof(window), "%u", p->window_try);
+    snprintf(threads, sizeof(threads), "%u", b->cfg.threads);
+    argv[n++] = "--device";
+    argv[n++] = p->device;
+    argv[n++] = "--mem";
+    argv[n++] = mem;
+    argv[n++] = "--window-try";
+    argv[n++] = window;
+    argv[n++] = "--threads";
+    argv[n++] = threads;
+    if (b->cfg.kind) {
+        argv[n++] = "--kind";
+        argv[n++] = b->cfg.kind;
+    }
+    if (b->cfg.log_level) {
+        argv[n++] = "--log-level";
+        argv[n++] = b->cfg.log_level;
+    }
+    argv[n] = NULL;
+    w->stats_fd = open_stats(w);
+    if (w->stats_fd < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        goto fail;
+    if (b->cfg.run_dir && (lfd = open_listen(w)) < 0)
+        goto fail;
+    w->sock = pair[0];
+    if (fcntl(w->sock, F_SETFL, O_NONBLOCK) < 0)
+        goto fail;
+    s = (struct spawn){
+        .path = b->cfg.worker_path,
+        .argv = (char *const *)argv,
+        .sock = pair[1],
+        .stats = w->stats_fd,
+        .listen = lfd,
+        .uid = b->cfg.uid_base ? b->cfg.uid_base + w->id % 1000 : 0,
+        .confine = b->root,
+    };
+    pid = spawn_worker(&s, &w->pidfd);
+    if (pid < 0) {
+        errno = (int)-pid;
+        goto fail;
+    }
+    w->pid = pid;
+    w->child = true;
+    close(pair[1]);
+    if (lfd >= 0)
+        close(lfd);
+    if (b->cfg.run_dir)
+        write_info(w);
+    worker_link(w);
+    set_timer(w, WORKER_READY_S);
+    return w;
+fail:
+    log_error("cannot start %s: %m", b->cfg.worker_path);
+    if (pair[1] >= 0)
+        close(pair[1]);
+    if (w->sock < 0 && pair[0] >= 0)
+        close(pair[0]);
+    if (lfd >= 0)
+        close(lfd);
+    worker_unlink_files(w);
+    worker_free(w);
+    return NULL;
+}
+
+static struct worker *find_free(struct broker *b, const struct worker_params *p)
+{
+    struct worker *starting = NULL;
+
+    for (struct worker *w = b->workers; w; w = w->next) {
+        if (w->ch || !params_equal(&w->params, p))
+            continue;
+        if (w->state == WORKER_WARM)
+            return w;
+        if (w->state == WORKER_STARTING)
+            starting = w;
+    }
+    return starting;
+}
+
+int worker_claim(struct broker *b, const struct worker_params *p, struct chan *ch)
+{
+    struct worker *w = find_free(b, p);
+
+    if (!w)
+        w = worker_start(b, p);
+    if (!w)
+        return -EAGAIN;
+    w->ch = ch;
+    ch->w = w;
+    if (w->state == WORKER_WARM)
+        chan_worker_ready(ch);
+    return 0;
+}
+
+void worker_keep_warm(struct broker *b, const struct worker_params *p)
+{
+    unsigned have = 0;
+
+    if (b->stopping)
+        return;
+    for (struct worker *w = b->workers; w; w = w->next)
+        have += !w->ch && w->state <= WORKER_WARM && params_equal(&w->params, p);
+    while (have < b->cfg.warm && worker_start(b, p))
+        have++;
+}
+
+void worker_drop_warm(struct broker *b, const struct worker_params *p)
+{
+    for (struct worker *w = b->workers; w; w = w->next) {
+        if (!w->ch && w->state <= WORKER_WARM && params_equal(&w->params, p))
+            worker_end(w);
+    }
+}
+
+bool worker_stats(const struct worker *w, struct wk_stats *out)
+{
+    return w->stats_fd >= 0 && pread(w->stats_fd, out, sizeof(*out), 0) == (ssize_t)sizeof(*out);
+}
+
+/* ---- after a restart */
+
+static bool read_info(struct worker *w)
+{
+    char path[108], line[256], dev[64];
+    unsigned long long start, mem;
+    unsigned window;
+    int fd, pid;
+    ssize_t n;
+
+    worker_path(w, "info", path, sizeof(path));
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return false;
+    n = read(fd, line, sizeof(line) - 1);
+    close(fd);
+    if (n <= 0)
+        return false;
+    line[n] = '\0';
+    if (sscanf(line, "%d %llu %llu %u %63s", &pid, &start, &mem, &window, dev) != 5)
+        return false;
+    w->pid = pid;
+    w->params.mem = mem;
+    w->params.window_try = window;
+    snprintf(w->params.device, sizeof(w->params.device), "%s", dev);
+    w->pidfd = (int)syscall(SYS_pidfd_open, w->pid, 0);
+    /* In this order: a pid that is reused after the check has another start time. */
+    return w->pidfd >= 0 && start_time(w->pid) == start;
+}
+
+static bool say_hello(struct worker *w, int timeout_ms)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    struct wk_msg m = {.type = WK_HELLO};
+    struct pollfd p;
+    int nfds;
+
+    w->sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    worker_path(w, "sock", a.sun_path, sizeof(a.sun_path));
+    if (w->sock < 0 || connect(w->sock, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+        fdmsg_send(w->sock, &m, sizeof(m), NULL, 0) < 0)
+        return false;
+    p = (struct pollfd){.fd = w->sock, .events = POLLIN};
+    do {
+        if (poll(&p, 1, timeout_ms) <= 0)
+            return false;
+        if (fdmsg_recv(w->sock, &w->ready, sizeof(w->ready), NULL, 0, &nfds, 1) != 1)
+            return false;
+    } while (w->ready.type != WK_READY); /* a WK_DONE or WK_LOG that was under way */
+    return true;
+}
+
+static void adopt_one(struct broker *b, uint32_t id, int timeout_ms,
+                      bool (*adopt)(struct broker *, struct worker *))
+{
+    struct worker_params none = {.device = "0"};
+    struct worker *w = worker_new(b, &none);
+    char path[108];
+
+    if (!w)
+        return;
+    w->id = id;
+    if (!read_info(w))
+        goto gone;
+    if (!say_hello(w, timeout_ms)) {
+        log_warn("worker %d of an earlier gvm-backd does not answer: killed", (int)w->pid);
+        worker_kill(w);
+        goto gone;
+    }
+    worker_path(w, "stats", path, sizeof(path));
+    w->stats_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    w->state = WORKER_SERVING;
+    worker_link(w);
+    if (!adopt(b, w)) {
+        log_info("worker %d has lost its guest: ended", (int)w->pid);
+        worker_end(w);
+    }
+    if (id >= b->next_worker)
+        b->next_worker = id + 1;
+    return;
+gone:
+    worker_unlink_files(w);
+    worker_free(w);
+}
+
+void worker_adopt_all(struct broker *b, bool (*adopt)(struct broker *b, struct worker *w))
+{
+    DIR *d = opendir(b->cfg.run_dir);
+    uint32_t ids[1024];
+    struct dirent *e;
+    unsigned n = 0;
+
+    if (!d)
+        return;
+    while ((e = readdir(d)) && n < 1024) {
+        char tail[8] = "";
+        uint32_t id;
+
+        if (sscanf(e->d_name, "worker-%u.%7s", &id, tail) == 2 && strcmp(tail, "sock") == 0)
+            ids[n++] = id;
+    }
+    closedir(d);
+    for (unsigned i = 0; i < n; i++)
+        adopt_one(b, ids[i], n > 8 ? 250 : 1000, adopt);
+}
