@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+#include "dom0-backend/agent/conf.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "dom0-backend/agent/spec.h"
+
+void gvm_conf_default(struct gvm_conf *c)
+{
+    *c = (struct gvm_conf){
+        .config_dirs = {"/etc/xen", "/etc/xen/auto"},
+        .nconfig_dirs = 2,
+        .run_dir = "/run/gvm",
+        .state_dir = "/var/lib/gvm",
+        .warm_workers = 1,
+        .log_level = "info",
+        .max_channels = 16,
+        .max_pages = 65536,
+        /* Half of the maptrack entries of a PV dom0, where each mapped page takes two. */
+        .max_host_pages = 65536,
+        .uid_base = 60000,
+    };
+}
+
+enum kind { NUMBER, DIRS, PATH, WORD };
+
+static const struct {
+    const char *name;
+    enum kind kind;
+    size_t off, size;   /* of the member */
+    uint64_t min, max;  /* NUMBER */
+    const char *words;  /* WORD: allowed, separated and enclosed by spaces */
+    const char *allowed;
+} keys[] = {
+#define AT(m) offsetof(struct gvm_conf, m), sizeof(((struct gvm_conf *)0)->m)
+    {"config_dirs", DIRS, AT(config_dirs), 0, 0, NULL, "up to 8 absolute paths, separated by commas"},
+    {"run_dir", PATH, AT(run_dir), 0, 0, NULL, "an absolute path of at most 63 octets"},
+    {"state_dir", PATH, AT(state_dir), 0, 0, NULL, "an absolute path of at most 127 octets"},
+    {"warm_workers", NUMBER, AT(warm_workers), 0, 64, NULL, "0..64"},
+    {"threads", NUMBER, AT(threads), 0, 1024, NULL, "0..1024 (0: all)"},
+    {"device_kind", WORD, AT(kind), 0, 0, " ptx cuda ", "ptx or cuda"},
+    {"log_level", WORD, AT(log_level), 0, 0, " error warning info debug ", "error, warning, info or debug"},
+    {"max_channels", NUMBER, AT(max_channels), 1, 256, NULL, "1..256"},
+    {"max_pages", NUMBER, AT(max_pages), 64, UINT32_MAX, NULL, "64..4294967295"},
+    {"max_host_pages", NUMBER, AT(max_host_pages), 64, UINT32_MAX, NULL, "64..4294967295"},
+    {"uid_base", NUMBER, AT(uid_base), 0, 4000000000u, NULL, "0..4000000000 (0: as gvm-backd)"},
+#undef AT
+};
+
+#define NKEYS (sizeof(keys) / sizeof(keys[0]))
+
+static char *trim(char *s)
+{
+    size_t n;
+
+    s += strspn(s, " \t\r");
+    n = strlen(s);
+    while (n && strchr(" \t\r", s[n - 1]))
+        s[--n] = '\0';
+    return s;
+}
+
+static bool set_number(struct gvm_conf *c, unsigned k, const char *v)
+{
+    uint64_t n = 0;
+
+    if (!*v || strlen(v) > 19)
+        return false;
+    for (const char *p = v; *p; p++) {
+        if (*p < '0' || *p > '9')
+            return false;
+        n = n * 10 + (uint64_t)(*p - '0');
+    }
+    if (n < keys[k].min || n > keys[k].max)
+        return false;
+    if (keys[k].size == sizeof(uint64_t)) {
+        memcpy((char *)c + keys[k].off, &n, sizeof(n));
+    } else {
+        uint32_t n32 = (uint32_t)n;
+
+        memcpy((char *)c + keys[k].off, &n32, sizeof(n32));
+    }
+    return true;
+}
+
+static bool set_dirs(struct gvm_conf *c, char *v)
+{
+    struct gvm_conf new = {.nconfig_dirs = 0};
+    char *item;
+
+    while ((item = strsep(&v, ","))) {
+        item = trim(item);
+        if (item[0] != '/' || strlen(item) >= sizeof(new.config_dirs[0]) ||
+            new.nconfig_dirs == GVM_CONF_MAX_DIRS)
+            return false;
+        strcpy(new.config_dirs[new.nconfig_dirs++], item);
+    }
+    memcpy(c->config_dirs, new.config_dirs, sizeof(c->config_dirs));
+    c->nconfig_dirs = new.nconfig_dirs;
+    return true;
+}
+
+static bool set(struct gvm_conf *c, unsigned k, char *v)
+{
+    char word[32];
+
+    switch (keys[k].kind) {
+    case NUMBER:
+        return set_number(c, k, v);
+    case DIRS:
+        return set_dirs(c, v);
+    case PATH:
+        if (v[0] != '/' || strlen(v) >= keys[k].size)
+            return false;
+        break;
+    case WORD:
+        if (strlen(v) >= keys[k].size || strchr(v, ' ') || !*v)
+            return false;
+        snprintf(word, sizeof(word), " %s ", v);
+        if (!strstr(keys[k].words, word))
+            return false;
+        break;
+    }
+    strcpy((char *)c + keys[k].off, v);
+    return true;
+}
+
+static bool parse_line(char *line, struct gvm_conf *c, char *why, size_t why_n)
+{
+    char *eq = strchr(line, '='), *key, *value;
+    size_t used;
+    unsigned k;
+
+    if (!eq) {
+        snprintf(why, why_n, "'%.80s' is not of the form key = value", line);
+        return false;
+    }
+    *eq = '\0';
+    key = trim(line);
+    value = trim(eq + 1);
+    for (k = 0; k < NKEYS && strcmp(keys[k].name, key) != 0; k++)
+        ;
+    if (k == NKEYS) {
+        used = (size_t)snprintf(why, why_n, "key '%.40s' is unknown; keys are", key);
+        for (k = 0; k < NKEYS && used < why_n; k++)
+            used += (size_t)snprintf(why + used, why_n - used, " %s", keys[k].name);
+        return false;
+    }
+    if (!set(c, k, value)) {
+        snprintf(why, why_n, "%s = '%.80s' is not allowed; allowed is %s", key, value, keys[k].allowed);
+        return false;
+    }
+    return true;
+}
+
+unsigned gvm_conf_parse(const char *text, size_t len, struct gvm_conf *c,
+                        void (*complain)(void *arg, unsigned line, const char *text), void *arg)
+{
+    const char *end = text + len;
+    unsigned no = 0, bad = 0;
+
+    while (text < end) {
+        const char *nl = memchr(text, '\n', (size_t)(end - text));
+        size_t n = (size_t)((nl ? nl : end) - text);
+        char line[2048 + 1], why[400], *p;
+
+        no++;
+        if (n > sizeof(line) - 1 || memchr(text, '\0', n)) {
+            complain(arg, no, "the line is longer than 2048 octets or holds a NUL");
+            bad++;
+        } else {
+            memcpy(line, text, n);
+            line[n] = '\0';
+            line[strcspn(line, "#")] = '\0';
+            p = trim(line);
+            if (*p && !parse_line(p, c, why, sizeof(why))) {
+                complain(arg, no, why);
+                bad++;
+            }
+        }
+        text += n + 1;
+    }
+    return bad;
+}

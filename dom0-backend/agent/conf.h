@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conf.h - /etc/gvm/gvm.conf: lines of `key = value`, '#' starts a comment. Pure functions.
+ */
+#ifndef GVM_CONF_H
+#define GVM_CONF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define GVM_CONF_FILE     "/etc/gvm/gvm.conf"
+#define GVM_CONF_MAX_DIRS 8
+
+struct gvm_conf {
+    char config_dirs[GVM_CONF_MAX_DIRS][256]; /* where xl's files are looked for by name */
+    unsigned nconfig_dirs;
+    char run_dir[64];        /* sockets of workers and of the daemon */
+    char state_dir[128];     /* accepted vgpu= entries by domain UUID */
+    unsigned warm_workers;   /* kept ready per device in use */
+    unsigned threads;        /* CPU threads of the software device per worker, 0: all */
+    char kind[8];            /* "ptx" or "cuda"; "": the worker's default */
+    char log_level[8];
+    uint32_t max_channels;   /* guest processes at a time per device */
+    uint64_t max_pages;      /* 4 KiB pages per device */
+    uint64_t max_host_pages; /* of all guests together: shared with disks and network cards */
+    uint32_t uid_base;       /* workers run as uid_base .. uid_base + 999; 0: as gvm-backd */
+};
+
+void gvm_conf_default(struct gvm_conf *c);
+
+/*
+ * Reads the text of a configuration file. For each line that is not understood calls
+ * complain(arg, line number, text); such a line changes nothing. Returns the number of complaints.
+ */
+unsigned gvm_conf_parse(const char *text, size_t len, struct gvm_conf *c,
+                        void (*complain)(void *arg, unsigned line, const char *text), void *arg);
+
+#endif
