@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arena.h - memory of the software device.
+ *
+ * One window of address space, a power of two long and aligned to its length, holds everything a
+ * kernel can reach: device memory in its lower part, the worker's pool window at its top. What is
+ * not allocated is PROT_NONE, so that a stray access faults. A device address equals the address
+ * in this process.
+ *
+ * All bookkeeping lies outside the window, where kernels cannot write. Functions may be called
+ * from any thread. Results are CUresult values.
+ */
+#ifndef GVM_PTX_ARENA_H
+#define GVM_PTX_ARENA_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ARENA_SLOT_SHIFT 21 /* address space is handed out in units of 2 MiB */
+#define ARENA_SLOT       (1ull << ARENA_SLOT_SHIFT)
+#define ARENA_PAGE       4096ull
+#define ARENA_NBIN       64
+#define ARENA_NCLASS     12 /* 16, 32, ... 32768 bytes */
+
+enum arena_kind { ARENA_USER, ARENA_MODULE, ARENA_HEAP };
+
+struct region;
+
+struct arena_pool {
+    uint64_t addr;
+    uint64_t len;
+};
+
+struct arena {
+    uint64_t base;   /* window: [base, base + mask] */
+    uint64_t mask;
+    uint64_t size;   /* device memory: [base, base + size) */
+    uint64_t limit;  /* quota in bytes of mapped pages */
+    uint64_t used;   /* mapped now */
+    uint32_t nslot;
+    struct region **slot;             /* by (addr - base) >> ARENA_SLOT_SHIFT */
+    struct region *bin[ARENA_NBIN];   /* free extents, by length in slots */
+    struct region *partial[ARENA_NCLASS]; /* slabs with room */
+    struct arena_pool *pool;          /* sorted by address, no overlaps */
+    unsigned npool, cap_pool;
+    pthread_mutex_t lock;
+    /* Held for reading while host code touches device memory, for writing while pages go away. */
+    pthread_rwlock_t pin;
+};
+
+/* Reserves a window, PROT_NONE. attempt 0..15 selects the place. Tries 2^40 bytes first and then
+ * smaller powers of two, down to min_size. 0, or 2 when the place is taken. */
+int arena_window(unsigned attempt, uint64_t min_size, uint64_t *base, uint64_t *size);
+void arena_window_free(uint64_t base, uint64_t size);
+
+/* window: from arena_window(); size: bytes of it for device memory, multiple of ARENA_SLOT;
+ * limit: quota in bytes. 0 or 2 (OUT_OF_MEMORY). */
+int arena_create(struct arena *a, uint64_t base, uint64_t window_size, uint64_t size,
+                 uint64_t limit);
+/* Unmaps all device memory (the window stays reserved). */
+void arena_destroy(struct arena *a);
+
+/* Zero-filled unless a small block is reused; aligned to 256 bytes (heap: 16), blocks above 32 KiB
+ * to 2 MiB with unmapped pages behind. 1 for 0 bytes, 2 beyond quota or address space. */
+int arena_alloc(struct arena *a, uint64_t bytes, enum arena_kind kind, uint64_t *addr);
+/* addr must be the start of a live allocation of this kind, else 1. *bytes (may be NULL) is the
+ * size that had been asked for. */
+int arena_free(struct arena *a, uint64_t addr, enum arena_kind kind, uint64_t *bytes);
+/* The live allocation that holds addr; false when there is none. */
+bool arena_find(struct arena *a, uint64_t addr, uint64_t *base, uint64_t *size,
+                enum arena_kind *kind);
+/* True if [addr, addr + n) lies in one live allocation, or in pool memory. */
+bool arena_valid(struct arena *a, uint64_t addr, uint64_t n);
+void arena_usage(struct arena *a, uint64_t *used, uint64_t *limit);
+
+int arena_pool_add(struct arena *a, uint64_t addr, uint64_t len);
+/* Returns when no host copy touches the range any more. */
+void arena_pool_drop(struct arena *a, uint64_t addr, uint64_t len);
+
+/* Host code may touch [addr, addr + n) between pin and unpin; false if it is not all live. */
+bool arena_pin(struct arena *a, uint64_t addr, uint64_t n);
+void arena_unpin(struct arena *a);
+
+#endif
