@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/* The software device's memory: allocation, quota, protection of what is not allocated. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "dom0-backend/device/ptx/arena.h"
+
+#define MIB (1ull << 20)
+
+struct fixture {
+    struct arena a;
+    uint64_t base, size;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    int err = 2;
+
+    for (unsigned i = 0; i < 16 && err; i++)
+        err = arena_window(i, 1ull << 33, &f->base, &f->size);
+    if (err || arena_create(&f->a, f->base, f->size, f->size / 2, 64 * MIB))
+        return -1;
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    arena_destroy(&f->a);
+    arena_window_free(f->base, f->size);
+    free(f);
+    return 0;
+}
+
+/* True if reading one octet at addr kills a process. */
+static bool faults(uint64_t addr)
+{
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        signal(SIGSEGV, SIG_DFL);
+        (void)*(volatile char *)(uintptr_t)addr;
+        _exit(0);
+    }
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void window_is_aligned(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(f->size & (f->size - 1), 0);
+    assert_int_equal(f->base % f->size, 0);
+    assert_true(f->size >= 1ull << 33);
+}
+
+static void alloc_aligns_and_separates(void **state)
+{
+    static const uint64_t sizes[] = {1, 255, 256, 257, 4096, 32768, 32769, 100000, 2 * MIB, 5 * MIB};
+    struct fixture *f = *state;
+    uint64_t p[10];
+
+    for (unsigned i = 0; i < 10; i++) {
+        assert_int_equal(arena_alloc(&f->a, sizes[i], ARENA_USER, &p[i]), 0);
+        assert_int_equal(p[i] % 256, 0);
+        memset((void *)(uintptr_t)p[i], (int)i + 1, sizes[i]);
+    }
+    for (unsigned i = 0; i < 10; i++) {
+        const uint8_t *b = (const uint8_t *)(uintptr_t)p[i];
+
+        assert_int_equal(b[0], i + 1);
+        assert_int_equal(b[sizes[i] - 1], i + 1);
+        assert_int_equal(arena_free(&f->a, p[i], ARENA_USER, NULL), 0);
+    }
+}
+
+static void bad_frees_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small, big, module;
+
+    assert_int_equal(arena_alloc(&f->a, 1000, ARENA_USER, &small), 0);
+    assert_int_equal(arena_alloc(&f->a, 3 * MIB, ARENA_USER, &big), 0);
+    assert_int_equal(arena_alloc(&f->a, 64, ARENA_MODULE, &module), 0);
+    assert_int_equal(arena_free(&f->a, small + 1, ARENA_USER, NULL), 1);
+    assert_int_equal(arena_free(&f->a, small + 256, ARENA_USER, NULL), 1);
+    assert_int_equal(arena_free(&f->a, big + MIB, ARENA_USER, NULL), 1);
+    assert_int_equal(arena_free(&f->a, big + 64 * MIB, ARENA_USER, NULL), 1);
+    assert_int_equal(arena_free(&f->a, 0, ARENA_USER, NULL), 1);
+    assert_int_equal(arena_free(&f->a, UINT64_MAX, ARENA_USER, NULL), 1);
+    assert_int_equal(arena_free(&f->a, module, ARENA_USER, NULL), 1);
+    assert_int_equal(arena_free(&f->a, big, ARENA_USER, NULL), 0);
+    assert_int_equal(arena_free(&f->a, big, ARENA_USER, NULL), 1);
+    assert_int_equal(arena_free(&f->a, small, ARENA_USER, NULL), 0);
+    assert_int_equal(arena_free(&f->a, small, ARENA_USER, NULL), 1);
+}
+
+static void freed_and_unmapped_memory_faults(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t small, big;
+
+    assert_int_equal(arena_alloc(&f->a, 1000, ARENA_USER, &small), 0);
+    assert_int_equal(arena_alloc(&f->a, 2 * MIB, ARENA_USER, &big), 0);
+    assert_false(faults(small));
+    assert_false(faults(big + 2 * MIB - 1));
+    assert_true(faults(big + 2 * MIB));
+    assert_true(faults(big - 1));
+    assert_int_equal(arena_free(&f->a, big, ARENA_USER, NULL), 0);
+    assert_int_equal(arena_free(&f->a, small, ARENA_USER, NULL), 0);
+    assert_true(faults(big));
+    assert_true(faults(small));
+}
+
+static void memory_is_zero_when_it_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t p;
+
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(arena_alloc(&f->a, MIB, ARENA_USER, &p), 0);
+        assert_int_equal(*(uint32_t *)(uintptr_t)(p + 4096), 0);
+        memset((void *)(uintptr_t)p, 0xee, MIB);
+        assert_int_equal(arena_free(&f->a, p, ARENA_USER, NULL), 0);
+    }
+}
+
+static void quota_holds_and_is_given_back(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t p[16], q, used, limit;
+    unsigned n = 0;
+
+    assert_int_equal(arena_alloc(&f->a, 64 * MIB + 1, ARENA_USER, &q), 2);
+    assert_int_equal(arena_alloc(&f->a, UINT64_MAX, ARENA_USER, &q), 2);
+    assert_int_equal(arena_alloc(&f->a, 0, ARENA_USER, &q), 1);
+    while (n < 16 && arena_alloc(&f->a, 10 * MIB, ARENA_USER, &p[n]) == 0)
+        n++;
+    assert_int_equal(n, 6);
+    arena_usage(&f->a, &used, &limit);
+    assert_int_equal(used, 60 * MIB);
+    assert_int_equal(limit, 64 * MIB);
+    while (n)
+        assert_int_equal(arena_free(&f->a, p[--n], ARENA_USER, NULL), 0);
+    arena_usage(&f->a, &used, &limit);
+    assert_int_equal(used, 0);
+}
+
+static void ranges(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t p, base, size, pool = f->base + f->size - 16 * MIB;
+    enum arena_kind kind;
+
+    assert_int_equal(arena_alloc(&f->a, 100000, ARENA_USER, &p), 0);
+    assert_true(arena_find(&f->a, p + 99999, &base, &size, &kind));
+    assert_int_equal(base, p);
+    assert_int_equal(size, 100000);
+    assert_false(arena_find(&f->a, p + 100000, &base, &size, &kind));
+    assert_true(arena_valid(&f->a, p, 100000));
+    assert_true(arena_valid(&f->a, p + 1, 99999));
+    assert_false(arena_valid(&f->a, p + 1, 100000));
+    assert_false(arena_valid(&f->a, p, UINT64_MAX));
+    assert_false(arena_valid(&f->a, 0x1000, 1));
+
+    assert_false(arena_valid(&f->a, pool, 1));
+    assert_int_equal(arena_pool_add(&f->a, pool, MIB), 0);
+    assert_int_equal(arena_pool_add(&f->a, pool + MIB, MIB), 0);
+    assert_int_equal(arena_pool_add(&f->a, pool, MIB), 1);
+    assert_int_equal(arena_pool_add(&f->a, pool + MIB / 2, MIB), 1);
+    assert_int_equal(arena_pool_add(&f->a, f->base, MIB), 1);
+    assert_int_equal(arena_pool_add(&f->a, f->base + f->size - MIB, 2 * MIB), 1);
+    assert_true(arena_valid(&f->a, pool + 1, 2 * MIB - 1));
+    assert_false(arena_valid(&f->a, pool + 1, 2 * MIB));
+    arena_pool_drop(&f->a, pool, MIB);
+    assert_false(arena_valid(&f->a, pool, 1));
+    assert_true(arena_valid(&f->a, pool + MIB, MIB));
+    assert_int_equal(arena_free(&f->a, p, ARENA_USER, NULL), 0);
+}
+
+/* Random allocations and frees; contents, quota and address space must come out even. */
+static void churn(void **state)
+{
+    enum { N = 400, ROUNDS = 20000 };
+    struct fixture *f = *state;
+    static uint64_t p[N], size[N];
+    uint64_t used, limit, all;
+    uint32_t seed = 12345;
+
+    memset(p, 0, sizeof(p));
+    for (unsigned r = 0; r < ROUNDS; r++) {
+        unsigned i;
+
+        seed = seed * 1664525u + 1013904223u;
+        i = (seed >> 8) % N;
+        if (p[i]) {
+            assert_int_equal(*(uint8_t *)(uintptr_t)p[i], i & 0xff);
+            assert_int_equal(*(uint8_t *)(uintptr_t)(p[i] + size[i] - 1), i & 0xff);
+            assert_int_equal(arena_free(&f->a, p[i], ARENA_USER, NULL), 0);
+            p[i] = 0;
+            continue;
+        }
+        size[i] = 1 + (seed >> 4) % (seed & 1 ? 60000 : 700);
+        if (arena_alloc(&f->a, size[i], ARENA_USER, &p[i])) {
+            p[i] = 0;
+            continue;
+        }
+        *(uint8_t *)(uintptr_t)p[i] = (uint8_t)i;
+        *(uint8_t *)(uintptr_t)(p[i] + size[i] - 1) = (uint8_t)i;
+    }
+    for (unsigned i = 0; i < N; i++)
+        if (p[i])
+            assert_int_equal(arena_free(&f->a, p[i], ARENA_USER, NULL), 0);
+    arena_usage(&f->a, &used, &limit);
+    assert_int_equal(used, 0);
+    /* One free extent again: what was split has been joined. */
+    assert_int_equal(arena_alloc(&f->a, limit, ARENA_USER, &all), 0);
+    assert_int_equal(all, f->base);
+    assert_int_equal(arena_free(&f->a, all, ARENA_USER, NULL), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(window_is_aligned, setup, teardown),
+        cmocka_unit_test_setup_teardown(alloc_aligns_and_separates, setup, teardown),
+        cmocka_unit_test_setup_teardown(bad_frees_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(freed_and_unmapped_memory_faults, setup, teardown),
+        cmocka_unit_test_setup_teardown(memory_is_zero_when_it_comes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(quota_holds_and_is_given_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(ranges, setup, teardown),
+        cmocka_unit_test_setup_teardown(churn, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
