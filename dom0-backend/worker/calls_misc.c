@@ -106,3 +106,44 @@ int wk_OutputFetch(struct wk_lane *lane, const struct vgpu_args_OutputFetch *a,
     o->size = n;
     return WK_OK;
 }
+
+/* ---- look-ups for the decoder */
+
+static const enum wk_objkind kinds[] = {
+    [VGPU_HANDLE_STREAM] = WK_OBJ_STREAM,
+    [VGPU_HANDLE_EVENT] = WK_OBJ_EVENT,
+    [VGPU_HANDLE_MODULE] = WK_OBJ_MODULE,
+};
+
+static int per_lane_stream(struct wk_lane *lane, void **obj)
+{
+    if (!lane->own) {
+        int err = wk_stream_new(lane->w, 0, 0, &lane->own);
+
+        if (err)
+            return err;
+    }
+    *obj = lane->own;
+    return WK_OK;
+}
+
+int wk_resolve(struct wk_lane *lane, enum vgpu_handle kind, uint32_t id, void **obj)
+{
+    if (kind == VGPU_HANDLE_STREAM) {
+        switch (id) {
+        case WK_STREAM_LEGACY0:
+        case WK_STREAM_LEGACY1:
+            *obj = lane->w->legacy;
+            return WK_OK;
+        case WK_STREAM_PER_LANE:
+            return per_lane_stream(lane, obj);
+        }
+    }
+    *obj = wk_obj_hold(lane, kinds[kind], id);
+    return *obj ? WK_OK : WK_INVALID_HANDLE;
+}
+
+int wk_resolve_new(struct wk_lane *lane, enum vgpu_handle kind, uint32_t id)
+{
+    return wk_obj_unused(lane->w, kinds[kind], id) ? WK_OK : WK_INVALID_HANDLE;
+}

@@ -104,6 +104,90 @@ int wk_ModuleLoad(struct wk_lane *lane, const struct vgpu_args_ModuleLoad *a,
     return WK_OK;
 }
 
+/* Writes into buf, which was found to have the room, or only counts when buf is NULL. */
+struct table {
+    uint8_t *buf;
+    uint64_t at;
+};
+
+static void put(struct table *t, const void *p, size_t n)
+{
+    if (t->buf)
+        memcpy(t->buf + t->at, p, n);
+    t->at += n;
+}
+
+static void put_name(struct table *t, const char *name, uint16_t len)
+{
+    static const char zero[8];
+
+    put(t, name, len);
+    put(t, zero, vgpu_table_name_room(len) - len);
+}
+
+static uint16_t name_len(const char *name)
+{
+    return (uint16_t)strnlen(name, UINT16_MAX);
+}
+
+static void put_func(struct wk *w, struct wk_module *m, unsigned i, struct table *t)
+{
+    struct dev_func *f = w->ops->module_func(m->m, i);
+    const char *name = w->ops->func_name(f);
+    struct vgpu_table_func v = {
+        .name_len = name_len(name),
+        .nparam = (uint16_t)w->ops->func_nparam(f), /* <= DEV_MAX_PARAMS */
+        .param_bytes = m->param_bytes[i],
+    };
+
+    put(t, &v, sizeof(v));
+    for (unsigned p = 0; p < v.nparam; p++) {
+        struct dev_param q = w->ops->func_param(f, p);
+
+        put(t, &(struct vgpu_table_param){q.offset, q.size}, sizeof(struct vgpu_table_param));
+    }
+    put_name(t, name, v.name_len);
+}
+
+static void put_table(struct wk *w, struct wk_module *m, uint32_t bytes, struct table *t)
+{
+    struct vgpu_table_head head = {
+        .magic = VGPU_TABLE_MAGIC,
+        .nfunc = m->nfunc,
+        .nglobal = m->nglobal,
+        .bytes = bytes,
+    };
+
+    put(t, &head, sizeof(head));
+    for (unsigned i = 0; i < m->nfunc; i++)
+        put_func(w, m, i, t);
+    for (unsigned i = 0; i < m->nglobal; i++) {
+        const char *name = w->ops->module_global_name(m->m, i);
+        struct vgpu_table_global v = {.name_len = name_len(name)};
+
+        put(t, &v, sizeof(v));
+        put_name(t, name, v.name_len);
+    }
+}
+
+int wk_ModuleTable(struct wk_lane *lane, const struct vgpu_args_ModuleTable *a,
+                   struct vgpu_out_ModuleTable *o)
+{
+    struct wk_module *m = a->module;
+    struct table t = {NULL, 0};
+
+    put_table(lane->w, m, 0, &t);
+    o->size = t.at;
+    if (t.at > UINT32_MAX)
+        return WK_OUT_OF_MEMORY; /* cannot be: far more than the largest image */
+    if (t.at > a->dst_len)
+        return WK_OK; /* the guest asks again with enough room */
+    t.buf = a->dst;
+    t.at = 0;
+    put_table(lane->w, m, (uint32_t)o->size, &t);
+    return WK_OK;
+}
+
 int wk_ModuleUnload(struct wk_lane *lane, const struct vgpu_args_ModuleUnload *a,
                     struct vgpu_out_ModuleUnload *o)
 {

@@ -55,15 +55,10 @@ static const char *run_record(struct wk *w)
 {
     const struct vgpu_rec *h = (const struct vgpu_rec *)w->rec;
     struct wk_lane *lane = &w->lanes[h->lane];
-    int class = (int)vgpu_class_of(h->op);
 
-    if (class < 0)
-        return "unknown operation";
-    if (h->flags & ~VGPU_REC_REPLY)
-        return "unknown record flags";
     if (atomic_load_explicit(&lane->busy, memory_order_acquire))
         return "record on a lane whose call is outstanding";
-    if (class == VGPU_BLOCKING && !w->inline_blocking) {
+    if (vgpu_class_of(h->op) == VGPU_BLOCKING && !w->inline_blocking) {
         int err = wk_lane_hand_over(lane, w->rec);
 
         if (!err)
