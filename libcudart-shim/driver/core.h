@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core.h - what the two front doors (cu* in this folder, cuda* in ../runtime) share. Functions
+ * return CUresult numbers; those declared GVM_API are exported to libcudart.so.13 under the version
+ * GVM_PRIVATE and are no interface for anybody else.
+ */
+#ifndef GVM_CORE_H
+#define GVM_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ranges.h"
+
+#define GVM_API __attribute__((visibility("default")))
+
+struct vgpu_device_info;
+struct gvm_func;
+struct gvm_module;
+
+/* ---- streams: CUstream values ------------------------------------------------------------ */
+
+#define GVM_STREAM_LEGACY     1u
+#define GVM_STREAM_PER_THREAD 2u
+
+/* ---- connection, device ------------------------------------------------------------------ */
+
+/* Connects if needed; 0 or an error, sticky ones included. */
+GVM_API int gvm_init(void);
+/* 0, or 3 in a forked child of a connected process, 4 during exit; never connects. */
+GVM_API int gvm_alive(void);
+/* The device's description, NULL with *err set. */
+GVM_API const struct vgpu_device_info *gvm_device(int *err);
+GVM_API int gvm_reset(void);
+/* Sticky error or the calling thread's next latched one; does not connect; 0: none. */
+GVM_API int gvm_take_error(void);
+/* The sticky error alone. */
+GVM_API int gvm_sticky(void);
+GVM_API int gvm_ctx_sync(void);
+GVM_API int gvm_get_limit(int limit, uint64_t *value);
+GVM_API int gvm_set_limit(int limit, uint64_t value);
+/* Prints what kernels have printed, if the worker says that there is something. */
+void gvm_output(void);
+
+/* ---- memory ------------------------------------------------------------------------------ */
+
+GVM_API int gvm_mem_alloc(uint64_t bytes, uint64_t *dptr);
+GVM_API int gvm_mem_free(uint64_t dptr);
+GVM_API int gvm_mem_info(uint64_t *free_bytes, uint64_t *total);
+/* flags: CU_MEMHOSTALLOC_*, kept for gvm_find. kind: GVM_PINNED or GVM_MANAGED. */
+GVM_API int gvm_host_alloc(size_t bytes, uint32_t flags, enum gvm_kind kind, void **p);
+GVM_API int gvm_host_free(void *p);
+/* What holds `addr`; kind GVM_HOST if nothing of ours does. */
+GVM_API void gvm_find(uint64_t addr, struct gvm_range *out);
+/* Device address of pinned memory; 801 when the device cannot reach it. */
+GVM_API int gvm_host_device_pointer(void *host, uint64_t *dptr);
+
+/* direction of a copy */
+enum gvm_dir { GVM_H2H, GVM_H2D, GVM_D2H, GVM_D2D, GVM_ANY };
+
+/* Copies n octets; GVM_ANY finds the direction from the addresses. sync: the semantics of
+ * cuMemcpy*, else of cuMemcpy*Async. 1: an address does not fit the direction or the range. */
+GVM_API int gvm_copy(uint64_t dst, uint64_t src, size_t n, enum gvm_dir dir, uint64_t stream,
+                     bool sync);
+GVM_API int gvm_copy2d(uint64_t dst, size_t dpitch, uint64_t src, size_t spitch, size_t width,
+                       size_t height, enum gvm_dir dir, uint64_t stream, bool sync);
+/* width elements of `elem` octets, height rows. */
+GVM_API int gvm_fill(uint64_t dst, size_t pitch, uint32_t value, unsigned elem, size_t width,
+                     size_t height, uint64_t stream, bool sync);
+
+/* ---- modules, kernels -------------------------------------------------------------------- */
+
+/* A module of this image (fatbin, cubin or PTX), loaded now. The image is read, not kept. */
+GVM_API int gvm_module_load(const void *image, struct gvm_module **m);
+GVM_API int gvm_module_unload(struct gvm_module *m);
+GVM_API bool gvm_module_valid(const struct gvm_module *m);
+/* 500: no such name. */
+GVM_API int gvm_module_func(struct gvm_module *m, const char *name, struct gvm_func **f);
+GVM_API int gvm_module_global(struct gvm_module *m, const char *name, uint64_t *dptr,
+                              uint64_t *size);
+GVM_API unsigned gvm_module_nfunc(struct gvm_module *m);
+GVM_API struct gvm_func *gvm_module_func_at(struct gvm_module *m, unsigned i);
+
+GVM_API bool gvm_func_valid(const struct gvm_func *f);
+GVM_API const char *gvm_func_name(const struct gvm_func *f);
+GVM_API struct gvm_module *gvm_func_module(const struct gvm_func *f);
+/* CUfunction_attribute 0..15, cached. */
+GVM_API int gvm_func_attrs(struct gvm_func *f, int32_t attr[16]);
+GVM_API int gvm_func_set_attr(struct gvm_func *f, int attr, int value);
+/* Offset and size of parameter i; 1: there is none. */
+GVM_API int gvm_func_param(struct gvm_func *f, size_t i, size_t *offset, size_t *size);
+GVM_API int gvm_occupancy(struct gvm_func *f, int block, size_t shmem, unsigned flags, int *blocks);
+
+struct gvm_launch {
+    uint32_t grid[3];
+    uint32_t block[3];
+    uint32_t cluster[3]; /* 0: none */
+    uint32_t shmem;
+    uint32_t flags; /* 1: cooperative */
+    uint64_t stream;
+    void **params;       /* one pointer per parameter, or */
+    const void *buffer;  /* the flat buffer, buffer_len octets, if not NULL */
+    size_t buffer_len;
+};
+/* 9: geometry outside the device's limits (the driver API calls it 1). */
+GVM_API int gvm_launch(struct gvm_func *f, const struct gvm_launch *l);
+
+/* ---- streams, events --------------------------------------------------------------------- */
+
+GVM_API int gvm_stream_create(uint32_t flags, int priority, uint64_t *stream);
+GVM_API int gvm_stream_destroy(uint64_t stream);
+GVM_API int gvm_stream_query(uint64_t stream);
+GVM_API int gvm_stream_sync(uint64_t stream);
+GVM_API int gvm_stream_wait(uint64_t stream, uint64_t event);
+GVM_API int gvm_stream_flags(uint64_t stream, uint32_t *flags);
+GVM_API int gvm_stream_priority(uint64_t stream, int *priority);
+GVM_API int gvm_stream_id(uint64_t stream, uint64_t *id);
+
+GVM_API int gvm_event_create(uint32_t flags, uint64_t *event);
+GVM_API int gvm_event_destroy(uint64_t event);
+GVM_API int gvm_event_record(uint64_t event, uint64_t stream);
+GVM_API int gvm_event_query(uint64_t event);
+GVM_API int gvm_event_sync(uint64_t event);
+GVM_API int gvm_event_elapsed(uint64_t start, uint64_t end, float *ms);
+
+/* ---- logging for the runtime ------------------------------------------------------------- */
+
+GVM_API void gvm_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+GVM_API int gvm_refused(const char *name, uint32_t *flag);
+
+struct gvm_error;
+GVM_API const struct gvm_error *gvm_error_info(int number);
+/* Looks a driver function up by its base name; 0, or 500. */
+GVM_API int gvm_proc(const char *name, int version, bool per_thread, void **fn);
+
+#endif

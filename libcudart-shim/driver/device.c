@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * device.c - what belongs to the context as a whole: initialisation, errors, limits, reset, and
+ * the text that kernels print.
+ */
+#include "errors.h"
+#include "log.h"
+#include "module.h"
+#include "objects.h"
+#include "pool.h"
+#include "stage.h"
+#include "stubs.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define OUTPUT_CHUNK (64u << 10)
+
+int gvm_init(void)
+{
+    struct gvm_chan *c;
+    int rc = gvm_need(&c);
+
+    return rc ? rc : gvm_chan_check(c);
+}
+
+int gvm_alive(void)
+{
+    return gvm_stale();
+}
+
+const struct vgpu_device_info *gvm_device(int *err)
+{
+    struct gvm_chan *c;
+
+    *err = gvm_need(&c);
+    return *err ? NULL : &gvm.info;
+}
+
+int gvm_sticky(void)
+{
+    struct gvm_chan *c = gvm_usable();
+
+    return c ? gvm_chan_check(c) : 0;
+}
+
+int gvm_take_error(void)
+{
+    struct gvm_chan *c = gvm_usable();
+    int rc;
+
+    if (!c)
+        return 0;
+    rc = gvm_chan_check(c);
+    return rc ? rc : gvm_chan_latched(c);
+}
+
+int gvm_ctx_sync(void)
+{
+    struct gvm_chan *c;
+    uint64_t mark;
+    int rc = gvm_need(&c);
+
+    if (rc)
+        return rc;
+    mark = gvm_work_mark(c);
+    rc = vgpu_CtxSync(c, 0);
+    if (rc == 0)
+        gvm_work_synced(c, mark);
+    return gvm_after_wait(c, rc);
+}
+
+int gvm_get_limit(int limit, uint64_t *value)
+{
+    struct gvm_chan *c;
+    int rc = gvm_need(&c);
+
+    return rc ? rc : value ? vgpu_GetLimit(c, 0, limit, value) : 1;
+}
+
+int gvm_set_limit(int limit, uint64_t value)
+{
+    struct gvm_chan *c;
+    int rc = gvm_need(&c);
+
+    return rc ? rc : vgpu_SetLimit(c, 0, limit, value);
+}
+
+int gvm_reset(void)
+{
+    struct gvm_chan *c = gvm_usable();
+    int rc = gvm_stale();
+
+    if (rc || !c)
+        return rc;
+    /* Text of kernels that are still running would be lost otherwise. An error is no reason not to
+     * reset: it may be the reason to do so. */
+    gvm_ctx_sync();
+    gvm_disconnect();
+    return 0;
+}
+
+/* ---- output of kernels ------------------------------------------------------------------- */
+
+/* Pieces of u8 fd, u8 0, u16 length, text. Through stdio: host and device text keep their order. */
+static void print(const uint8_t *p, size_t n)
+{
+    while (n >= 4) {
+        uint16_t len;
+        FILE *f = p[0] == 2 ? stderr : stdout;
+
+        memcpy(&len, p + 2, 2);
+        p += 4;
+        n -= 4;
+        if (len > n)
+            len = (uint16_t)n;
+        fwrite(p, 1, len, f);
+        fflush(f);
+        p += len;
+        n -= len;
+    }
+}
+
+void gvm_output(void)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    struct gvm_chan *c = gvm_usable();
+    struct gvm_pool_ref ref;
+    uint64_t size;
+    void *p;
+
+    if (!c || __builtin_expect(!VGPU_LOAD(&c->ch.back->output), 1))
+        return;
+    pthread_mutex_lock(&lock);
+    p = gvm_pool_alloc(OUTPUT_CHUNK);
+    if (p && gvm_pool_find(p, OUTPUT_CHUNK, &ref)) {
+        /* Until the worker has no more; a worker that never ends must not hold the program. */
+        for (int i = 0; i < 64 && VGPU_LOAD(&c->ch.back->output); i++) {
+            size = 0;
+            if (vgpu_OutputFetch(c, GVM_CALL_ANYWAY, ref.chunk, ref.off, ref.len, &size) || !size)
+                break;
+            print(p, size < OUTPUT_CHUNK ? size : OUTPUT_CHUNK);
+        }
+    }
+    if (p)
+        gvm_pool_free(p, OUTPUT_CHUNK);
+    pthread_mutex_unlock(&lock);
+}
+
+/* ---- for the runtime --------------------------------------------------------------------- */
+
+void gvm_say(const char *fmt, ...)
+{
+    char line[900];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    gvm_log("%s", line);
+}
+
+int gvm_refused(const char *name, uint32_t *flag)
+{
+    return gvm_refuse(name, flag);
+}
+
+const struct gvm_error *gvm_error_info(int number)
+{
+    return gvm_error_find(number);
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * event.c - events. Each has a counter in the channel that the worker sets to the value of a
+ * record once it is reached: query and synchronise read memory, no call crosses.
+ */
+#include "log.h"
+#include "module.h"
+#include "objects.h"
+#include "stage.h"
+#include "stubs.h"
+
+#include <string.h>
+
+struct gvm_idtab gvm_events = GVM_IDTAB_INIT(2, struct gvm_event);
+
+/* Queries between two looks at the connection itself (the liveness octet is read by each). */
+#define ASK_EVERY 1024
+
+enum slot_state { SLOT_FREE, SLOT_USED, SLOT_ENDING };
+
+static struct {
+    pthread_mutex_t lock;
+    uint8_t state[VGPU_COUNTERS];
+    uint32_t value[VGPU_COUNTERS]; /* last value given out; goes on with the next owner */
+    uint32_t next;
+} slots = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* A slot whose event went while a record was pending is free when that record has been reached:
+ * else its late value would meet the next owner. */
+static int slot_take(struct gvm_chan *c)
+{
+    int found = -1;
+
+    pthread_mutex_lock(&slots.lock);
+    for (uint32_t i = 0; i < VGPU_COUNTERS && found < 0; i++) {
+        uint32_t k = (slots.next + i) % VGPU_COUNTERS;
+
+        if (slots.state[k] == SLOT_FREE ||
+            (slots.state[k] == SLOT_ENDING && gvm_counter_done(c, k, slots.value[k])))
+            found = (int)k;
+    }
+    if (found >= 0) {
+        slots.state[found] = SLOT_USED;
+        slots.next = ((uint32_t)found + 1) % VGPU_COUNTERS;
+    }
+    pthread_mutex_unlock(&slots.lock);
+    return found;
+}
+
+static void slot_give(uint32_t slot)
+{
+    pthread_mutex_lock(&slots.lock);
+    slots.state[slot] = SLOT_ENDING;
+    pthread_mutex_unlock(&slots.lock);
+}
+
+static void forget(void *obj, void *arg)
+{
+    gvm_id_free(arg, obj);
+}
+
+/* A new connection starts with all counters at 0 and no objects. */
+void gvm_objects_reset(void)
+{
+    gvm_stage_reset();
+    gvm_modules_reset();
+    gvm_id_each(&gvm_streams, forget, &gvm_streams);
+    gvm_id_each(&gvm_events, forget, &gvm_events);
+    pthread_mutex_lock(&slots.lock);
+    memset(slots.state, SLOT_FREE, sizeof(slots.state));
+    memset(slots.value, 0, sizeof(slots.value));
+    slots.next = 0;
+    pthread_mutex_unlock(&slots.lock);
+}
+
+struct gvm_event *gvm_event_make(struct gvm_chan *c, uint32_t flags, int *err)
+{
+    struct gvm_event *e = gvm_id_new(&gvm_events);
+    int slot;
+
+    *err = 2;
+    if (!e)
+        return NULL;
+    slot = slot_take(c);
+    if (slot < 0) {
+        static uint32_t said;
+
+        if (gvm_once(&said))
+            gvm_log("no further event: %u exist at a time", VGPU_COUNTERS);
+        gvm_id_free(&gvm_events, e);
+        return NULL;
+    }
+    e->flags = flags;
+    e->slot = (uint32_t)slot;
+    *err = vgpu_EventCreate(c, 0, e->o.id, flags, e->slot);
+    if (*err) {
+        slot_give(e->slot);
+        gvm_id_free(&gvm_events, e);
+        return NULL;
+    }
+    return e;
+}
+
+int gvm_event_create(uint32_t flags, uint64_t *event)
+{
+    struct gvm_event *e;
+    struct gvm_chan *c;
+    int rc = gvm_need(&c);
+
+    if (rc)
+        return rc;
+    if (!event || flags & ~(GVM_EVENT_BLOCKING_SYNC | GVM_EVENT_NO_TIMING))
+        return event && flags & 4 ? 801 : 1; /* interprocess events are not there yet */
+    e = gvm_event_make(c, flags, &rc);
+    if (e)
+        *event = gvm_handle(&gvm_events, e);
+    return rc;
+}
+
+int gvm_event_destroy(uint64_t event)
+{
+    struct gvm_event *e;
+    struct gvm_chan *c;
+    int rc = gvm_need(&c);
+
+    if (rc)
+        return rc;
+    e = gvm_id_get(&gvm_events, event);
+    if (!e)
+        return 400;
+    rc = vgpu_EventDestroy(c, 0, e->o.id);
+    slot_give(e->slot);
+    gvm_id_free(&gvm_events, e);
+    return rc;
+}
+
+int gvm_event_post(struct gvm_chan *c, struct gvm_event *e, const struct gvm_sref *s,
+                   uint32_t *value)
+{
+    uint32_t v = __atomic_add_fetch(&slots.value[e->slot], 1, __ATOMIC_RELAXED);
+
+    __atomic_store_n(&e->value, v, __ATOMIC_RELAXED);
+    __atomic_store_n(&e->recorded, 1, __ATOMIC_RELEASE);
+    if (value)
+        *value = v;
+    return vgpu_EventRecord(c, 0, e->o.id, s->id, v);
+}
+
+int gvm_event_record(uint64_t event, uint64_t stream)
+{
+    struct gvm_event *e;
+    struct gvm_sref s;
+    struct gvm_chan *c;
+    int rc = gvm_need(&c);
+
+    if (rc == 0)
+        rc = gvm_stream_ref(stream, &s);
+    if (rc)
+        return rc;
+    e = gvm_id_get(&gvm_events, event);
+    if (!e)
+        return 400;
+    gvm_work_issue(c, &s);
+    return gvm_event_post(c, e, &s, NULL);
+}
+
+/* 0 reached or never recorded, 600 not yet. */
+static int reached(struct gvm_chan *c, const struct gvm_event *e)
+{
+    if (!__atomic_load_n(&e->recorded, __ATOMIC_ACQUIRE))
+        return 0;
+    return gvm_counter_done(c, e->slot, __atomic_load_n(&e->value, __ATOMIC_RELAXED)) ? 0 : 600;
+}
+
+int gvm_event_query(uint64_t event)
+{
+    static __thread uint32_t asked __attribute__((tls_model("initial-exec")));
+    const struct gvm_event *e;
+    struct gvm_chan *c;
+    int rc = gvm_need(&c), dead;
+
+    if (rc)
+        return rc;
+    e = gvm_id_get(&gvm_events, event);
+    if (!e)
+        return 400;
+    rc = reached(c, e);
+    if (rc && ++asked % ASK_EVERY == 0)
+        dead = gvm_chan_check_slow(c);
+    else
+        dead = gvm_chan_check(c);
+    return dead ? dead : rc;
+}
+
+int gvm_event_sync(uint64_t event)
+{
+    const struct gvm_event *e;
+    struct gvm_chan *c;
+    int rc = gvm_need(&c);
+
+    if (rc)
+        return rc;
+    e = gvm_id_get(&gvm_events, event);
+    if (!e)
+        return 400;
+    rc = gvm_chan_check(c);
+    if (rc == 0 && reached(c, e))
+        rc = gvm_counter_wait(c, e->slot, __atomic_load_n(&e->value, __ATOMIC_RELAXED),
+                              !(e->flags & GVM_EVENT_BLOCKING_SYNC));
+    return gvm_after_wait(c, rc);
+}
+
+int gvm_event_elapsed(uint64_t start, uint64_t end, float *ms)
+{
+    const struct gvm_event *a, *b;
+    struct gvm_chan *c;
+    int rc = gvm_need(&c);
+
+    if (rc)
+        return rc;
+    a = gvm_id_get(&gvm_events, start);
+    b = gvm_id_get(&gvm_events, end);
+    if (!ms)
+        return 1;
+    if (!a || !b || (a->flags | b->flags) & GVM_EVENT_NO_TIMING || !a->recorded || !b->recorded)
+        return 400;
+    if (reached(c, a) || reached(c, b)) {
+        rc = gvm_chan_check(c);
+        return rc ? rc : 600;
+    }
+    return vgpu_EventElapsed(c, 0, a->o.id, b->o.id, ms);
+}

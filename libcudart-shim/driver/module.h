@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * module.h - modules and kernels inside the driver library.
+ */
+#ifndef GVM_MODULE_H
+#define GVM_MODULE_H
+
+#include "core.h"
+#include "state.h"
+
+#define GVM_MODULE_MAGIC 0x6d6f6475u
+#define GVM_FUNC_MAGIC   0x66756e63u
+#define GVM_SHAPES       8
+
+struct gvm_param {
+    uint32_t offset;
+    uint32_t size;
+};
+
+struct gvm_func {
+    uint32_t magic;
+    uint32_t index; /* in its module */
+    uint32_t module_id;
+    uint32_t epoch;
+    uint32_t nparam;
+    uint32_t param_bytes; /* of the flat buffer */
+    const struct gvm_param *params;
+    bool gaps; /* the buffer has octets that belong to no parameter */
+    bool have_attr;
+    /* Shapes (block, shared memory, cluster) that a replied launch has accepted; see launch.c.
+     * Atomic, 0: empty. */
+    uint64_t shape[GVM_SHAPES];
+    uint32_t shape_next;
+    int32_t attr[16];
+    struct gvm_module *module;
+    const char *name;
+};
+
+struct gvm_module {
+    uint32_t magic;
+    uint32_t id; /* on the wire */
+    uint32_t epoch;
+    uint32_t nfunc;
+    struct gvm_func *funcs;
+    struct gvm_param *params; /* of all functions */
+    char *names;
+    struct gvm_module *next; /* all loaded modules */
+};
+
+/* All modules are gone with their connection; their structs stay, marked invalid. */
+void gvm_modules_reset(void);
+
+#endif

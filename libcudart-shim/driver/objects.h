@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * objects.h - streams and events inside the driver library.
+ */
+#ifndef GVM_OBJECTS_H
+#define GVM_OBJECTS_H
+
+#include "core.h"
+#include "idtab.h"
+#include "state.h"
+
+#define GVM_STREAM_NON_BLOCKING 1u
+#define GVM_EVENT_BLOCKING_SYNC 1u
+#define GVM_EVENT_NO_TIMING     2u
+
+struct gvm_stream {
+    struct gvm_obj o;
+    uint32_t flags;
+    int32_t priority;
+};
+
+struct gvm_event {
+    struct gvm_obj o;
+    uint32_t flags;
+    uint32_t slot;  /* in the channel's counters */
+    uint32_t value; /* of the last record; atomic */
+    uint32_t recorded;
+};
+
+extern struct gvm_idtab gvm_streams, gvm_events;
+
+/* A stream as calls name it. */
+struct gvm_sref {
+    uint32_t id;
+    bool blocking; /* takes part in the order of the legacy default stream */
+};
+
+/* CUstream value -> id. 400: no such stream. */
+static inline int gvm_stream_ref(uint64_t stream, struct gvm_sref *s)
+{
+    if (stream <= GVM_STREAM_PER_THREAD) {
+        *s = (struct gvm_sref){(uint32_t)stream, true};
+    } else {
+        const struct gvm_stream *o = gvm_id_get(&gvm_streams, stream);
+
+        if (!o)
+            return 400;
+        *s = (struct gvm_sref){o->o.id, !(o->flags & GVM_STREAM_NON_BLOCKING)};
+    }
+    return 0;
+}
+
+static inline bool gvm_is_legacy(const struct gvm_sref *s)
+{
+    return s->id <= GVM_STREAM_LEGACY;
+}
+
+/* Before posting work whose completion the host could notice. */
+static inline void gvm_work_issue(struct gvm_chan *c, const struct gvm_sref *s)
+{
+    if (s->blocking)
+        __atomic_fetch_add(&c->work_issued, 1, __ATOMIC_RELAXED);
+}
+
+/* To be taken before a synchronisation is sent and given to gvm_work_synced() after it. */
+static inline uint64_t gvm_work_mark(struct gvm_chan *c)
+{
+    return __atomic_load_n(&c->work_issued, __ATOMIC_RELAXED);
+}
+
+static inline void gvm_work_synced(struct gvm_chan *c, uint64_t mark)
+{
+    uint64_t done = __atomic_load_n(&c->work_done, __ATOMIC_RELAXED);
+
+    while (done < mark && !__atomic_compare_exchange_n(&c->work_done, &done, mark, false,
+                                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+}
+
+/* True if nothing that a copy on the legacy stream would wait for can still be under way. */
+static inline bool gvm_work_idle(struct gvm_chan *c)
+{
+    return gvm_work_mark(c) == __atomic_load_n(&c->work_done, __ATOMIC_RELAXED);
+}
+
+/* Waits for a stream; no output is printed, no latched error looked at. */
+int gvm_stream_wait_idle(struct gvm_chan *c, const struct gvm_sref *s);
+
+/* Creates an event with its counter. NULL with *err set. */
+struct gvm_event *gvm_event_make(struct gvm_chan *c, uint32_t flags, int *err);
+int gvm_event_post(struct gvm_chan *c, struct gvm_event *e, const struct gvm_sref *s,
+                   uint32_t *value);
+
+/* What a call that waited for the device answers: rc, else an error that a posted call left. */
+int gvm_after_wait(struct gvm_chan *c, int rc);
+
+#endif

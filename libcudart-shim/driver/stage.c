@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+#include "stage.h"
+
+#include <stdlib.h>
+
+#define SMALL_MAX 16
+#define LARGE_MAX 8
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t put;
+    struct gvm_stage *list[2]; /* small, large; longest unused first */
+    unsigned n[2];
+} stages = {.lock = PTHREAD_MUTEX_INITIALIZER, .put = PTHREAD_COND_INITIALIZER};
+
+static const size_t sizes[2] = {GVM_STAGE_SMALL, GVM_STAGE_LARGE};
+static const unsigned limits[2] = {SMALL_MAX, LARGE_MAX};
+
+size_t gvm_stage_size(const struct gvm_stage *s)
+{
+    return s->ref.len;
+}
+
+static struct gvm_stage *make(struct gvm_chan *c, int class, int *err)
+{
+    struct gvm_stage *b = calloc(1, sizeof(*b));
+
+    *err = 2;
+    if (!b)
+        return NULL;
+    b->p = gvm_pool_alloc(sizes[class]);
+    if (!b->p || !gvm_pool_find(b->p, sizes[class], &b->ref))
+        goto fail;
+    b->ev = gvm_event_make(c, GVM_EVENT_NO_TIMING, err);
+    if (!b->ev)
+        goto fail;
+    return b;
+fail:
+    if (b->p)
+        gvm_pool_free(b->p, sizes[class]);
+    free(b);
+    return NULL;
+}
+
+/* The first buffer that nobody holds; free_only: and whose copy has passed. Lock held. */
+static struct gvm_stage *take(struct gvm_chan *c, int class, bool free_only)
+{
+    for (struct gvm_stage **at = &stages.list[class]; *at; at = &(*at)->next) {
+        struct gvm_stage *b = *at;
+
+        if (b->held || (free_only && !gvm_counter_done(c, b->ev->slot, b->value)))
+            continue;
+        *at = b->next;
+        while (*at)
+            at = &(*at)->next;
+        *at = b;
+        b->next = NULL;
+        b->held = true;
+        return b;
+    }
+    return NULL;
+}
+
+struct gvm_stage *gvm_stage_get(struct gvm_chan *c, size_t n, bool wait, int *err)
+{
+    int class = n > GVM_STAGE_SMALL;
+    struct gvm_stage *b, **at;
+
+    *err = 0;
+    pthread_mutex_lock(&stages.lock);
+    b = take(c, class, true);
+    if (!b && stages.n[class] < limits[class]) {
+        stages.n[class]++; /* before the lock goes: nobody else makes one too many */
+        pthread_mutex_unlock(&stages.lock);
+        b = make(c, class, err);
+        pthread_mutex_lock(&stages.lock);
+        if (b) {
+            b->held = true;
+            for (at = &stages.list[class]; *at; at = &(*at)->next)
+                ;
+            *at = b;
+        } else {
+            stages.n[class]--;
+            if (*err == 2 && stages.list[class])
+                *err = 0; /* then with those that there are */
+        }
+    }
+    while (!b && wait && !*err) {
+        b = take(c, class, false);
+        if (!b)
+            pthread_cond_wait(&stages.put, &stages.lock);
+    }
+    pthread_mutex_unlock(&stages.lock);
+    if (b && !*err) {
+        *err = gvm_stage_wait(c, b);
+        if (*err) {
+            gvm_stage_put(b);
+            b = NULL;
+        }
+    }
+    return b;
+}
+
+int gvm_stage_mark(struct gvm_chan *c, struct gvm_stage *b, const struct gvm_sref *s)
+{
+    return gvm_event_post(c, b->ev, s, &b->value);
+}
+
+int gvm_stage_wait(struct gvm_chan *c, struct gvm_stage *b)
+{
+    return gvm_counter_wait(c, b->ev->slot, b->value, true);
+}
+
+void gvm_stage_put(struct gvm_stage *b)
+{
+    pthread_mutex_lock(&stages.lock);
+    b->held = false;
+    pthread_cond_signal(&stages.put);
+    pthread_mutex_unlock(&stages.lock);
+}
+
+void gvm_stage_reset(void)
+{
+    pthread_mutex_lock(&stages.lock);
+    for (int i = 0; i < 2; i++) {
+        while (stages.list[i]) {
+            struct gvm_stage *b = stages.list[i];
+
+            stages.list[i] = b->next;
+            free(b);
+        }
+        stages.n[i] = 0;
+    }
+    pthread_mutex_unlock(&stages.lock);
+}

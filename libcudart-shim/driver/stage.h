@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stage.h - staging buffers in the pool for copies from and to ordinary memory. Each has an event
+ * of its own: a buffer is free when nobody holds it and its last copy has passed.
+ */
+#ifndef GVM_STAGE_H
+#define GVM_STAGE_H
+
+#include "objects.h"
+#include "pool.h"
+
+#define GVM_STAGE_SMALL (64u << 10)
+#define GVM_STAGE_LARGE (1u << 20)
+
+struct gvm_stage {
+    void *p;
+    struct gvm_pool_ref ref;
+    struct gvm_event *ev;
+    uint32_t value; /* of the last copy */
+    bool held;
+    struct gvm_stage *next;
+};
+
+/* A buffer of at least min(n, GVM_STAGE_LARGE) octets. wait false: NULL with *err 0 when all are
+ * in use. NULL with *err != 0: no pool memory, or the channel failed. */
+struct gvm_stage *gvm_stage_get(struct gvm_chan *c, size_t n, bool wait, int *err);
+
+/* Octets that it takes. */
+size_t gvm_stage_size(const struct gvm_stage *s);
+
+/* After the copy was posted on `s`: marks the point in the stream after which it is free. */
+int gvm_stage_mark(struct gvm_chan *c, struct gvm_stage *b, const struct gvm_sref *s);
+
+/* Waits for that point. */
+int gvm_stage_wait(struct gvm_chan *c, struct gvm_stage *b);
+
+void gvm_stage_put(struct gvm_stage *b);
+
+/* Forgets all buffers; the pool and the events are gone. */
+void gvm_stage_reset(void);
+
+#endif

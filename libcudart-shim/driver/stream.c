@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "objects.h"
+#include "stubs.h"
+
+struct gvm_idtab gvm_streams = GVM_IDTAB_INIT(1, struct gvm_stream);
+
+int gvm_after_wait(struct gvm_chan *c, int rc)
+{
+    gvm_output();
+    if (rc == 0)
+        rc = gvm_chan_latched(c);
+    return rc;
+}
+
+int gvm_stream_create(uint32_t flags, int priority, uint64_t *stream)
+{
+    struct gvm_stream *s;
+    struct gvm_chan *c;
+    int rc = gvm_need(&c);
+
+    if (rc)
+        return rc;
+    if (!stream || flags > GVM_STREAM_NON_BLOCKING)
+        return 1;
+    /* Priorities outside the range are brought into it, as the driver does. */
+    if (priority > gvm.info.prio_least)
+        priority = gvm.info.prio_least;
+    if (priority < gvm.info.prio_greatest)
+        priority = gvm.info.prio_greatest;
+    s = gvm_id_new(&gvm_streams);
+    if (!s)
+        return 2;
+    s->flags = flags;
+    s->priority = priority;
+    rc = vgpu_StreamCreate(c, 0, s->o.id, flags, priority);
+    if (rc)
+        gvm_id_free(&gvm_streams, s);
+    else
+        *stream = gvm_handle(&gvm_streams, s);
+    return rc;
+}
+
+int gvm_stream_destroy(uint64_t stream)
+{
+    struct gvm_stream *s;
+    struct gvm_chan *c;
+    int rc = gvm_need(&c);
+
+    if (rc)
+        return rc;
+    s = gvm_id_get(&gvm_streams, stream);
+    if (!s)
+        return 400;
+    /* Posted before the id is free: who mints it again comes later in the ring. */
+    rc = vgpu_StreamDestroy(c, 0, s->o.id);
+    gvm_id_free(&gvm_streams, s);
+    return rc;
+}
+
+int gvm_stream_query(uint64_t stream)
+{
+    struct gvm_sref s;
+    struct gvm_chan *c;
+    uint64_t mark;
+    int rc = gvm_need(&c);
+
+    if (rc == 0)
+        rc = gvm_stream_ref(stream, &s);
+    if (rc)
+        return rc;
+    mark = gvm_work_mark(c);
+    rc = vgpu_StreamQuery(c, 0, s.id);
+    if (rc == 0 && gvm_is_legacy(&s))
+        gvm_work_synced(c, mark);
+    return rc ? rc : gvm_chan_latched(c);
+}
+
+int gvm_stream_wait_idle(struct gvm_chan *c, const struct gvm_sref *s)
+{
+    uint64_t mark = gvm_work_mark(c);
+    int rc = vgpu_StreamSync(c, 0, s->id);
+
+    if (rc == 0 && gvm_is_legacy(s))
+        gvm_work_synced(c, mark);
+    return rc;
+}
+
+int gvm_stream_sync(uint64_t stream)
+{
+    struct gvm_sref s;
+    struct gvm_chan *c;
+    int rc = gvm_need(&c);
+
+    if (rc == 0)
+        rc = gvm_stream_ref(stream, &s);
+    if (rc)
+        return rc;
+    return gvm_after_wait(c, gvm_stream_wait_idle(c, &s));
+}
+
+int gvm_stream_wait(uint64_t stream, uint64_t event)
+{
+    const struct gvm_event *e;
+    struct gvm_sref s;
+    struct gvm_chan *c;
+    int rc = gvm_need(&c);
+
+    if (rc == 0)
+        rc = gvm_stream_ref(stream, &s);
+    if (rc)
+        return rc;
+    e = gvm_id_get(&gvm_events, event);
+    if (!e)
+        return 400;
+    return vgpu_StreamWaitEvent(c, 0, s.id, e->o.id);
+}
+
+static int look_up(uint64_t stream, struct gvm_stream *out)
+{
+    const struct gvm_stream *o;
+    struct gvm_chan *c;
+    int rc = gvm_need(&c);
+
+    if (rc)
+        return rc;
+    *out = (struct gvm_stream){.o.id = (uint32_t)stream};
+    if (stream <= GVM_STREAM_PER_THREAD)
+        return 0;
+    o = gvm_id_get(&gvm_streams, stream);
+    if (!o)
+        return 400;
+    *out = *o;
+    return 0;
+}
+
+int gvm_stream_flags(uint64_t stream, uint32_t *flags)
+{
+    struct gvm_stream s;
+    int rc = look_up(stream, &s);
+
+    if (rc == 0)
+        *flags = s.flags;
+    return rc;
+}
+
+int gvm_stream_priority(uint64_t stream, int *priority)
+{
+    struct gvm_stream s;
+    int rc = look_up(stream, &s);
+
+    if (rc == 0)
+        *priority = s.priority;
+    return rc;
+}
+
+int gvm_stream_id(uint64_t stream, uint64_t *id)
+{
+    struct gvm_stream s;
+    int rc = look_up(stream, &s);
+
+    if (rc == 0)
+        *id = stream <= GVM_STREAM_PER_THREAD ? (stream ? stream : GVM_STREAM_LEGACY) : stream;
+    return rc;
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * register.c - what nvcc's generated code tells before main(): images, kernels, variables.
+ *
+ * Constructors only record. An image is sent when something in it is first used, so a program
+ * that never calls CUDA never connects, and lazy loading stays lazy.
+ */
+#include "rt.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WRAPPER_MAGIC 0x466243b1u
+
+struct wrapper {
+    uint32_t magic;
+    uint32_t version; /* 1: plain, 2: the result of a device link (-rdc=true) */
+    const void *data;
+    void *file_or_fatbins;
+};
+
+struct image {
+    const struct wrapper *w;
+    pthread_mutex_t lock; /* one load at a time */
+    struct gvm_module *module;
+    int err; /* of the last load, when a retry cannot help */
+    uint32_t managed; /* it has managed variables */
+};
+
+struct rt_func {
+    const void *host;
+    const char *name;
+    struct image *image;
+    struct gvm_func *f; /* atomic; NULL until used */
+};
+
+struct var {
+    const void *host;
+    const char *name;
+    struct image *image;
+    uint64_t size;
+};
+
+/* Host address (and, for kernels, handle) -> what was registered under it. */
+enum what { EMPTY = 0, GONE, FUNC, VAR };
+struct slot {
+    const void *key;
+    enum what what;
+    void *p;
+};
+
+static struct {
+    pthread_rwlock_t lock;
+    struct slot *v;
+    size_t cap, used; /* used: not EMPTY */
+} table = {.lock = PTHREAD_RWLOCK_INITIALIZER};
+
+static size_t hash(const void *key)
+{
+    return (size_t)((uintptr_t)key * 0x9e3779b97f4a7c15ull >> 20);
+}
+
+static struct slot *probe(const void *key)
+{
+    size_t i;
+
+    if (!table.cap)
+        return NULL;
+    for (i = hash(key) & (table.cap - 1); table.v[i].what != EMPTY; i = (i + 1) & (table.cap - 1))
+        if (table.v[i].key == key && table.v[i].what != GONE)
+            return &table.v[i];
+    return NULL;
+}
+
+static bool enlarge(void)
+{
+    size_t cap = table.cap ? table.cap * 2 : 256;
+    struct slot *v = calloc(cap, sizeof(*v)), *old = table.v;
+    size_t n = table.cap;
+
+    if (!v)
+        return false;
+    table.v = v;
+    table.cap = cap;
+    table.used = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t k;
+
+        if (old[i].what <= GONE)
+            continue;
+        for (k = hash(old[i].key) & (cap - 1); v[k].what != EMPTY; k = (k + 1) & (cap - 1))
+            ;
+        v[k] = old[i];
+        table.used++;
+    }
+    free(old);
+    return true;
+}
+
+static bool insert(const void *key, enum what what, void *p)
+{
+    size_t i;
+    struct slot *s;
+    bool ok = true;
+
+    pthread_rwlock_wrlock(&table.lock);
+    s = probe(key);
+    if (s) { /* the same stub registered twice: the last one counts */
+        s->what = what;
+        s->p = p;
+    } else if (table.used * 2 >= table.cap && !enlarge()) {
+        ok = false;
+    } else {
+        for (i = hash(key) & (table.cap - 1); table.v[i].what != EMPTY;
+             i = (i + 1) & (table.cap - 1))
+            ;
+        table.v[i] = (struct slot){key, what, p};
+        table.used++;
+    }
+    pthread_rwlock_unlock(&table.lock);
+    return ok;
+}
+
+static void *find(const void *key, enum what what)
+{
+    struct slot *s;
+    void *p = NULL;
+
+    pthread_rwlock_rdlock(&table.lock);
+    s = probe(key);
+    if (s && s->what == what)
+        p = s->p;
+    pthread_rwlock_unlock(&table.lock);
+    return p;
+}
+
+/* ---- called by generated code ------------------------------------------------------------ */
+
+RT_API void **__cudaRegisterFatBinary(void *fat)
+{
+    struct image *i = calloc(1, sizeof(*i));
+
+    if (!i) {
+        gvm_say("out of memory while a program's kernels are registered");
+        abort(); /* generated code has no way to be told */
+    }
+    i->w = fat;
+    pthread_mutex_init(&i->lock, NULL);
+    return (void **)i;
+}
+
+RT_API void __cudaRegisterFatBinaryEnd(void **h)
+{
+}
+
+/* Runs from atexit, too, where kernels may still be running: nothing is asked of the worker. */
+RT_API void __cudaUnregisterFatBinary(void **h)
+{
+    pthread_rwlock_wrlock(&table.lock);
+    for (size_t i = 0; i < table.cap; i++) {
+        struct slot *s = &table.v[i];
+
+        if ((s->what == FUNC && ((struct rt_func *)s->p)->image == (void *)h) ||
+            (s->what == VAR && ((struct var *)s->p)->image == (void *)h))
+            s->what = GONE;
+    }
+    pthread_rwlock_unlock(&table.lock);
+}
+
+RT_API void __cudaRegisterFunction(void **h, const char *host, char *dev, const char *name,
+                                   int thread_limit, uint3 *tid, uint3 *bid, dim3 *bdim, dim3 *gdim,
+                                   int *wsize)
+{
+    struct rt_func *f = calloc(1, sizeof(*f));
+
+    if (f) {
+        *f = (struct rt_func){.host = host, .name = name, .image = (void *)h};
+        insert(host, FUNC, f);
+        insert(f, FUNC, f); /* cudaKernel_t is good wherever a kernel is named */
+    }
+}
+
+RT_API void __cudaRegisterVar(void **h, char *host, char *dev, const char *name, int ext,
+                              size_t size, int constant, int global)
+{
+    struct var *v = calloc(1, sizeof(*v));
+
+    if (v) {
+        *v = (struct var){.host = host, .name = name, .image = (void *)h, .size = size};
+        insert(host, VAR, v);
+    }
+}
+
+RT_API void __cudaRegisterManagedVar(void **h, void **host, char *dev, const char *name, int ext,
+                                     size_t size, int constant, int global)
+{
+    struct image *i = (void *)h;
+
+    if (!i->managed++)
+        gvm_say("__managed__ variables (%s) are not supported; use cudaMallocManaged", name);
+}
+
+RT_API void __cudaRegisterHostVar(void **h, const char *name, char *host, size_t size)
+{
+    static uint32_t said;
+
+    gvm_refused("__cudaRegisterHostVar", &said);
+}
+
+RT_API void __cudaRegisterUnifiedTable(void **h, void *t)
+{
+    static uint32_t said;
+
+    gvm_refused("__cudaRegisterUnifiedTable", &said);
+}
+
+RT_API char __cudaInitModule(void **h)
+{
+    return 1;
+}
+
+RT_API cudaError_t __cudaGetKernel(cudaKernel_t *k, const void *host)
+{
+    struct rt_func *f = find(host, FUNC);
+
+    *k = (cudaKernel_t)f;
+    return rt_done(f ? 0 : 98);
+}
+
+/* ---- use --------------------------------------------------------------------------------- */
+
+static int load(struct image *i)
+{
+    const struct wrapper *w = i->w;
+    int err;
+
+    if (i->managed)
+        return 801;
+    if (w->magic != WRAPPER_MAGIC || (w->version != 1 && w->version != 2)) {
+        gvm_say("a fatbin wrapper of unknown form (magic %#x, version %u)", w->magic, w->version);
+        return 200;
+    }
+    if (w->version == 2) {
+        gvm_say("relocatable device code is not supported: build without -rdc=true (or -dc)");
+        return 801;
+    }
+    err = gvm_module_load(w->data, &i->module);
+    if (err)
+        i->module = NULL;
+    return err;
+}
+
+/* The image's module of this connection, loaded if it is not. */
+static int module_of(struct image *i, struct gvm_module **m)
+{
+    int err = 0;
+
+    pthread_mutex_lock(&i->lock);
+    if (i->module && !gvm_module_valid(i->module))
+        i->module = NULL; /* gone with a reset */
+    if (!i->module) {
+        err = i->err ? i->err : load(i);
+        if ((err >= 200 && err < 300) || err == 801)
+            i->err = err;
+    }
+    *m = i->module;
+    pthread_mutex_unlock(&i->lock);
+    return err;
+}
+
+struct rt_func *rt_func_find(const void *func)
+{
+    return find(func, FUNC);
+}
+
+int rt_func_get(struct rt_func *r, struct gvm_func **f)
+{
+    struct gvm_module *m;
+    int err;
+
+    *f = __atomic_load_n(&r->f, __ATOMIC_ACQUIRE);
+    if (*f && gvm_func_valid(*f))
+        return 0;
+    err = gvm_init();
+    if (err == 0)
+        err = module_of(r->image, &m);
+    if (err == 0)
+        err = gvm_module_func(m, r->name, f);
+    if (err == 500)
+        err = 98; /* cudaErrorInvalidDeviceFunction */
+    if (err == 0)
+        __atomic_store_n(&r->f, *f, __ATOMIC_RELEASE);
+    return err;
+}
+
+int rt_launch(struct rt_func *r, const struct gvm_launch *l)
+{
+    struct gvm_func *f = __atomic_load_n(&r->f, __ATOMIC_ACQUIRE);
+    int err;
+
+    if (__builtin_expect(f != NULL, 1)) {
+        err = gvm_launch(f, l);
+        if (__builtin_expect(err != 400, 1) || gvm_func_valid(f))
+            return err;
+    }
+    err = rt_func_get(r, &f);
+    return err ? err : gvm_launch(f, l);
+}
+
+int rt_symbol(const void *symbol, uint64_t *dptr, uint64_t *size)
+{
+    struct var *v = find(symbol, VAR);
+    struct gvm_module *m;
+    int err;
+
+    if (!v)
+        return 13;
+    err = gvm_init();
+    if (err == 0)
+        err = module_of(v->image, &m);
+    if (err == 0)
+        err = gvm_module_global(m, v->name, dptr, size);
+    return err == 500 ? 13 : err;
+}
