@@ -35,6 +35,14 @@
 #define FILTERED 1
 #endif
 
+#define SKIP_UNFILTERED()                                                                          \
+    do {                                                                                           \
+        if (!FILTERED) {                                                                           \
+            print_message("skipped: sanitizers do not work behind the filter\n");                  \
+            skip();                                                                                \
+        }                                                                                          \
+    } while (0)
+
 /* Runs fn behind the filter; returns the wait status. fn returns 0 when all is as expected, else
  * the number of what was not. */
 static int locked(bool xen, int (*fn)(void))
@@ -184,8 +192,7 @@ static void test_older_threads(void **state)
     int status;
     pid_t pid;
 
-    if (!FILTERED)
-        skip();
+    SKIP_UNFILTERED();
     pid = fork();
     if (pid == 0) {
         pthread_t t;
@@ -204,16 +211,14 @@ static void test_older_threads(void **state)
 
 static void test_forbidden(void **state)
 {
-    if (!FILTERED)
-        skip();
+    SKIP_UNFILTERED();
     assert_ok(locked(false, forbidden));
     assert_ok(locked(true, forbidden));
 }
 
 static void test_ioctl(void **state)
 {
-    if (!FILTERED)
-        skip();
+    SKIP_UNFILTERED();
     assert_ok(locked(true, notify_passes));
     assert_ok(locked(false, notify_denied));
 }
@@ -227,8 +232,7 @@ static void test_killed(void **state)
 {
     int (*const fns[])(void) = {executes, forks, ptraces};
 
-    if (!FILTERED)
-        skip();
+    SKIP_UNFILTERED();
     for (size_t i = 0; i < sizeof(fns) / sizeof(fns[0]); i++) {
         int status = locked(false, fns[i]);
 

@@ -205,6 +205,7 @@ static int wait_reply(struct run *r, uint32_t lane, uint32_t ticket)
     VGPU_STORE(&r->ch.front->waiting[lane], 1u);
     VGPU_FENCE();
     while (!vgpu_reply_ready(&r->ch, lane, ticket)) {
+        assert_true(vgpu_alive(&r->ch));
         assert_true(readable(r->guest_fd));
         assert_int_equal(read(r->guest_fd, &n, sizeof(n)), sizeof(n));
     }
@@ -254,13 +255,8 @@ static void test_chunks(void **state)
     struct wk_msg m = {.type = WK_CHUNK_ADD, .kind = WK_LOCAL, .chunk = 3, .npages = 16}, a;
     int fd = new_memfd(16, F_SEAL_SHRINK), bad = new_memfd(15, F_SEAL_SHRINK);
     uint8_t *mem = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    struct {
-        uint32_t stream;
-        uint64_t dst;
-        uint32_t chunk, zero;
-        uint64_t off, len;
-    } copy = {.chunk = 3, .off = 4096, .len = 100};
-    uint64_t dptr;
+    struct vgpu_in_CopyToDevice to = {.src_chunk = 3, .src_off = 4096, .src_len = 100};
+    struct vgpu_in_CopyFromDevice from = {.dst_chunk = 3, .dst_len = 100};
 
     a = ask(r, m, &fd, 1);
     assert_int_equal(a.status, -EINVAL); /* not assigned yet */
@@ -277,28 +273,27 @@ static void test_chunks(void **state)
     assert_int_equal(r->stats->chunks, 16);
 
     memset(mem + 4096, 0x5a, 100);
-    copy.dst = dptr = alloc(r, 256);
-    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyToDevice, 0, &copy, sizeof(copy))), 0);
-    copy.off = 0;
-    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &copy, sizeof(copy))), 0);
+    to.dst = from.src = alloc(r, 256);
+    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyToDevice, 0, &to, sizeof(to))), 0);
+    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &from, sizeof(from))), 0);
     assert_memory_equal(mem, mem + 4096, 100);
-    copy.off = 65536 - 99;
-    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &copy, sizeof(copy))), 1);
-    copy.off = ~0ull - 50;
-    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &copy, sizeof(copy))), 1);
-    copy.chunk = 2;
-    copy.off = 0;
-    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &copy, sizeof(copy))), 1);
+    from.dst_off = 65536 - 99;
+    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &from, sizeof(from))), 1);
+    from.dst_off = ~0ull - 50;
+    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &from, sizeof(from))), 1);
+    from.dst_chunk = 2;
+    from.dst_off = 0;
+    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &from, sizeof(from))), 1);
 
     m.type = WK_CHUNK_DROP;
     assert_int_equal(ask(r, m, NULL, 0).status, 0);
     assert_int_equal(r->stats->chunks, 0);
     assert_int_equal(ask(r, m, NULL, 0).status, 0); /* there is none: done */
-    copy.chunk = 3;
-    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &copy, sizeof(copy))), 1);
+    from.dst_chunk = 3;
+    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &from, sizeof(from))), 1);
     m.type = WK_CHUNK_ADD; /* its place is free again */
     assert_int_equal(ask(r, m, &fd, 1).status, 0);
-    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &copy, sizeof(copy))), 0);
+    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &from, sizeof(from))), 0);
     munmap(mem, 65536);
     close(fd);
     close(bad);
