@@ -162,6 +162,7 @@ static int chunk_add(struct wk *w, const struct wk_msg *m, int *fds, int nfds, u
 {
     uint64_t len = (uint64_t)m->npages * VGPU_PAGE_SIZE;
     uint8_t *at;
+    bool exists;
     void *p;
     int err;
 
@@ -170,7 +171,10 @@ static int chunk_add(struct wk *w, const struct wk_msg *m, int *fds, int nfds, u
         *why = "chunk, pages or descriptors out of range";
         return -EINVAL;
     }
-    if (__atomic_load_n(&w->chunks[m->chunk].len, __ATOMIC_ACQUIRE)) {
+    pthread_mutex_lock(&w->chunk_lock);
+    exists = w->chunks[m->chunk].len != 0;
+    pthread_mutex_unlock(&w->chunk_lock);
+    if (exists) {
         *why = "the chunk exists";
         return -EEXIST;
     }
