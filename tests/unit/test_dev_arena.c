@@ -70,7 +70,8 @@ static void window_is_aligned(void **state)
 
 static void alloc_aligns_and_separates(void **state)
 {
-    static const uint64_t sizes[] = {1, 255, 256, 257, 4096, 32768, 32769, 100000, 2 * MIB, 5 * MIB};
+    static const uint64_t sizes[] = {1,     255,   256,    257,     4096,
+                                     32768, 32769, 100000, 2 * MIB, 5 * MIB};
     struct fixture *f = *state;
     uint64_t p[10];
 

@@ -257,7 +257,7 @@ static void sizes_are_bounded(void **state)
 static void compilers_output(void **state)
 {
     static const char *const modes[] = {"none", "speed", "balance", "size", "default"};
-    const char *dir = getenv("GVM_TEST_DATA");
+    const char *build = getenv("GVM_BUILD");
     char path[512], *first = NULL;
     unsigned found = 0;
 
@@ -266,7 +266,8 @@ static void compilers_output(void **state)
         FILE *f;
         size_t n;
 
-        snprintf(path, sizeof(path), "%s/vecadd-%s.fatbin", dir ? dir : "build/unit/data", modes[i]);
+        snprintf(path, sizeof(path), "%s/unit/data/vecadd-%s.fatbin", build ? build : "build",
+                 modes[i]);
         f = fopen(path, "rb");
         if (!f)
             continue;
@@ -284,8 +285,8 @@ static void compilers_output(void **state)
     }
     free(first);
     if (!found) {
-        print_message("SKIP: no fatbins in %s, nvcc was not there to make them\n",
-                      dir ? dir : "build/unit/data");
+        print_message("SKIP: no fatbins in %s/unit/data, nvcc was not there to make them\n",
+                      build ? build : "build");
         skip();
     }
     assert_int_equal(found, 5);

@@ -131,6 +131,7 @@ static void bad_ranges_are_refused(void **state)
     assert_int_equal(ops->mem_free(dev, a + 8), 1);
     assert_int_equal(ops->mem_free(dev, a), 0);
     assert_int_equal(ops->mem_free(dev, a), 1);
+    assert_int_equal(ops->mem_free(dev, 0), 0);
     assert_int_equal(ops->copy_h2d(dev, NULL, a, buf, 1), 1);
     assert_int_equal(ops->ctx_sync(dev), 0); /* none of it was sticky */
 }
@@ -392,6 +393,7 @@ static void bad_flags_are_refused(void **state)
 
     assert_int_equal(ops->stream_create(dev, 2, 0, &s), 1);
     assert_int_equal(ops->event_create(dev, 8, &e), 1);
+    assert_int_equal(ops->event_create(dev, 4, &e), 1);
     assert_int_equal(ops->event_create(dev, 6, &e), 801);
 }
 
@@ -426,7 +428,10 @@ static void limits(void **state)
     assert_int_equal(ops->get_limit(dev, 2, &v), 0);
     assert_int_equal(v, 16 << 20);
     assert_int_equal(ops->set_limit(dev, 3, 1), 215);
-    assert_int_equal(ops->get_limit(dev, 99, &v), 215);
+    assert_int_equal(ops->get_limit(dev, 4, &v), 215);
+    assert_int_equal(ops->get_limit(dev, 99, &v), 1);
+    assert_int_equal(ops->get_limit(dev, 7, &v), 0);
+    assert_int_equal(v, 227 * 1024);
     assert_int_equal(ops->set_limit(dev, -1, 1), 1);
 }
 

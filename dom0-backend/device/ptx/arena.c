@@ -29,13 +29,13 @@ struct region {
     enum use use;
     uint32_t slot, nslot;
     uint64_t addr;
-    uint64_t mapped;       /* bytes accessible from addr on */
-    uint64_t size;         /* LARGE: as asked for */
-    enum arena_kind kind;  /* LARGE */
-    unsigned cls;          /* SLAB: log2 of the block size - CLASS_MIN */
+    uint64_t mapped;      /* bytes accessible from addr on */
+    uint64_t size;        /* LARGE: as asked for */
+    enum arena_kind kind; /* LARGE */
+    unsigned cls;         /* SLAB: log2 of the block size - CLASS_MIN */
     uint32_t nblock, used, hint;
-    uint32_t *block;       /* SLAB: size | kind << KIND_SHIFT, 0 = free */
-    bool listed;           /* in bin[] or partial[] */
+    uint32_t *block; /* SLAB: size | kind << KIND_SHIFT, 0 = free */
+    bool listed;     /* in bin[] or partial[] */
     struct region *prev, *next;
 };
 
@@ -432,8 +432,8 @@ int arena_pool_add(struct arena *a, uint64_t addr, uint64_t len)
     int err = CUDA_INVALID_VALUE;
     unsigned i;
 
-    if (!len || (addr | len) % ARENA_PAGE || addr < a->base + a->size ||
-        addr - a->base > a->mask || len > a->mask + 1 - (addr - a->base))
+    if (!len || (addr | len) % ARENA_PAGE || addr < a->base + a->size || addr - a->base > a->mask ||
+        len > a->mask + 1 - (addr - a->base))
         return CUDA_INVALID_VALUE;
     pthread_mutex_lock(&a->lock);
     for (i = 0; i < a->npool && a->pool[i].addr < addr; i++)

@@ -34,16 +34,16 @@ struct arena_pool {
 };
 
 struct arena {
-    uint64_t base;   /* window: [base, base + mask] */
+    uint64_t base; /* window: [base, base + mask] */
     uint64_t mask;
-    uint64_t size;   /* device memory: [base, base + size) */
-    uint64_t limit;  /* quota in bytes of mapped pages */
-    uint64_t used;   /* mapped now */
+    uint64_t size;  /* device memory: [base, base + size) */
+    uint64_t limit; /* quota in bytes of mapped pages */
+    uint64_t used;  /* mapped now */
     uint32_t nslot;
-    struct region **slot;             /* by (addr - base) >> ARENA_SLOT_SHIFT */
-    struct region *bin[ARENA_NBIN];   /* free extents, by length in slots */
+    struct region **slot;                 /* by (addr - base) >> ARENA_SLOT_SHIFT */
+    struct region *bin[ARENA_NBIN];       /* free extents, by length in slots */
     struct region *partial[ARENA_NCLASS]; /* slabs with room */
-    struct arena_pool *pool;          /* sorted by address, no overlaps */
+    struct arena_pool *pool;              /* sorted by address, no overlaps */
     unsigned npool, cap_pool;
     pthread_mutex_t lock;
     /* Held for reading while host code touches device memory, for writing while pages go away. */

@@ -9,9 +9,9 @@
 #include "dom0-backend/common/log.h"
 #include "dom0-backend/device/ptx/device_int.h"
 
-#define MIN_WINDOW (1ull << 33)
+#define MIN_WINDOW  (1ull << 33)
 #define MAX_THREADS 256u
-#define HOST_PAGE  4096u
+#define HOST_PAGE   4096u
 
 /* Reserved for the device that will be opened next. */
 static struct {
@@ -155,6 +155,7 @@ static int swdev_open(const struct dev_config *cfg, struct dev **out)
     d->limit[LIMIT_PRINTF] = 1 << 20;
     d->limit[LIMIT_HEAP] = 8 << 20;
     d->limit[LIMIT_L2_FETCH] = 64;
+    d->limit[LIMIT_SHARED] = PTX_MAX_SHARED;
     device_describe(&d->inf, d->nsm, mem);
     err = signals_get();
     if (err)
@@ -206,16 +207,22 @@ static void swdev_pool_drop(struct dev *d, void *addr, size_t len)
 
 /* ---- limits ------------------------------------------------------------------------------ */
 
+/* The others are about dynamic parallelism, persisting L2 lines and graphics. */
+static bool supported(int limit)
+{
+    return limit == LIMIT_STACK || limit == LIMIT_PRINTF || limit == LIMIT_HEAP ||
+           limit == LIMIT_L2_FETCH || limit == LIMIT_SHARED;
+}
+
 static int swdev_get_limit(struct dev *d, int limit, uint64_t *value)
 {
     int err = dev_sticky(d);
 
     if (err)
         return err;
-    if (limit < 0)
+    if (limit < 0 || limit >= NLIMIT)
         return CUDA_ERROR_INVALID_VALUE;
-    if (limit >= NLIMIT || limit == LIMIT_CDP_DEPTH || limit == LIMIT_CDP_PENDING ||
-        limit == LIMIT_L2_PERSIST)
+    if (!supported(limit))
         return CUDA_ERROR_UNSUPPORTED_LIMIT;
     *value = d->limit[limit];
     return 0;
@@ -252,7 +259,8 @@ static int swdev_set_limit(struct dev *d, int limit, uint64_t value)
         d->limit[limit] = value;
         return 0;
     default:
-        return limit < 0 ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_UNSUPPORTED_LIMIT;
+        return limit < 0 || limit >= NLIMIT ? CUDA_ERROR_INVALID_VALUE
+                                            : CUDA_ERROR_UNSUPPORTED_LIMIT;
     }
 }
 

@@ -17,47 +17,52 @@ static const struct {
     uint16_t attr;
     int32_t value;
 } fixed[] = {
-    {1, PTX_MAX_THREADS},                /* MAX_THREADS_PER_BLOCK */
-    {2, PTX_MAX_THREADS},                /* MAX_BLOCK_DIM_X */
-    {3, PTX_MAX_THREADS},                /* MAX_BLOCK_DIM_Y */
-    {4, MAX_BLOCK_Z},                    /* MAX_BLOCK_DIM_Z */
-    {5, MAX_GRID_X},                     /* MAX_GRID_DIM_X */
-    {6, MAX_GRID_YZ},                    /* MAX_GRID_DIM_Y */
-    {7, MAX_GRID_YZ},                    /* MAX_GRID_DIM_Z */
-    {8, BLOCK_SHARED},                   /* MAX_SHARED_MEMORY_PER_BLOCK */
-    {9, 65536},                          /* TOTAL_CONSTANT_MEMORY */
-    {10, WARP},                          /* WARP_SIZE */
-    {11, 2147483647},                    /* MAX_PITCH */
-    {12, SM_REGS},                       /* MAX_REGISTERS_PER_BLOCK */
-    {14, 512},                           /* TEXTURE_ALIGNMENT */
-    {15, 1},                             /* GPU_OVERLAP */
-    {19, 1},                             /* CAN_MAP_HOST_MEMORY */
-    {30, 512},                           /* SURFACE_ALIGNMENT */
-    {31, 1},                             /* CONCURRENT_KERNELS */
-    {39, SM_THREADS},                    /* MAX_THREADS_PER_MULTIPROCESSOR */
-    {40, 1},                             /* ASYNC_ENGINE_COUNT */
-    {41, 1},                             /* UNIFIED_ADDRESSING */
-    {51, 32},                            /* TEXTURE_PITCH_ALIGNMENT */
-    {75, 9},                             /* COMPUTE_CAPABILITY_MAJOR */
-    {76, 0},                             /* COMPUTE_CAPABILITY_MINOR */
-    {79, 1},                             /* GLOBAL_L1_CACHE_SUPPORTED */
-    {80, 1},                             /* LOCAL_L1_CACHE_SUPPORTED */
-    {81, SM_SHARED},                     /* MAX_SHARED_MEMORY_PER_MULTIPROCESSOR */
-    {82, SM_REGS},                       /* MAX_REGISTERS_PER_MULTIPROCESSOR */
-    {86, 1},                             /* HOST_NATIVE_ATOMIC_SUPPORTED */
-    {87, 2},                             /* SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO */
-    {90, 1},                             /* COMPUTE_PREEMPTION_SUPPORTED */
-    {95, 1},                             /* COOPERATIVE_LAUNCH */
-    {97, PTX_MAX_SHARED},                /* MAX_SHARED_MEMORY_PER_BLOCK_OPTIN */
-    {106, SM_BLOCKS},                    /* MAX_BLOCKS_PER_MULTIPROCESSOR */
-    {111, SM_SHARED_RESERVE},            /* RESERVED_SHARED_MEMORY_PER_BLOCK */
-    {126, 1},                            /* MEM_SYNC_DOMAIN_COUNT */
-    {131, -1},                           /* NUMA_ID */
-    {134, -1},                           /* HOST_NUMA_ID */
+    {1, PTX_MAX_THREADS},     /* MAX_THREADS_PER_BLOCK */
+    {2, PTX_MAX_THREADS},     /* MAX_BLOCK_DIM_X */
+    {3, PTX_MAX_THREADS},     /* MAX_BLOCK_DIM_Y */
+    {4, MAX_BLOCK_Z},         /* MAX_BLOCK_DIM_Z */
+    {5, MAX_GRID_X},          /* MAX_GRID_DIM_X */
+    {6, MAX_GRID_YZ},         /* MAX_GRID_DIM_Y */
+    {7, MAX_GRID_YZ},         /* MAX_GRID_DIM_Z */
+    {8, BLOCK_SHARED},        /* MAX_SHARED_MEMORY_PER_BLOCK */
+    {9, 65536},               /* TOTAL_CONSTANT_MEMORY */
+    {10, WARP},               /* WARP_SIZE */
+    {11, 2147483647},         /* MAX_PITCH */
+    {12, SM_REGS},            /* MAX_REGISTERS_PER_BLOCK */
+    {14, 512},                /* TEXTURE_ALIGNMENT */
+    {15, 1},                  /* GPU_OVERLAP */
+    {19, 1},                  /* CAN_MAP_HOST_MEMORY */
+    {30, 512},                /* SURFACE_ALIGNMENT */
+    {31, 1},                  /* CONCURRENT_KERNELS */
+    {39, SM_THREADS},         /* MAX_THREADS_PER_MULTIPROCESSOR */
+    {40, 1},                  /* ASYNC_ENGINE_COUNT */
+    {41, 1},                  /* UNIFIED_ADDRESSING */
+    {51, 32},                 /* TEXTURE_PITCH_ALIGNMENT */
+    {75, 9},                  /* COMPUTE_CAPABILITY_MAJOR */
+    {76, 0},                  /* COMPUTE_CAPABILITY_MINOR */
+    {79, 1},                  /* GLOBAL_L1_CACHE_SUPPORTED */
+    {80, 1},                  /* LOCAL_L1_CACHE_SUPPORTED */
+    {81, SM_SHARED},          /* MAX_SHARED_MEMORY_PER_MULTIPROCESSOR */
+    {82, SM_REGS},            /* MAX_REGISTERS_PER_MULTIPROCESSOR */
+    {86, 1},                  /* HOST_NATIVE_ATOMIC_SUPPORTED */
+    {87, 2},                  /* SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO */
+    {90, 1},                  /* COMPUTE_PREEMPTION_SUPPORTED */
+    {95, 1},                  /* COOPERATIVE_LAUNCH */
+    {97, PTX_MAX_SHARED},     /* MAX_SHARED_MEMORY_PER_BLOCK_OPTIN */
+    {106, SM_BLOCKS},         /* MAX_BLOCKS_PER_MULTIPROCESSOR */
+    {111, SM_SHARED_RESERVE}, /* RESERVED_SHARED_MEMORY_PER_BLOCK */
+    {126, 1},                 /* MEM_SYNC_DOMAIN_COUNT */
+    {131, -1},                /* NUMA_ID */
+    {134, -1},                /* HOST_NUMA_ID */
 };
 
-enum { ATTR_CLOCK_RATE = 13, ATTR_SM_COUNT = 16, ATTR_MEMORY_CLOCK = 36, ATTR_BUS_WIDTH = 37,
-       ATTR_L2_SIZE = 38 };
+enum {
+    ATTR_CLOCK_RATE = 13,
+    ATTR_SM_COUNT = 16,
+    ATTR_MEMORY_CLOCK = 36,
+    ATTR_BUS_WIDTH = 37,
+    ATTR_L2_SIZE = 38
+};
 
 /* A processor's clock cannot be found out everywhere (virtual machines); programs divide by it. */
 #define DEFAULT_KHZ 1000000

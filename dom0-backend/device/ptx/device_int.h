@@ -58,9 +58,17 @@ enum {
 #define MAX_GRID_YZ       65535u
 #define MAX_BLOCK_Z       64u
 
-#define NLIMIT 7 /* CUlimit 0..6 */
-enum { LIMIT_STACK, LIMIT_PRINTF, LIMIT_HEAP, LIMIT_CDP_DEPTH, LIMIT_CDP_PENDING, LIMIT_L2_FETCH,
-       LIMIT_L2_PERSIST };
+#define NLIMIT 10 /* CUlimit */
+enum {
+    LIMIT_STACK,
+    LIMIT_PRINTF,
+    LIMIT_HEAP,
+    LIMIT_CDP_DEPTH,
+    LIMIT_CDP_PENDING,
+    LIMIT_L2_FETCH,
+    LIMIT_L2_PERSIST,
+    LIMIT_SHARED
+};
 
 /* ---- device_output.c: text of kernels ---------------------------------------------------- */
 
@@ -82,10 +90,10 @@ void output_deliver(struct dev *d);
 struct crew_job {
     struct ptx_kernel *kernel;
     const struct ptx_launch *launch;
-    uint64_t total, chunk;         /* CTAs */
+    uint64_t total, chunk; /* CTAs */
     _Atomic uint64_t next;
-    unsigned helpers;              /* at work on it; under crew.lock */
-    int err;                       /* first one; under crew.lock */
+    unsigned helpers; /* at work on it; under crew.lock */
+    int err;          /* first one; under crew.lock */
     struct ptx_fault fault;
     pthread_cond_t done;
     struct crew_job *link;
@@ -120,7 +128,7 @@ void signals_put(void);
 struct mark {
     unsigned refs; /* under dev.lock, as all of it */
     bool done;
-    uint64_t ns;   /* CLOCK_MONOTONIC when passed */
+    uint64_t ns; /* CLOCK_MONOTONIC when passed */
 };
 void mark_put(struct mark *m);
 
@@ -166,9 +174,9 @@ struct dev_stream {
     struct dev *d;
     unsigned flags;
     int priority;
-    bool dead;            /* destroyed by its owner, freed when it is empty */
-    bool scheduled;       /* in the ready list or with a runner */
-    struct op *head, **tail; /* the head stays until it is complete */
+    bool dead;                      /* destroyed by its owner, freed when it is empty */
+    bool scheduled;                 /* in the ready list or with a runner */
+    struct op *head, **tail;        /* the head stays until it is complete */
     struct dev_stream *prev, *next; /* all streams */
     struct dev_stream *ready_next;
 };
@@ -183,23 +191,23 @@ struct dev {
     unsigned nsm;
 
     pthread_mutex_t lock;
-    pthread_cond_t moved;   /* some stream has completed an operation */
-    unsigned waiters;       /* on moved */
+    pthread_cond_t moved; /* some stream has completed an operation */
+    unsigned waiters;     /* on moved */
     struct dev_stream legacy;
     struct dev_stream *streams; /* all others */
     struct dev_stream *ready, **ready_tail;
     unsigned nready;
-    uint64_t ticket;        /* of the latest operation */
-    pthread_cond_t wake;    /* runners */
-    pthread_cond_t gone;    /* a runner has ended */
+    uint64_t ticket;     /* of the latest operation */
+    pthread_cond_t wake; /* runners */
+    pthread_cond_t gone; /* a runner has ended */
     unsigned runners, idle;
-    unsigned serving;       /* runners that will look for work again */
+    unsigned serving; /* runners that will look for work again */
     bool quit;
 
     struct crew crew;
     struct output out;
-    _Atomic int sticky;     /* CUresult that every later operation returns */
-    volatile int stop;      /* ends running kernels */
+    _Atomic int sticky; /* CUresult that every later operation returns */
+    volatile int stop;  /* ends running kernels */
     _Atomic uint64_t grid_id;
     _Atomic uint64_t limit[NLIMIT];
     _Atomic uint64_t heap_used;
@@ -260,13 +268,13 @@ int swdev_fill(struct dev *d, struct dev_stream *s, uint64_t dst, size_t pitch, 
 uint64_t heap_alloc(void *arg, uint64_t bytes);
 void heap_free(void *arg, uint64_t addr);
 
-/* ---- modules ----------------------------------------------------------------------------- */
+/* ---- device_module.c -------------------------------------------------------------------------- */
 
 struct dev_func {
     struct dev_module *m;
     struct ptx_kernel *k;
     struct ptx_kernel_info inf;
-    int max_dynamic;   /* dynamic shared memory allowed, bytes */
+    int max_dynamic; /* dynamic shared memory allowed, bytes */
     int carveout;
     _Atomic int prepared; /* 0 not yet, 1 done, else -CUresult */
 };
@@ -291,7 +299,7 @@ int swdev_module_global(struct dev *d, struct dev_module *m, const char *name, u
 unsigned swdev_module_nglobal(struct dev_module *m);
 const char *swdev_module_global_name(struct dev_module *m, unsigned index);
 
-/* module_func.c */
+/* device_func.c */
 const char *swdev_func_name(struct dev_func *f);
 unsigned swdev_func_nparam(struct dev_func *f);
 struct dev_param swdev_func_param(struct dev_func *f, unsigned index);

@@ -14,10 +14,12 @@ int swdev_mem_free(struct dev *d, uint64_t dptr)
 {
     enum arena_kind kind;
     uint64_t base, size;
-    int err;
+    int err = dev_sticky(d);
 
+    if (err || !dptr)
+        return err;
     if (!arena_find(&d->arena, dptr, &base, &size, &kind) || base != dptr || kind != ARENA_USER)
-        return dev_sticky(d) ? dev_sticky(d) : CUDA_ERROR_INVALID_VALUE;
+        return CUDA_ERROR_INVALID_VALUE;
     /* cuMemFree waits: kernels that were launched before may use the memory. */
     err = stream_drain(d, NULL);
     return err ? err : arena_free(&d->arena, dptr, ARENA_USER, NULL);
@@ -38,7 +40,10 @@ int swdev_mem_info(struct dev *d, uint64_t *free_bytes, uint64_t *total_bytes)
 int swdev_mem_range(struct dev *d, uint64_t dptr, uint64_t *base, uint64_t *size)
 {
     enum arena_kind kind;
+    int err = dev_sticky(d);
 
+    if (err)
+        return err;
     if (!arena_find(&d->arena, dptr, base, size, &kind) || kind == ARENA_HEAP)
         return CUDA_ERROR_NOT_FOUND;
     return 0;

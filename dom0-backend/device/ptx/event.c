@@ -21,10 +21,11 @@ int swdev_event_create(struct dev *d, unsigned flags, struct dev_event **out)
 
     if (err)
         return err;
-    if (flags & EVENT_INTERPROCESS)
-        return CUDA_ERROR_NOT_SUPPORTED;
-    if (flags & ~(EVENT_BLOCKING_SYNC | EVENT_DISABLE_TIMING))
+    if (flags & ~(EVENT_BLOCKING_SYNC | EVENT_DISABLE_TIMING | EVENT_INTERPROCESS) ||
+        (flags & EVENT_INTERPROCESS && !(flags & EVENT_DISABLE_TIMING)))
         return CUDA_ERROR_INVALID_VALUE;
+    if (flags & EVENT_INTERPROCESS)
+        return CUDA_ERROR_NOT_SUPPORTED; /* IPC_EVENT_SUPPORTED is reported as 0 */
     e = calloc(1, sizeof(*e));
     if (!e)
         return CUDA_ERROR_OUT_OF_MEMORY;

@@ -24,20 +24,20 @@
 #define KIND_ELF 2
 #define KIND_IR  8
 
-#define FLAG_LZ4      0x2000ull
-#define FLAG_ZSTD     0x8000ull
-#define FLAG_ARCH     0x100000ull /* sm_90a: that architecture only */
-#define FLAG_FAMILY   0x200000ull /* sm_100f */
-#define EM_CUDA       190
+#define FLAG_LZ4    0x2000ull
+#define FLAG_ZSTD   0x8000ull
+#define FLAG_ARCH   0x100000ull /* sm_90a: that architecture only */
+#define FLAG_FAMILY 0x200000ull /* sm_100f */
+#define EM_CUDA     190
 
 struct entry {
     uint16_t kind;
     uint32_t arch;
     uint64_t flags;
-    uint32_t compressed;   /* bytes, 0 = stored as is */
+    uint32_t compressed; /* bytes, 0 = stored as is */
     uint64_t uncompressed;
     const uint8_t *data;
-    uint64_t size;         /* padded */
+    uint64_t size; /* padded */
 };
 
 /* What an image holds, for the line that says why nothing in it will do. */
@@ -155,9 +155,9 @@ static int unpack(struct walk *w, const struct entry *e, struct fatbin_text *out
         }
     } else if (e->flags & FLAG_LZ4) {
         /* in and len are below 2^31: in is a u32 within the image, len within the budget. */
-        int got = in > FATBIN_MAX_TEXT ? -1
-                                       : LZ4_decompress_safe((const char *)e->data, text, (int)in,
-                                                             (int)len);
+        int got = in > FATBIN_MAX_TEXT
+                      ? -1
+                      : LZ4_decompress_safe((const char *)e->data, text, (int)in, (int)len);
 
         if (got < 0 || (uint64_t)got != len) {
             free(text);
@@ -232,9 +232,10 @@ static int walk_container(struct walk *w, const uint8_t *p, uint64_t n, struct f
         header = get16(p + 6);
         size = get64(p + 8);
         if (get16(p + 4) != 1 || header < FATBIN_HEADER || header > n)
-            return fail(w, CUDA_INVALID_IMAGE, "fatbin: version %u, header of %u bytes: only "
-                        "version 1 with %u to %llu is known", get16(p + 4), header, FATBIN_HEADER,
-                        (unsigned long long)n);
+            return fail(w, CUDA_INVALID_IMAGE,
+                        "fatbin: version %u, header of %u bytes: only "
+                        "version 1 with %u to %llu is known",
+                        get16(p + 4), header, FATBIN_HEADER, (unsigned long long)n);
         if (size > n - header)
             return fail(w, CUDA_INVALID_IMAGE, "fatbin: %llu bytes announced, %llu present",
                         (unsigned long long)size, (unsigned long long)(n - header));
@@ -255,9 +256,10 @@ static int walk_container(struct walk *w, const uint8_t *p, uint64_t n, struct f
         n -= pad;
     }
     if (!out->n)
-        return fail(w, CUDA_NO_BINARY_FOR_GPU, "the software device needs PTX for sm_%u or lower; "
-                    "the image holds %s", FATBIN_MAX_TARGET,
-                    w->seen.len ? w->seen.text : "nothing");
+        return fail(w, CUDA_NO_BINARY_FOR_GPU,
+                    "the software device needs PTX for sm_%u or lower; "
+                    "the image holds %s",
+                    FATBIN_MAX_TARGET, w->seen.len ? w->seen.text : "nothing");
     return 0;
 }
 
@@ -281,8 +283,10 @@ static int elf_image(struct walk *w, const uint8_t *p, size_t n)
     /* Before CUDA 13 the architecture was in the low octet. */
     flags = get32(p + 48);
     arch = p[7] >= 0x41 ? flags >> 8 & 0xff : flags & 0xff;
-    return fail(w, CUDA_NO_BINARY_FOR_GPU, "the software device needs PTX for sm_%u or lower; the "
-                "image is a binary for sm_%u", FATBIN_MAX_TARGET, arch);
+    return fail(w, CUDA_NO_BINARY_FOR_GPU,
+                "the software device needs PTX for sm_%u or lower; the "
+                "image is a binary for sm_%u",
+                FATBIN_MAX_TARGET, arch);
 }
 
 int fatbin_texts(const void *image, size_t n, struct fatbin_texts *out, char *log, size_t log_n)

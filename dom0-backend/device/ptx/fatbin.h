@@ -14,9 +14,9 @@
 #include <stdint.h>
 
 #define FATBIN_MAX_ENTRIES 4096u
-#define FATBIN_MAX_TEXTS   64u          /* linked modules in one image */
-#define FATBIN_MAX_TEXT    (64u << 20)  /* bytes of PTX after decompression, all texts together */
-#define FATBIN_MAX_TARGET  90u          /* highest sm number whose PTX is taken */
+#define FATBIN_MAX_TEXTS   64u         /* linked modules in one image */
+#define FATBIN_MAX_TEXT    (64u << 20) /* bytes of PTX after decompression, all texts together */
+#define FATBIN_MAX_TARGET  90u         /* highest sm number whose PTX is taken */
 
 struct fatbin_text {
     char *text; /* owned; ends in a NUL that len does not count */

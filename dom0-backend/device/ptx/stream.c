@@ -16,9 +16,9 @@
 #include "dom0-backend/common/log.h"
 #include "dom0-backend/device/ptx/device_int.h"
 
-#define CACHED_RUNNERS 4u
+#define CACHED_RUNNERS      4u
 #define STREAM_NON_BLOCKING 1u
-#define NO_TICKET UINT64_MAX
+#define NO_TICKET           UINT64_MAX
 
 static void *runner(void *arg);
 

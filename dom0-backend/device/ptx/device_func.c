@@ -7,10 +7,22 @@
 
 /* CUfunction_attribute */
 enum {
-    ATTR_MAX_THREADS, ATTR_SHARED, ATTR_CONST, ATTR_LOCAL, ATTR_REGS, ATTR_PTX_VERSION,
-    ATTR_BINARY_VERSION, ATTR_CACHE_MODE_CA, ATTR_MAX_DYNAMIC_SHARED, ATTR_CARVEOUT,
-    ATTR_CLUSTER_MUST_BE_SET, ATTR_CLUSTER_WIDTH, ATTR_CLUSTER_HEIGHT, ATTR_CLUSTER_DEPTH,
-    ATTR_CLUSTER_NON_PORTABLE, ATTR_CLUSTER_SCHEDULING
+    ATTR_MAX_THREADS,
+    ATTR_SHARED,
+    ATTR_CONST,
+    ATTR_LOCAL,
+    ATTR_REGS,
+    ATTR_PTX_VERSION,
+    ATTR_BINARY_VERSION,
+    ATTR_CACHE_MODE_CA,
+    ATTR_MAX_DYNAMIC_SHARED,
+    ATTR_CARVEOUT,
+    ATTR_CLUSTER_MUST_BE_SET,
+    ATTR_CLUSTER_WIDTH,
+    ATTR_CLUSTER_HEIGHT,
+    ATTR_CLUSTER_DEPTH,
+    ATTR_CLUSTER_NON_PORTABLE,
+    ATTR_CLUSTER_SCHEDULING
 };
 
 const char *swdev_func_name(struct dev_func *f)
@@ -90,8 +102,6 @@ static int blocks_per_sm(const struct dev_func *f, uint32_t threads, uint64_t dy
     int regs = (int)((f->inf.regs * WARP + WARP_REG_UNIT - 1) / WARP_REG_UNIT * WARP_REG_UNIT);
     int n = SM_BLOCKS;
 
-    if (threads > f->inf.maxntid || shared > PTX_MAX_SHARED)
-        return 0;
     n = min_int(n, SM_THREADS / WARP / warps);
     if (regs) /* registers belong to one of four partitions */
         n = min_int(n, SM_REGS / 4 / regs * 4 / warps);
@@ -102,14 +112,19 @@ static int blocks_per_sm(const struct dev_func *f, uint32_t threads, uint64_t dy
 int swdev_occupancy(struct dev *d, struct dev_func *f, int block, size_t shmem, unsigned flags,
                     int *blocks)
 {
-    int err = dev_sticky(d);
+    int err = dev_sticky(d), most;
 
     if (err)
         return err;
     if (block <= 0 || flags & ~1u)
         return CUDA_ERROR_INVALID_VALUE;
+    /* As the driver: .maxntid is not looked at, and 48 KiB need no opt-in. */
     *blocks = 0;
-    if ((unsigned)block <= PTX_MAX_THREADS && shmem <= PTX_MAX_SHARED)
+    most = f->max_dynamic + (int)f->inf.shared_bytes;
+    if (most < BLOCK_SHARED)
+        most = BLOCK_SHARED;
+    if ((unsigned)block <= PTX_MAX_THREADS && shmem <= PTX_MAX_SHARED &&
+        shmem + f->inf.shared_bytes <= (unsigned)most)
         *blocks = blocks_per_sm(f, (uint32_t)block, shmem);
     return 0;
 }
@@ -126,7 +141,7 @@ static int check_launch(const struct dev *d, const struct dev_func *f, const str
         if (!l->grid[i] || !l->block[i] || l->block[i] > PTX_MAX_THREADS)
             return CUDA_ERROR_INVALID_VALUE;
     if (l->grid[0] > MAX_GRID_X || l->grid[1] > MAX_GRID_YZ || l->grid[2] > MAX_GRID_YZ ||
-        l->block[2] > MAX_BLOCK_Z || threads > PTX_MAX_THREADS)
+        l->block[2] > MAX_BLOCK_Z || threads > f->inf.maxntid)
         return CUDA_ERROR_INVALID_VALUE;
     for (unsigned i = 0; i < 3; i++)
         if (l->cluster[i] > 1)
@@ -140,8 +155,8 @@ static int check_launch(const struct dev *d, const struct dev_func *f, const str
     blocks = blocks_per_sm(f, (uint32_t)threads, l->shmem);
     if (!blocks)
         return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
-    if (l->cooperative && (uint64_t)l->grid[0] * l->grid[1] * l->grid[2] >
-                              (uint64_t)blocks * d->nsm)
+    if (l->cooperative &&
+        (uint64_t)l->grid[0] * l->grid[1] * l->grid[2] > (uint64_t)blocks * d->nsm)
         return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
     return 0;
 }
@@ -157,7 +172,8 @@ static int prepare(struct dev_func *f)
         return state > 0 ? 0 : -state;
     err = ptx_kernel_prepare(f->k, log, sizeof(log));
     if (atomic_compare_exchange_strong(&f->prepared, &none, err ? -err : 1) && err)
-        log_warn("kernel %s cannot be executed, CUDA error %d: %s", ptx_kernel_name(f->k), err, log);
+        log_warn("kernel %s cannot be executed, CUDA error %d: %s", ptx_kernel_name(f->k), err,
+                 log);
     return err;
 }
 

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dom0-backend/device/ptx/device_int.h"
+#include "dom0-backend/device/ptx/fatbin.h"
+
+static void module_free(struct dev *d, struct dev_module *m)
+{
+    for (unsigned i = 0; i < m->nvar; i++)
+        if (m->var[i])
+            arena_free(&d->arena, m->var[i], ARENA_MODULE, NULL);
+    if (m->pm)
+        ptx_module_free(m->pm);
+    free(m->var);
+    free(m->func);
+    free(m);
+}
+
+/* Call with dev.lock held. */
+void module_put(struct dev *d, struct dev_module *m)
+{
+    if (--m->refs == 0)
+        module_free(d, m);
+}
+
+static int place_variables(struct dev *d, struct dev_module *m, char *log, size_t log_n)
+{
+    unsigned n = ptx_module_nvar(m->pm);
+
+    m->var = calloc(n ? n : 1, sizeof(*m->var));
+    if (!m->var)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    m->nvar = n;
+    for (unsigned i = 0; i < n; i++) {
+        struct ptx_var v = ptx_module_var(m->pm, i);
+        uint64_t bytes = v.size > v.align ? v.size : v.align; /* blocks lie at their own size */
+        int err = arena_alloc(&d->arena, bytes, ARENA_MODULE, &m->var[i]);
+
+        if (err) {
+            snprintf(log, log_n, "no device memory for variable %s of %llu bytes", v.name,
+                     (unsigned long long)v.size);
+            m->var[i] = 0;
+            return err;
+        }
+        ptx_module_set_var_addr(m->pm, i, m->var[i]);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        struct ptx_var v = ptx_module_var(m->pm, i);
+        void *at = (void *)(uintptr_t)m->var[i];
+
+        if (v.has_init)
+            ptx_module_var_init(m->pm, i, at);
+        else
+            memset(at, 0, v.size); /* a block may have been used before */
+    }
+    return 0;
+}
+
+static int list_functions(struct dev_module *m)
+{
+    m->nfunc = ptx_module_nkernel(m->pm);
+    m->func = calloc(m->nfunc ? m->nfunc : 1, sizeof(*m->func));
+    if (!m->func)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    for (unsigned i = 0; i < m->nfunc; i++) {
+        struct dev_func *f = &m->func[i];
+
+        f->m = m;
+        f->k = ptx_module_kernel(m->pm, i);
+        ptx_kernel_info(f->k, &f->inf);
+        if (f->inf.shared_bytes < BLOCK_SHARED)
+            f->max_dynamic = BLOCK_SHARED - (int)f->inf.shared_bytes;
+        f->carveout = -1;
+    }
+    return 0;
+}
+
+static int build(struct dev *d, struct dev_module *m, const struct fatbin_text *text, char *log,
+                 size_t log_n)
+{
+    int err = ptx_module_parse(text->text, text->len, &m->pm, log, log_n);
+
+    if (err) {
+        m->pm = NULL;
+        /* The driver's answer to PTX text for a newer target: its compiler refuses it. */
+        return err == CUDA_ERROR_NO_BINARY_FOR_GPU ? CUDA_ERROR_INVALID_PTX : err;
+    }
+    err = place_variables(d, m, log, log_n);
+    return err ? err : list_functions(m);
+}
+
+int swdev_module_load(struct dev *d, const void *image, size_t n, struct dev_module **out,
+                      char *log, size_t log_n)
+{
+    struct fatbin_texts texts = {.n = 0};
+    struct dev_module *m;
+    char none[1];
+    int err = dev_sticky(d);
+
+    if (!log || !log_n) {
+        log = none;
+        log_n = sizeof(none);
+    }
+    log[0] = '\0';
+    if (err)
+        return err;
+    err = fatbin_texts(image, n, &texts, log, log_n);
+    if (err)
+        return err;
+    m = calloc(1, sizeof(*m));
+    if (!m) {
+        err = CUDA_ERROR_OUT_OF_MEMORY;
+    } else if (texts.n > 1) {
+        snprintf(log, log_n,
+                 "the image holds %u separately compiled modules (nvcc -rdc=true): the software "
+                 "device does not link device code",
+                 texts.n);
+        err = CUDA_ERROR_NO_BINARY_FOR_GPU;
+    } else {
+        m->refs = 1;
+        err = build(d, m, &texts.v[0], log, log_n);
+    }
+    if (!err)
+        *out = m;
+    else if (m)
+        module_free(d, m);
+    fatbin_texts_free(&texts);
+    return err;
+}
+
+int swdev_module_unload(struct dev *d, struct dev_module *m)
+{
+    int err = stream_drain(d, NULL);
+
+    pthread_mutex_lock(&d->lock);
+    module_put(d, m);
+    pthread_mutex_unlock(&d->lock);
+    return err;
+}
+
+unsigned swdev_module_nfunc(struct dev_module *m)
+{
+    return m->nfunc;
+}
+
+struct dev_func *swdev_module_func(struct dev_module *m, unsigned index)
+{
+    return index < m->nfunc ? &m->func[index] : NULL;
+}
+
+int swdev_module_global(struct dev *d, struct dev_module *m, const char *name, uint64_t *dptr,
+                        uint64_t *size)
+{
+    int err = dev_sticky(d);
+
+    if (err)
+        return err;
+    for (unsigned i = 0; i < m->nvar; i++) {
+        struct ptx_var v = ptx_module_var(m->pm, i);
+
+        if (strcmp(v.name, name) == 0) {
+            *dptr = m->var[i];
+            *size = v.size;
+            return 0;
+        }
+    }
+    return CUDA_ERROR_NOT_FOUND;
+}
+
+unsigned swdev_module_nglobal(struct dev_module *m)
+{
+    return m->nvar;
+}
+
+const char *swdev_module_global_name(struct dev_module *m, unsigned index)
+{
+    return index < m->nvar ? ptx_module_var(m->pm, index).name : NULL;
+}
