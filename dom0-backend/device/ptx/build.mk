@@ -14,10 +14,9 @@ PTX_LIBS := -lzstd -llz4 -lm
 # tests say so and skip what needs them where there is none.
 DEV_TEST_MODES := none speed balance size default
 DEV_TEST_DATA := $(if $(NVCC),$(patsubst %,$(BUILD)/unit/data/vecadd-%.fatbin,$(DEV_TEST_MODES)))
-.SECONDARY: $(DEV_TEST_DATA)
 DEV_TEST_OBJS = $(PTX_DEV_OBJS) $(PTX_CORE_OBJS) $(COMMON_OBJS)
 
-$(BUILD)/unit/data/vecadd-%.fatbin: tests/unit/data/vecadd.cu
+$(DEV_TEST_DATA): $(BUILD)/unit/data/vecadd-%.fatbin: tests/unit/data/vecadd.cu
 	@mkdir -p $(@D)
 	$(NVCC) -fatbin -gencode arch=compute_75,code=[sm_75,compute_75] \
 		$(if $(filter-out default,$*),-compress-mode=$*) -o $@ $<
