@@ -119,7 +119,9 @@ struct ptx_fault {
     uint32_t line;       /* line of the PTX text, 0 = unknown */
     uint64_t addr;       /* 700, 716: the address as the kernel used it */
     char kernel[128];
-    char what[256];      /* one line for a log: everything above in words */
+    /* One line for a log: everything above in words. For 710 it is what CUDA prints on stderr:
+     * "FILE:LINE: FUNCTION: block: [x,y,z], thread: [x,y,z] Assertion `EXPR` failed." */
+    char what[256];
 };
 
 struct ptx_launch {
