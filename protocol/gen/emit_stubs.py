@@ -109,10 +109,7 @@ def take_reply(call, o):
     fixed = [f for f in call.outs if not f.is_data]
     data = call.outl.data
     o.append('    err_ = gvm_chan_call(ch, &r_, sizeof(r_), &got_);')
-    o.append('    if (got_ < sizeof(r_.fixed)) {')
-    for f in data:
-        o += ['        if (%s_len)' % f.name, '            *%s_len = 0;' % f.name]
-    o += ['        return err_ ? err_ : UNKNOWN;', '    }']
+    o += ['    if (got_ < sizeof(r_.fixed))', '        return err_ ? err_ : UNKNOWN;']
     if fixed:
         o.append('    if (err_ == 0) {')
         for f in fixed:
@@ -124,11 +121,10 @@ def take_reply(call, o):
                 o.append('            *%s = r_.fixed.%s;' % (f.name, f.name))
         o.append('    }')
     if data:
-        o.append('    at_ = sizeof(r_.fixed);')
+        o.append('    at_ = 0;')
     for f in data:
-        o.append('    n_ = take_data(r_.data, got_ - (uint32_t)sizeof(r_.fixed), '
-                 'at_ - (uint32_t)sizeof(r_.fixed), r_.fixed.%s_len, %s, %s_max);' %
-                 (f.name, f.name, f.name))
+        o.append('    n_ = take_data(r_.data, got_ - (uint32_t)sizeof(r_.fixed), at_, r_.fixed.%s_len, '
+                 '%s,\n                   %s_max);' % (f.name, f.name, f.name))
         o += ['    if (%s_len)' % f.name, '        *%s_len = n_;' % f.name]
         if f is not data[-1]:
             o.append('    at_ += (r_.fixed.%s_len + 7u) & ~7u;' % f.name)
@@ -158,6 +154,8 @@ def stub(call):
     if data:
         o += ['    uint32_t total_;', '    uint8_t *to_;']
     o += ['    uint32_t got_ = 0;', '    int err_ = 0;', '']
+    for f in call.outl.data:
+        o += ['    if (%s_len)' % f.name, '        *%s_len = 0;' % f.name]
     for f in data:
         o.append('    if (%s > VGPU_MAX_%s_%s)' %
                  (f.name + ('_size_' if f.type == 'str' else '_len'), call.name, f.name))

@@ -19,6 +19,7 @@ decode.h   worker: int vgpu_dispatch(lane, rec, res), vgpu_class_of(op); handler
 ctl.h      broker: vgpu_ctl_decode(), vgpu_dir_check(), vgpu_ctl_name()
 trace.h    vgpu_trace(), vgpu_trace_reply(), vgpu_trace_ctl(): one line of text
 calls.md   table of all calls
+roundtrip.h  for tests/unit/test_decode.c
 seeds/     fuzz seeds (emit_seeds.py says what is in them)
 
 A file is only written when its contents change, so that nothing is compiled in vain.
@@ -33,6 +34,7 @@ import emit_ctl
 import emit_decode
 import emit_seeds
 import emit_stubs
+import emit_test
 import emit_trace
 import spec as spec_reader
 
@@ -48,6 +50,7 @@ OUTPUTS = {
     'ctl.c': emit_ctl.ctl_c,
     'trace.h': emit_trace.trace_h,
     'trace.c': emit_trace.trace_c,
+    'roundtrip.h': emit_test.roundtrip_h,
 }
 
 

@@ -140,8 +140,10 @@ class Layout:
                 at += gap
 
         for f in fields:
+            if f.is_pool:
+                pad(8)
             for m in f.members():
-                pad(8 if f.is_pool else m.size)
+                pad(m.size)
                 m.offset = at
                 at += m.size * m.count
                 widest = max(widest, 8 if f.is_pool else m.size)
