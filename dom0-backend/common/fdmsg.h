@@ -18,10 +18,10 @@ int fdmsg_send(int sock, const void *msg, size_t len, const int *fds, int nfds);
 
 /*
  * Receives one message of exactly `len` octets. fds[0..max_fds) receive the descriptors that came
- * with it (CLOEXEC; unused entries are -1) and *nfds their number; descriptors beyond max_fds are
- * closed. Returns 1; 0 at end of file; -EAGAIN when `nonblock` is set and nothing is there;
- * -EMSGSIZE for a message of another size and -E2BIG for more than max_fds descriptors (the message is
- * consumed, all its descriptors are closed); or another -errno.
+ * with it (CLOEXEC; unused entries are -1) and *nfds their number. Returns 1; 0 at end of file;
+ * -EAGAIN when `nonblock` is set and nothing is there; -EMSGSIZE for a message of another size and
+ * -E2BIG for more than max_fds descriptors (the message is consumed, all its descriptors are
+ * closed); or another -errno.
  */
 int fdmsg_recv(int sock, void *msg, size_t len, int *fds, int max_fds, int *nfds, int nonblock);
 

@@ -4,8 +4,8 @@
  *
  * Two implementations: xen (grant mappings through gntdev, an event channel) and local (memfds,
  * eventfds). A worker has one transport for its life, chosen by the kind in WK_ASSIGN. The
- * descriptors come from the broker as handoff.h says; every descriptor given to map() or open() is closed
- * by it, whatever the result, because a kept gntdev descriptor keeps the guest's pages.
+ * descriptors come from the broker as handoff.h says; map() closes the one it is given, whatever
+ * the result, because a kept gntdev descriptor keeps the guest's pages.
  *
  * Threads: notify() may be called by any thread. take() and unmask() belong to the drain thread,
  * map() and unmap() to the control thread. None of them opens anything or needs a system call
@@ -63,7 +63,7 @@ const struct transport_ops *transport_of(uint32_t kind);
 /* Closes the doorbell. Mappings stay until unmapped or the process ends. */
 void transport_close(struct transport *t);
 
-/* Reserves `len` octets of address space (PROT_NONE) at `at`; 0, or -EEXIST if the range is taken. */
+/* Reserves `len` octets of address space (PROT_NONE) at `at`. 0, or -EEXIST if they are taken. */
 int transport_reserve(void *at, size_t len);
 
 /* Replaces the whole mapping [at, at+len) by a reservation again. A grant mapping is only ever

@@ -9,8 +9,8 @@
  * (open, socket, ioctl, a mapping with PROT_EXEC...) fails with EPERM; what has no business in a
  * worker at all (execve, ptrace, mount...) kills the process. Descriptors are capabilities: a
  * gntdev descriptor maps any grant made to this domain and an evtchn descriptor binds any port of
- * its guest, therefore of all ioctls only evtchn's NOTIFY passes. The kernel looks at the low 32 bits of a
- * command, so those are what is compared.
+ * its guest, therefore of all ioctls only evtchn's NOTIFY passes. The kernel looks at the low 32
+ * bits of a command, so those are what is compared.
  */
 #include <asm/prctl.h>
 #include <errno.h>

@@ -9,9 +9,9 @@
  * sooner or later, and the process's own other streams are the only ones held up. The control
  * thread keeps serving the broker meanwhile.
  *
- * Completion is learnt from a host function in the stream at every MARK_EVERY-th posted operation, so that
- * a launch costs no callback. Incomplete operations of a stream therefore stay below
- * STREAM_LIMIT, of which up to MARK_EVERY - 1 may be complete already.
+ * Completion is learnt from a host function in the stream at every MARK_EVERY-th posted operation,
+ * so that a launch costs no callback. The operations counted as incomplete stay within
+ * STREAM_LIMIT; up to MARK_EVERY - 1 of them may be complete already.
  */
 #include <stdlib.h>
 #include <string.h>

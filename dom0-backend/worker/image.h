@@ -29,8 +29,8 @@ void wk_images_init(struct wk_images *s);
 void wk_images_fini(struct wk_images *s);
 
 /* Takes over `data` (malloc'ed, private) and keeps it under its hash, which is computed here. An
- * image that is there already is not kept twice. NULL, and the data freed, when it does not fit. The result is valid
- * until wk_images_fini(): images are never dropped. */
+ * image that is there already is not kept twice. NULL, and the data freed, when it does not fit.
+ * The result is valid until wk_images_fini(): images are never dropped. */
 const struct wk_image *wk_image_keep(struct wk_images *s, uint8_t *data, uint64_t len);
 /* NULL: not sent yet. */
 const struct wk_image *wk_image_find(struct wk_images *s, const uint8_t hash[WK_HASH_LEN]);

@@ -75,7 +75,8 @@ bool wk_obj_unused(struct wk *w, enum wk_objkind kind, uint32_t id);
 /* Enters a zeroed, filled object under an id; false if the id was taken meanwhile. */
 bool wk_obj_enter(struct wk *w, struct wk_obj *o, enum wk_objkind kind, uint32_t id);
 /* Takes the object, held by this call, out of the table. Destroys the device object at once, and
- * returns the device's answer, unless another call still uses it (then 0, and the last one does). */
+ * returns the device's answer, unless another call still uses it: then 0, and the last one does
+ * it. */
 int wk_obj_remove(struct wk_lane *lane, struct wk_obj *o);
 /* Lets go of one hold. */
 void wk_obj_release(struct wk *w, struct wk_obj *o);

@@ -32,7 +32,8 @@
 #include "dom0-backend/worker/objects.h"
 #include "protocol/ring.h"
 
-#define WK_POOL_SLOT  ((uint64_t)VGPU_MAX_CHUNK_PAGES * VGPU_PAGE_SIZE) /* address space per chunk */
+/* Address space per chunk. */
+#define WK_POOL_SLOT  ((uint64_t)VGPU_MAX_CHUNK_PAGES * VGPU_PAGE_SIZE)
 #define WK_POOL_SIZE  (WK_POOL_SLOT * VGPU_MAX_CHUNKS)
 #define WK_OUTPUT_MAX (1u << 20)  /* octets of kernel output kept for OutputFetch */
 #define WK_INLINE_MAX (64u << 20) /* octets of inline copies not yet consumed by the device */
@@ -130,13 +131,13 @@ struct wk {
 /* ---- worker.c: life of the state */
 
 /*
- * Prepares `w` (zeroed by the caller) to serve the channel at `base` (VGPU_CH_PAGES(order) mapped pages) with an
- * open device. Sets alive in the page. 0 or -ENOMEM.
+ * Prepares `w` (zeroed by the caller) to serve the channel at `base`, VGPU_CH_PAGES(order) mapped
+ * pages, with an open device. Sets alive in the page. 0 or -ENOMEM.
  */
 int wk_init(struct wk *w, const struct dev_ops *ops, struct dev *dev, void *base, uint32_t order,
             struct wk_stats *stats);
-/* Frees everything wk_init() and the calls made; for tests, a worker just exits. Lane threads must not exist
- * (inline_blocking). */
+/* Frees everything wk_init() and the calls made; for tests, a worker just exits. There must be no
+ * lane threads (inline_blocking). */
 void wk_fini(struct wk *w);
 
 /* Rings the guest's doorbell. Any thread. */
@@ -183,7 +184,8 @@ uint32_t wk_chunk_reap(struct wk *w, uint32_t *seq);
 
 /* ---- flow.c */
 
-/* Before a posted operation is put on `s`: waits while too much of the stream's work is incomplete. */
+/* Before a posted operation is put on `s`: waits while too much of the stream's work is
+ * incomplete. CUresult. */
 int wk_flow_enter(struct wk *w, struct wk_stream *s);
 /* A private buffer for `n` octets of inline data, waiting while too many are in flight; NULL: out
  * of memory. wk_flow_inline_done(buffer) is the host function that releases it. */

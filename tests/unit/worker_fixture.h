@@ -35,7 +35,8 @@ struct gvm_chan {
 struct fix *fix_new(bool inline_blocking);
 void fix_free(struct fix *f);
 
-/* Publishes a record with this payload; returns its place in the ring, to spoil it. Does not drain. */
+/* Publishes a record with this payload; returns its place in the ring, to spoil it. Does not
+ * drain. */
 struct vgpu_rec *fix_put(struct fix *f, uint16_t op, uint16_t lane, uint32_t flags,
                          const void *payload, uint32_t len);
 /* Drains all there is. NULL, or the violation. */
