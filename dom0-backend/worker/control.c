@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dom0-backend/common/fdmsg.h"
@@ -45,10 +46,13 @@ static void ctl_replace(struct wk *w, int fd)
 static void report(struct wk *w, const char *line)
 {
     struct wk_msg m = {.type = WK_LOG};
+    struct timespec until;
     ssize_t n = -1;
 
     snprintf(m.text, sizeof(m.text), "%s", line);
-    if (pthread_mutex_trylock(&ctl_lock) == 0) {
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec++;
+    if (pthread_mutex_timedlock(&ctl_lock, &until) == 0) {
         if (w->ctl_fd >= 0)
             n = send(w->ctl_fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
         pthread_mutex_unlock(&ctl_lock);
@@ -57,14 +61,21 @@ static void report(struct wk *w, const char *line)
         log_warn("%s", line);
 }
 
+/* Only one thread ends the process, so that its exit status is the first reason's. */
+static void begin_exit(void)
+{
+    static _Atomic bool ending;
+
+    if (atomic_exchange(&ending, true))
+        for (;;)
+            poll(NULL, 0, -1);
+}
+
 void wk_die(struct wk *w, const char *why)
 {
-    static _Atomic bool dying;
     char line[sizeof(((struct wk_msg *)0)->text)];
 
-    if (atomic_exchange(&dying, true))
-        for (;;)
-            poll(NULL, 0, -1); /* another thread is ending the process */
+    begin_exit();
     if (w->ch.back) {
         if (!w->sticky)
             VGPU_STORE(&w->ch.back->sticky, (uint32_t)WK_UNKNOWN);
@@ -259,7 +270,7 @@ static bool is_listening(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on;
 }
 
-int wk_control(struct wk *w, const struct wk_msg *ready)
+static int serve(struct wk *w, const struct wk_msg *ready)
 {
     bool listening = is_listening(WK_FD_LISTEN);
     struct wk_msg m = *ready;
@@ -305,4 +316,12 @@ int wk_control(struct wk *w, const struct wk_msg *ready)
         if (handle(w, ready, &m, fds, nfds))
             return 0;
     }
+}
+
+int wk_control(struct wk *w, const struct wk_msg *ready)
+{
+    int status = serve(w, ready);
+
+    begin_exit();
+    return status;
 }
