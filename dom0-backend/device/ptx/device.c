@@ -101,6 +101,8 @@ static void swdev_close(struct dev *d)
     d->stop = 1;
     streams_fini(d);
     crew_stop(&d->crew);
+    while (d->modules)
+        module_put(d, d->modules);
     output_deliver(d);
     output_fini(&d->out);
     arena_destroy(&d->arena);

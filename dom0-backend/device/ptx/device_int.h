@@ -197,6 +197,7 @@ struct dev {
     struct dev_stream *streams; /* all others */
     struct dev_stream *ready, **ready_tail;
     unsigned nready;
+    struct dev_module *modules; /* all, under lock */
     uint64_t ticket;     /* of the latest operation */
     pthread_cond_t wake; /* runners */
     pthread_cond_t gone; /* a runner has ended */
@@ -281,6 +282,7 @@ struct dev_func {
 
 struct dev_module {
     unsigned refs; /* under dev.lock: the handle, queued launches */
+    struct dev_module *prev, *next;
     struct ptx_module *pm;
     unsigned nfunc;
     struct dev_func *func;
@@ -288,6 +290,7 @@ struct dev_module {
     uint64_t *var; /* addresses */
 };
 
+/* Call with dev.lock held, or when nothing runs any more. */
 void module_put(struct dev *d, struct dev_module *m);
 int swdev_module_load(struct dev *d, const void *image, size_t n, struct dev_module **out,
                       char *log, size_t log_n);

@@ -18,11 +18,17 @@ static void module_free(struct dev *d, struct dev_module *m)
     free(m);
 }
 
-/* Call with dev.lock held. */
 void module_put(struct dev *d, struct dev_module *m)
 {
-    if (--m->refs == 0)
-        module_free(d, m);
+    if (--m->refs)
+        return;
+    if (m->prev)
+        m->prev->next = m->next;
+    else
+        d->modules = m->next;
+    if (m->next)
+        m->next->prev = m->prev;
+    module_free(d, m);
 }
 
 static int place_variables(struct dev *d, struct dev_module *m, char *log, size_t log_n)
@@ -122,10 +128,17 @@ int swdev_module_load(struct dev *d, const void *image, size_t n, struct dev_mod
         m->refs = 1;
         err = build(d, m, &texts.v[0], log, log_n);
     }
-    if (!err)
+    if (!err) {
+        pthread_mutex_lock(&d->lock);
+        m->next = d->modules;
+        if (m->next)
+            m->next->prev = m;
+        d->modules = m;
+        pthread_mutex_unlock(&d->lock);
         *out = m;
-    else if (m)
+    } else if (m) {
         module_free(d, m);
+    }
     fatbin_texts_free(&texts);
     return err;
 }
