@@ -41,6 +41,9 @@ $(BUILD)/obj/%.o: %.c | $(GENERATED)
 	@mkdir -p $(@D)
 	$(CC) $(GVM_CFLAGS) $(CFLAGS_$(subst /,_,$(patsubst %/,%,$(dir $<)))) -c -o $@ $<
 
+# Nothing is intermediate: objects that only tests use are kept as well.
+.SECONDARY:
+
 all: $(ALL)
 
 clean:

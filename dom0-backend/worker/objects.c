@@ -55,7 +55,7 @@ void wk_objects_fini(struct wk *w)
     for (int k = 0; k < WK_OBJ_KINDS; k++) {
         if (!t->tab[k])
             continue;
-        for (uint32_t id = WK_ID_MIN; id <= WK_ID_MAX; id++) {
+        for (uint32_t id = WK_ID_MIN; id <= t->top[k]; id++) {
             struct wk_obj *o = t->tab[k][id];
 
             if (!o)
@@ -110,6 +110,8 @@ bool wk_obj_enter(struct wk *w, struct wk_obj *o, enum wk_objkind kind, uint32_t
         o->id = id;
         o->refs = 1;
         w->objs.tab[kind][id] = o;
+        if (id > w->objs.top[kind])
+            w->objs.top[kind] = id;
         entered = true;
     }
     pthread_mutex_unlock(&w->objs.lock);

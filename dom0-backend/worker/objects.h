@@ -62,6 +62,7 @@ struct wk_module {
 struct wk_objects {
     pthread_mutex_t lock;
     struct wk_obj **tab[WK_OBJ_KINDS]; /* WK_ID_MAX + 1 entries each */
+    uint32_t top[WK_OBJ_KINDS];        /* largest id used so far */
 };
 
 int wk_objects_init(struct wk_objects *t);

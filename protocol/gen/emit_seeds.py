@@ -13,10 +13,14 @@ from spec import CTL_FIELDS, REC_HEADER, SCALARS, align
 
 FMT = {'u8': 'B', 'u16': 'H', 'u32': 'I', 'u64': 'Q', 'i32': 'i', 'f32': 'f', 'devptr': 'Q'}
 
+DEVPTR = 0x4d4f4b00100  # fuzz_drain.c moves this into its device's memory
+
 
 def plausible(f):
     """A value that passes the field's checks."""
     c = f.checks
+    if f.type == 'devptr':
+        return DEVPTR
     v = max(c.get('min', 1 if 'mask' not in c else 0), 0)
     v = min(v, c.get('max', v))
     return v & c['mask'] if 'mask' in c else align(v, c.get('align', 1))
@@ -92,6 +96,10 @@ def seeds(spec):
                 put('pool-' + f.name, record(c.op, request(c, (f.name + '_off', (1 << 64) - 4096))))
             elif f.is_handle or f.is_new:
                 put('handle-' + f.name, record(c.op, request(c, (f.name, 0xffffffff))))
+    # One after the other, so that objects that one makes are there for the next.
+    first = [c for c in spec.calls if any(f.is_new for f in c.ins)]
+    rest = [c for c in spec.calls if c not in first and 'Destroy' not in c.name]
+    out['rec/sequence'] = b''.join(record(c.op, request(c)) for c in first + rest)
     for c in spec.ctls:
         used = dict(c.uses)
         for what in ('low', 'high'):

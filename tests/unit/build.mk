@@ -39,8 +39,6 @@ $(MOCK_WORKER): $$(WORKER_MAIN_OBJS) $$(WORKER_OBJS) $$(call objs,tests/unit/moc
 	@mkdir -p $(@D)
 	$(CC) $(GVM_LDFLAGS) -o $@ $^ $(WORKER_LIBS)
 
-.SECONDARY: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/*.c))
-
 unit-programs: $(UNIT_PROGRAMS)
 
 # A test that does not build fails alone: the others still run.

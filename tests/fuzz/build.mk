@@ -1,0 +1,47 @@
+# Fuzz targets: every tests/fuzz/fuzz_NAME.c becomes $(BUILD)/fuzz/fuzz_NAME (clang: libFuzzer,
+# AddressSanitizer, UBSan). Set here or in the build.mk of the folder under test:
+#   FUZZ_NAME_OBJS  what it fuzzes, as the objects of the normal build; instrumented twins are made
+#   FUZZ_NAME_LIBS  libraries
+#   FUZZ_NAME_SEEDS folders of seeds beside tests/fuzz/seeds/NAME; FUZZ_NAME_DICT a dictionary
+# `make test-fuzz` runs all of them for FUZZ_SECONDS each, two at a time; FUZZ="drain" chooses.
+FUZZ_CC := $(firstword $(shell command -v clang-14 clang 2>/dev/null))
+FUZZ_SECONDS ?= 30
+FUZZ_ALL := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ ?= $(FUZZ_ALL)
+FUZZ_CFLAGS = -std=gnu11 -O1 -g -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=undefined -fno-omit-frame-pointer -D_GNU_SOURCE -DGVM_FUZZ \
+	-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
+	-I. -Iprotocol -I$(BUILD)/gen -include tests/fuzz/hook.h -MMD -MP
+FUZZ_HARNESS := $(call objs,tests/fuzz/hook.c tests/fuzz/mutate.c)
+
+# The instrumented twin of an object of the normal build.
+fuzz_objs = $(patsubst $(BUILD)/obj/%,$(BUILD)/fuzz/obj/%,$(sort $(1)))
+
+FUZZ_drain_OBJS = $(WORKER_OBJS) $(call objs,tests/unit/mock_dev.c)
+FUZZ_drain_LIBS = $(WORKER_LIBS)
+FUZZ_drain_SEEDS = $(BUILD)/gen/seeds/rec
+FUZZ_drain_DICT = $(BUILD)/gen/seeds/rec.dict
+
+$(BUILD)/fuzz/obj/gen/%.o: $(BUILD)/gen/%.c | $(GENERATED)
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -c -o $@ $<
+
+$(BUILD)/fuzz/obj/%.o: %.c | $(GENERATED)
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) $(CFLAGS_$(subst /,_,$(patsubst %/,%,$(dir $<)))) -c -o $@ $<
+
+.SECONDEXPANSION:
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/obj/tests/fuzz/fuzz_%.o \
+		$$(call fuzz_objs,$(FUZZ_HARNESS) $$(FUZZ_$$*_OBJS))
+	@mkdir -p $(@D)
+	$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -pthread -o $@ $^ $(FUZZ_$*_LIBS)
+
+fuzz-programs: $(addprefix $(BUILD)/fuzz/fuzz_,$(FUZZ))
+
+test-fuzz:
+	@+$(MAKE) --no-print-directory -k fuzz-programs || true
+	@$(PYTHON) tests/fuzz/run.py $(BUILD) $(FUZZ_SECONDS) \
+		$(foreach n,$(FUZZ),'$(n):$(FUZZ_$(n)_DICT):$(FUZZ_$(n)_SEEDS)')
+
+-include $(shell find $(BUILD)/fuzz/obj -name '*.d' 2>/dev/null)
+.PHONY: test-fuzz fuzz-programs
