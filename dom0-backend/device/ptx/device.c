@@ -25,7 +25,7 @@ void dev_fail(struct dev *d, int err, const char *what)
 
     if (!atomic_compare_exchange_strong(&d->sticky, &none, err))
         return;
-    d->stop = 1;
+    dev_stop(d);
     if (d->cfg.on_fault)
         d->cfg.on_fault(d->cfg.arg, err, what);
 }
@@ -98,7 +98,7 @@ static void swdev_close(struct dev *d)
 
     /* Nothing more is executed; functions of the worker in the queues still run. */
     atomic_compare_exchange_strong(&d->sticky, &none, CUDA_ERROR_DEINITIALIZED);
-    d->stop = 1;
+    dev_stop(d);
     streams_fini(d);
     crew_stop(&d->crew);
     while (d->modules)

@@ -7,7 +7,7 @@
 /* Takes chunks of the job until none is left or one has failed. */
 static void work_on(struct crew *c, struct crew_job *job, struct ptx_exec *x)
 {
-    while (!*job->launch->stop) {
+    while (!__atomic_load_n(job->launch->stop, __ATOMIC_RELAXED)) {
         uint64_t first = atomic_fetch_add_explicit(&job->next, job->chunk, memory_order_relaxed);
         struct ptx_fault fault;
         uint64_t count;

@@ -198,9 +198,9 @@ struct dev {
     struct dev_stream *ready, **ready_tail;
     unsigned nready;
     struct dev_module *modules; /* all, under lock */
-    uint64_t ticket;     /* of the latest operation */
-    pthread_cond_t wake; /* runners */
-    pthread_cond_t gone; /* a runner has ended */
+    uint64_t ticket;            /* of the latest operation */
+    pthread_cond_t wake;        /* runners */
+    pthread_cond_t gone;        /* a runner has ended */
     unsigned runners, idle;
     unsigned serving; /* runners that will look for work again */
     bool quit;
@@ -208,7 +208,7 @@ struct dev {
     struct crew crew;
     struct output out;
     _Atomic int sticky; /* CUresult that every later operation returns */
-    volatile int stop;  /* ends running kernels */
+    int stop;           /* ends running kernels; dev_stop() sets it, dev_stopped() reads it */
     _Atomic uint64_t grid_id;
     _Atomic uint64_t limit[NLIMIT];
     _Atomic uint64_t heap_used;
@@ -220,6 +220,15 @@ void dev_fail(struct dev *d, int err, const char *what);
 static inline int dev_sticky(struct dev *d)
 {
     return atomic_load_explicit(&d->sticky, memory_order_acquire);
+}
+
+static inline void dev_stop(struct dev *d)
+{
+    __atomic_store_n(&d->stop, 1, __ATOMIC_RELAXED);
+}
+static inline bool dev_stopped(const struct dev *d)
+{
+    return __atomic_load_n(&d->stop, __ATOMIC_RELAXED) != 0;
 }
 
 /* stream.c */

@@ -25,7 +25,7 @@ static void run_copy(struct dev *d, const struct op *op)
     uint64_t dst = op->copy.dst, src = op->copy.src;
     size_t left = op->copy.n;
 
-    while (left && !d->stop) {
+    while (left && !dev_stopped(d)) {
         size_t n = left < PIECE ? left : PIECE;
         uint64_t first = op->copy.dst_dev ? dst : src;
 
@@ -79,7 +79,7 @@ static void run_fill(struct dev *d, const struct op *op)
             size_t n = width - x < PIECE / elem ? width - x : PIECE / elem;
             uint64_t at = row + x * elem;
 
-            if (d->stop)
+            if (dev_stopped(d))
                 return;
             if (!arena_pin(&d->arena, at, n * elem)) {
                 freed(d, at);
@@ -134,7 +134,7 @@ static void run_launch(struct dev *d, struct op *op, struct ptx_exec **x)
     }
     output_deliver(d);
     /* Stopped because something else has failed: that has been reported. */
-    if (err && !d->stop)
+    if (err && !dev_stopped(d))
         dev_fail(d, err, job.fault.what);
 }
 
