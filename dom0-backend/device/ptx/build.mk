@@ -30,3 +30,8 @@ UNIT_dev_streams_LIBS = $(PTX_LIBS)
 UNIT_dev_kernels_OBJS = $(DEV_TEST_OBJS)
 UNIT_dev_kernels_LIBS = $(PTX_LIBS)
 UNIT_dev_kernels_NEEDS = $(DEV_TEST_DATA)
+
+FUZZ_fatbin_OBJS = $(call objs,dom0-backend/device/ptx/fatbin.c)
+FUZZ_fatbin_LIBS = $(PTX_LIBS)
+FUZZ_fatbin_SEEDS = $(if $(DEV_TEST_DATA),$(BUILD)/unit/data)
+$(BUILD)/fuzz/fuzz_fatbin: | $(DEV_TEST_DATA)
