@@ -1,2 +1,6 @@
-# The toolstack half. AGENT_PURE_OBJS: parsers, which touch nothing and link with nothing.
-AGENT_PURE_OBJS := $(call objs,$(addprefix dom0-backend/agent/,spec.c))
+# The toolstack half.
+# AGENT_PURE_OBJS: parsers, which touch nothing and link with nothing.
+# AGENT_XS_OBJS: XenStore nodes, also for the gvm tool.
+AGENT_PURE_OBJS := $(call objs,$(addprefix dom0-backend/agent/,spec.c conf.c xlcfg.c))
+AGENT_XS_OBJS := $(call objs,dom0-backend/agent/nodes.c dom0-backend/agent/saved.c dom0-backend/common/xs.c)
+AGENT_OBJS := $(AGENT_XS_OBJS) $(call objs,$(addprefix dom0-backend/agent/,agent.c find.c))

@@ -47,6 +47,17 @@ enum worker_state {
     WORKER_ENDING,   /* asked to end, or killed */
 };
 
+/* Kept in run_dir/worker-<id>.info for a restarted broker. */
+struct worker_record {
+    uint32_t magic;
+    int32_t pid;
+    uint64_t start; /* of the process, see start_time() */
+    struct worker_params params;
+    uint32_t port; /* guest's, of the CREATE */
+    uint32_t chunk_pages[VGPU_MAX_CHUNKS];
+    uint64_t chunk_addr[VGPU_MAX_CHUNKS];
+};
+
 struct worker {
     struct broker *b;
     struct worker *next;
@@ -56,6 +67,8 @@ struct worker {
     bool child;   /* ours to reap; not so after a restart of the broker */
     int pidfd;    /* readable when the process is gone */
     int sock;     /* -1 after end of file */
+    int rec_fd;   /* struct worker_record; -1: none */
+    struct worker_record rec;
     int stats_fd; /* struct wk_stats, written by the worker: read by pread() only */
     struct worker_params params;
     struct wk_msg ready; /* its WK_READY */
@@ -167,8 +180,12 @@ int worker_send(struct worker *w, const struct wk_msg *m, const int *fds, int nf
 void worker_end(struct worker *w);
 /* Kills it now. */
 void worker_kill(struct worker *w);
+/* Writes w->rec to its file. */
+void worker_save(struct worker *w);
 /* False if there is nothing to read. */
 bool worker_stats(const struct worker *w, struct wk_stats *out);
+/* Before this process ends and leaves serving workers to the next one: ends all others. */
+void worker_leave_all(struct broker *b);
 /* Takes over the workers of a broker that was here before, from cfg.run_dir. `adopt` is called for
  * each one that answers WK_HELLO: it links the worker with its channel, or returns false: it is
  * ended. Waits at most 2 s in total. */
@@ -204,6 +221,12 @@ void host_close(struct host *h);
 /* Charges pages to the host and to the machine. 0, or -ENOSPC. */
 int host_charge(struct host *h, uint64_t pages);
 void host_uncharge(struct host *h, uint64_t pages);
+
+/* ---- query.c */
+
+/* Serves `path`: whoever connects gets the state as text, one line per device and channel, and end
+ * of file. 0 or -errno. */
+int query_start(struct broker *b, const char *path);
 
 /* ---- local.c */
 

@@ -221,6 +221,17 @@ void op_prepared(struct op *op, int err)
     op_send(op, WK_CHUNK_ADD); /* a failure kills the worker, which answers the request */
 }
 
+/* Before the guest is told, so that a restarted broker knows at least as much as the guest. */
+static void chan_save(struct chan *ch)
+{
+    struct worker_record *r = &ch->w->rec;
+
+    r->port = ch->port;
+    memcpy(r->chunk_pages, ch->chunk_pages, sizeof(r->chunk_pages));
+    memcpy(r->chunk_addr, ch->chunk_addr, sizeof(r->chunk_addr));
+    worker_save(ch->w);
+}
+
 void chan_worker_ready(struct chan *ch)
 {
     struct op *op = ch->active;
@@ -230,6 +241,7 @@ void chan_worker_ready(struct chan *ch)
         return;
     }
     ch->w->state = WORKER_SERVING;
+    chan_save(ch);
     op_set_timer(op, WORKER_DONE_S);
     op_send(op, WK_ASSIGN);
 }
@@ -256,6 +268,7 @@ void chan_worker_done(struct chan *ch, const struct wk_msg *m)
     switch (op->req.op) {
     case VGPU_CTL_CREATE_CHANNEL:
         ch->created = true;
+        chan_save(ch);
         log_debug("%s channel %u: worker %d serves pid %u of uid %u", ch->host->name, ch->id,
                   (int)ch->w->pid, ch->pid, ch->uid);
         worker_keep_warm(ch->host->b, &ch->host->params);
@@ -263,11 +276,13 @@ void chan_worker_done(struct chan *ch, const struct wk_msg *m)
     case VGPU_CTL_ADD_CHUNK:
         ch->chunk_pages[chunk] = op->req.npages;
         ch->chunk_addr[chunk] = m->addr;
+        chan_save(ch);
         break;
     case VGPU_CTL_DROP_CHUNK:
         host_uncharge(ch->host, ch->chunk_pages[chunk]);
         ch->chunk_pages[chunk] = 0;
         ch->chunk_addr[chunk] = 0;
+        chan_save(ch);
         break;
     }
     chan_finish(ch, 0);
@@ -525,7 +540,16 @@ struct chan *chan_adopt(struct host *h, struct worker *w)
     ch->npages = VGPU_CH_PAGES(m->ring_order);
     ch->uid = m->uid;
     ch->pid = m->pid;
+    ch->port = w->rec.port;
     ch->created = true;
+    for (unsigned i = 0; i < VGPU_MAX_CHUNKS; i++) {
+        uint32_t n = w->rec.chunk_pages[i];
+
+        if (n && n <= VGPU_MAX_CHUNK_PAGES && host_charge(h, n) == 0) {
+            ch->chunk_pages[i] = n;
+            ch->chunk_addr[i] = w->rec.chunk_addr[i];
+        }
+    }
     ch->w = w;
     w->ch = ch;
     return ch;

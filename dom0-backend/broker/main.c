@@ -10,15 +10,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "dom0-backend/agent/agent.h"
 #include "dom0-backend/broker/broker.h"
+#include "dom0-backend/broker/xendev.h"
 
 struct options {
+    const char *config;
     const char *local;      /* socket of the local transport */
     int listen_fd;          /* the same, bound by gvm run */
     pid_t parent;           /* gvm run: end with it, and remove the socket's directory */
@@ -27,7 +31,8 @@ struct options {
 };
 
 static const char usage[] =
-    "usage: gvm-backd --local SOCKET [--device INDEX|GPU-UUID] [--mem BYTES] [--threads N]\n"
+    "usage: gvm-backd [--config FILE] [--worker FILE] [--log-level error|warning|info|debug]\n"
+    "       gvm-backd --local SOCKET [--device INDEX|GPU-UUID] [--mem BYTES] [--threads N]\n"
     "                 [--stats] [--kind ptx|cuda] [--worker FILE]\n"
     "                 [--log-level error|warning|info|debug]\n";
 
@@ -51,8 +56,9 @@ static int number(const char *opt, const char *text, uint64_t max, uint64_t *out
 
 static int parse(int argc, char **argv, struct options *o)
 {
-    enum { LOCAL, LISTEN, PARENT, DEVICE, MEM, THREADS, STATS, KIND, WORKER, LEVEL, HELP };
+    enum { CONFIG, LOCAL, LISTEN, PARENT, DEVICE, MEM, THREADS, STATS, KIND, WORKER, LEVEL, HELP };
     static const struct option opts[] = {
+        {"config", 1, NULL, CONFIG},
         {"local", 1, NULL, LOCAL},     {"listen-fd", 1, NULL, LISTEN}, {"with-parent", 1, NULL, PARENT},
         {"device", 1, NULL, DEVICE},   {"mem", 1, NULL, MEM},          {"threads", 1, NULL, THREADS},
         {"stats", 0, NULL, STATS},     {"kind", 1, NULL, KIND},        {"worker", 1, NULL, WORKER},
@@ -63,6 +69,9 @@ static int parse(int argc, char **argv, struct options *o)
 
     while ((c = getopt_long(argc, argv, "", opts, NULL)) != -1) {
         switch (c) {
+        case CONFIG:
+            o->config = optarg;
+            break;
         case LOCAL:
             o->local = optarg;
             break;
@@ -174,9 +183,15 @@ static void on_end_timer(struct ev_loop *loop, ev_timer *t, int revents)
 
 static void on_signal(struct ev_loop *loop, ev_signal *s, int revents)
 {
+    const struct options *o = s->data;
+
     if (broker.stopping)
         return;
     broker.stopping = true;
+    if (!o->local) { /* devices stay in state 4 and workers run on: the next gvm-backd takes over */
+        ev_break(loop, EVBREAK_ALL);
+        return;
+    }
     local_stop(&broker);
     for (struct worker *w = broker.workers; w; w = w->next)
         worker_end(w);
@@ -214,6 +229,86 @@ static int run_local(struct options *o)
     return 0;
 }
 
+/* run_dir, for us alone; its lock keeps a second daemon out. */
+static int take_run_dir(const char *dir)
+{
+    char path[108];
+    int fd;
+
+    if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
+        log_error("%s: %m", dir);
+        return -1;
+    }
+    snprintf(path, sizeof(path), "%s/backd.lock", dir);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        log_error("%s: %s", path, errno == EWOULDBLOCK ? "another gvm-backd is running" : strerror(errno));
+        return -1;
+    }
+    return 0; /* held until the process ends */
+}
+
+/* Is this the domain with the toolstack? */
+static bool in_control_domain(void)
+{
+    char caps[64] = "";
+    FILE *f = fopen("/proc/xen/capabilities", "re");
+
+    if (f) {
+        if (!fgets(caps, sizeof(caps), f))
+            caps[0] = '\0';
+        fclose(f);
+    }
+    return strstr(caps, "control_d") != NULL;
+}
+
+static int run_xen(struct options *o)
+{
+    static struct gvm_conf conf;
+    static struct xenbus bus;
+    char path[108];
+    int status = 1, err;
+
+    gvm_conf_default(&conf);
+    conf_load(o->config ? o->config : GVM_CONF_FILE, &conf);
+    if (!broker.cfg.log_level && log_parse_level(conf.log_level, &o->level)) {
+        log_init("gvm-backd", o->level);
+        broker.cfg.log_level = conf.log_level;
+    }
+    broker.cfg.run_dir = conf.run_dir;
+    broker.cfg.warm = conf.warm_workers;
+    broker.cfg.threads = conf.threads;
+    broker.cfg.max_channels = conf.max_channels;
+    broker.cfg.max_pages = conf.max_pages;
+    broker.cfg.host_pages = conf.max_host_pages;
+    broker.cfg.uid_base = conf.uid_base;
+    if (conf.kind[0])
+        broker.cfg.kind = conf.kind;
+    broker.root = geteuid() == 0;
+    if (!broker.root) {
+        log_error("gvm-backd serves Xen guests as root only; gvm run needs no privileges");
+        return 1;
+    }
+    if (take_run_dir(conf.run_dir) < 0 || xenbus_start(&bus, &broker) < 0)
+        return 1;
+    snprintf(path, sizeof(path), "%s/backd.sock", conf.run_dir);
+    err = query_start(&broker, path);
+    if (err)
+        log_warn("%s: %s: gvm list will not work", path, strerror(-err));
+    if (!in_control_domain())
+        log_info("not the control domain: vgpu= entries are the agent's in dom0");
+    else if (agent_start(broker.loop, &conf) < 0)
+        goto out;
+    ev_run(broker.loop, 0);
+    status = broker.stopping ? 0 : 1;
+out:
+    agent_stop(broker.loop);
+    worker_leave_all(&broker);
+    xenbus_stop(&bus);
+    unlink(path);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     struct options o = {.listen_fd = -1, .level = LOG_INFO_, .params = {.device = "0"}};
@@ -239,6 +334,7 @@ int main(int argc, char **argv)
     broker.next_worker = broker.next_seq = 1;
     ev_signal_init(&sig_term, on_signal, SIGTERM);
     ev_signal_init(&sig_int, on_signal, SIGINT);
+    sig_term.data = sig_int.data = &o;
     ev_signal_start(broker.loop, &sig_term);
     ev_signal_start(broker.loop, &sig_int);
     if (o.parent) {
@@ -247,9 +343,5 @@ int main(int argc, char **argv)
         if (getppid() != o.parent)
             raise(SIGTERM);
     }
-    if (!o.local) {
-        fputs(usage, stderr);
-        return 2;
-    }
-    return run_local(&o);
+    return o.local ? run_local(&o) : run_xen(&o);
 }

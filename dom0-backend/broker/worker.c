@@ -63,6 +63,8 @@ static void worker_free(struct worker *w)
         close(w->sock);
     if (w->stats_fd >= 0)
         close(w->stats_fd);
+    if (w->rec_fd >= 0)
+        close(w->rec_fd);
     if (w->pidfd >= 0)
         close(w->pidfd);
     free(w);
@@ -240,7 +242,7 @@ static struct worker *worker_new(struct broker *b, const struct worker_params *p
         return NULL;
     w->b = b;
     w->params = *p;
-    w->pidfd = w->sock = w->stats_fd = -1;
+    w->pidfd = w->sock = w->stats_fd = w->rec_fd = -1;
     w->rate = (struct log_rate)LOG_RATE(10, 5000);
     ev_init(&w->io, on_socket);
     ev_init(&w->death, on_death);
@@ -320,20 +322,27 @@ static unsigned long long start_time(pid_t pid)
     return v;
 }
 
-static void write_info(struct worker *w)
+#define RECORD_MAGIC 0x4756574bu
+
+void worker_save(struct worker *w)
 {
-    char path[108], line[256];
-    int fd, n;
+    if (w->rec_fd >= 0 && pwrite(w->rec_fd, &w->rec, sizeof(w->rec), 0) != (ssize_t)sizeof(w->rec))
+        log_warn("worker %d: its record cannot be written: %m", (int)w->pid);
+}
+
+static void open_record(struct worker *w)
+{
+    char path[108];
 
     worker_path(w, "info", path, sizeof(path));
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    n = snprintf(line, sizeof(line), "%d %llu %llu %u %s\n", (int)w->pid, start_time(w->pid),
-                 (unsigned long long)w->params.mem, w->params.window_try, w->params.device);
-    if (fd < 0 || write(fd, line, (size_t)n) != n)
-        log_warn("%s: %s: a restarted gvm-backd will not find worker %d", path, strerror(errno),
-                 (int)w->pid);
-    if (fd >= 0)
-        close(fd);
+    w->rec_fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (w->rec_fd < 0)
+        log_warn("%s: %m: a restarted gvm-backd will not find worker %d", path, (int)w->pid);
+    w->rec.magic = RECORD_MAGIC;
+    w->rec.pid = w->pid;
+    w->rec.start = start_time(w->pid);
+    w->rec.params = w->params;
+    worker_save(w);
 }
 
 struct worker *worker_start(struct broker *b, const struct worker_params *p)
@@ -398,7 +407,7 @@ struct worker *worker_start(struct broker *b, const struct worker_params *p)
     if (lfd >= 0)
         close(lfd);
     if (b->cfg.run_dir)
-        write_info(w);
+        open_record(w);
     worker_link(w);
     set_timer(w, WORKER_READY_S);
     return w;
@@ -465,6 +474,16 @@ void worker_drop_warm(struct broker *b, const struct worker_params *p)
     }
 }
 
+void worker_leave_all(struct broker *b)
+{
+    for (struct worker *w = b->workers; w; w = w->next) {
+        if (w->ch)
+            continue;
+        worker_kill(w);
+        worker_unlink_files(w);
+    }
+}
+
 bool worker_stats(const struct worker *w, struct wk_stats *out)
 {
     return w->stats_fd >= 0 && pread(w->stats_fd, out, sizeof(*out), 0) == (ssize_t)sizeof(*out);
@@ -472,32 +491,21 @@ bool worker_stats(const struct worker *w, struct wk_stats *out)
 
 /* ---- after a restart */
 
-static bool read_info(struct worker *w)
+static bool read_record(struct worker *w)
 {
-    char path[108], line[256], dev[64];
-    unsigned long long start, mem;
-    unsigned window;
-    int fd, pid;
-    ssize_t n;
+    char path[108];
 
     worker_path(w, "info", path, sizeof(path));
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
+    w->rec_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (w->rec_fd < 0 || pread(w->rec_fd, &w->rec, sizeof(w->rec), 0) != (ssize_t)sizeof(w->rec) ||
+        w->rec.magic != RECORD_MAGIC || w->rec.start == 0)
         return false;
-    n = read(fd, line, sizeof(line) - 1);
-    close(fd);
-    if (n <= 0)
-        return false;
-    line[n] = '\0';
-    if (sscanf(line, "%d %llu %llu %u %63s", &pid, &start, &mem, &window, dev) != 5)
-        return false;
-    w->pid = pid;
-    w->params.mem = mem;
-    w->params.window_try = window;
-    snprintf(w->params.device, sizeof(w->params.device), "%s", dev);
+    w->pid = w->rec.pid;
+    w->params = w->rec.params;
+    w->params.device[sizeof(w->params.device) - 1] = '\0';
     w->pidfd = (int)syscall(SYS_pidfd_open, w->pid, 0);
     /* In this order: a pid that is reused after the check has another start time. */
-    return w->pidfd >= 0 && start_time(w->pid) == start;
+    return w->pidfd >= 0 && start_time(w->pid) == w->rec.start;
 }
 
 static bool say_hello(struct worker *w, int timeout_ms)
@@ -532,7 +540,7 @@ static void adopt_one(struct broker *b, uint32_t id, int timeout_ms,
     if (!w)
         return;
     w->id = id;
-    if (!read_info(w))
+    if (!read_record(w))
         goto gone;
     if (!say_hello(w, timeout_ms)) {
         log_warn("worker %d of an earlier gvm-backd does not answer: killed", (int)w->pid);

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * agent.c - follows domains as they come and go.
+ *
+ * Every hit of @introduceDomain or @releaseDomain means: enumerate all domains and compare. Which
+ * vgpus a new domain gets:
+ *   - it has some already (gvm attach, or an earlier agent): nothing to do;
+ *   - a domain with the same UUID vanished a moment ago: this is a reboot, it gets what it had;
+ *   - otherwise what the one configuration file with its name says;
+ *   - without such a file what is kept for its UUID (a restored domain).
+ */
+#include "dom0-backend/agent/agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dom0-backend/agent/find.h"
+#include "dom0-backend/agent/nodes.h"
+#include "dom0-backend/agent/saved.h"
+#include "dom0-backend/common/log.h"
+#include "dom0-backend/common/xs.h"
+#include "vgpu_keys.h"
+
+#define REBOOT_S 60. /* between the end of a domain and its next life */
+
+struct domain {
+    struct domain *next;
+    uint32_t id;
+    char uuid[37];
+    bool seen;
+    ev_tstamp died; /* 0: alive */
+};
+
+static struct {
+    struct xs_handle *xs;
+    const struct gvm_conf *conf;
+    struct domain *domains;
+    ev_io io;
+} agent;
+
+static struct domain *find_domain(uint32_t id)
+{
+    for (struct domain *d = agent.domains; d; d = d->next) {
+        if (d->id == id && !d->died)
+            return d;
+    }
+    return NULL;
+}
+
+/* Was there a domain of this UUID until just now? */
+static bool rebooted(const char *uuid)
+{
+    for (struct domain *d = agent.domains; d; d = d->next) {
+        if (d->died && strcmp(d->uuid, uuid) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* One entry. True if the domain has the device now. */
+static bool give(uint32_t id, const char *name, uint32_t devid, const char *text)
+{
+    struct vgpu_spec spec;
+    char why[256];
+    int err;
+
+    if (vgpu_spec_parse(text, &spec, why, sizeof(why))) {
+        log_warn("domain %u '%s': vgpu entry '%s' is not used: %s", id, name, text, why);
+        return false;
+    }
+    err = nodes_create(agent.xs, id, &devid, &spec);
+    if (err == -EEXIST)
+        return true;
+    if (err) {
+        log_warn("domain %u '%s': vgpu entry '%s': %s%s", id, name, text,
+                 err == -ENOENT ? "no such backend domain: " : "",
+                 err == -ENOENT ? spec.backend : strerror(-err));
+        return false;
+    }
+    log_info("domain %u '%s': vgpu %u: backend %s, device %s, mem %llu, weight %u", id, name, devid,
+             spec.backend, spec.device, (unsigned long long)spec.mem, spec.weight);
+    return true;
+}
+
+static void give_saved(uint32_t id, const char *name, const struct saved *s)
+{
+    for (uint32_t d = 0; d < VGPU_MAX_DEVICES; d++) {
+        if (s->has[d])
+            give(id, name, d, s->spec[d]);
+    }
+}
+
+static void give_config(uint32_t id, const char *name, const char *uuid, const struct xlcfg *cfg)
+{
+    static struct saved s;
+    uint32_t d = 0;
+
+    memset(&s, 0, sizeof(s));
+    for (unsigned i = 0; i < cfg->nvgpu; i++) {
+        if (!give(id, name, d, cfg->vgpu[i]))
+            continue;
+        s.has[d] = true;
+        snprintf(s.spec[d], sizeof(s.spec[d]), "%s", cfg->vgpu[i]);
+        d++;
+    }
+    if (cfg->vgpu_lost)
+        log_warn("domain %u '%s': %u vgpu entries are not used: allowed are %d of at most %d octets",
+                 id, name, cfg->vgpu_lost, XLCFG_MAX_VGPU, VGPU_SPEC_MAX);
+    saved_store(agent.conf->state_dir, uuid, &s);
+}
+
+static bool has_devices(uint32_t id)
+{
+    char path[64];
+    unsigned n;
+    uint32_t *list;
+
+    snprintf(path, sizeof(path), "/local/domain/%u/device/vgpu", id);
+    list = xs_numbers(agent.xs, path, VGPU_MAX_DEVICES - 1, &n);
+    free(list);
+    return n > 0;
+}
+
+static void list_dirs(char *buf, size_t n)
+{
+    size_t used = 0;
+
+    buf[0] = '\0';
+    for (unsigned i = 0; i < agent.conf->nconfig_dirs && used < n; i++)
+        used += (size_t)snprintf(buf + used, n - used, "%s%s", i ? ", " : "", agent.conf->config_dirs[i]);
+}
+
+/*
+ * A domain is given its vgpus once: one that was detached from a running domain must not come back
+ * because the daemon was restarted. run_dir does not outlive the host's boot, as domains do not.
+ */
+static void known_path(uint32_t id, const char *uuid, char *buf, size_t n)
+{
+    snprintf(buf, n, "%s/known-%u-%s", agent.conf->run_dir, id, uuid);
+}
+
+static bool is_known(uint32_t id, const char *uuid)
+{
+    char path[160];
+
+    known_path(id, uuid, path, sizeof(path));
+    return access(path, F_OK) == 0;
+}
+
+static void set_known(uint32_t id, const char *uuid, bool known)
+{
+    char path[160];
+    int fd;
+
+    known_path(id, uuid, path, sizeof(path));
+    if (!known) {
+        unlink(path);
+        return;
+    }
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        log_warn("%s: %m", path);
+    else
+        close(fd);
+}
+
+static void new_domain(uint32_t id, const char *uuid)
+{
+    static struct saved s;
+    static struct xlcfg cfg;
+    char dir[64], name[128] = "", files[1024];
+    bool have, again = rebooted(uuid);
+    unsigned n;
+
+    if (has_devices(id) || is_known(id, uuid))
+        return;
+    snprintf(dir, sizeof(dir), "/local/domain/%u", id);
+    if (xs_get(agent.xs, XBT_NULL, dir, "name", name, sizeof(name))) {
+        log_warn("domain %u has no usable name: its configuration file cannot be found", id);
+        return;
+    }
+    if (strlen(name) > 10 && strcmp(name + strlen(name) - 10, "--incoming") == 0)
+        name[strlen(name) - 10] = '\0'; /* being restored: renamed when that is complete */
+    have = saved_load(agent.conf->state_dir, uuid, &s) == 0;
+    if (again && have) {
+        give_saved(id, name, &s);
+        return;
+    }
+    n = find_config(agent.conf, name, &cfg, files, sizeof(files));
+    if (n == 1) {
+        give_config(id, name, uuid, &cfg);
+        return;
+    }
+    if (n > 1)
+        log_warn("domain %u '%s': no vgpu: %u files have this name: %s", id, name, n, files);
+    else if (have)
+        give_saved(id, name, &s);
+    else {
+        list_dirs(files, sizeof(files));
+        log_info("domain %u '%s': no vgpu: no file in %s has this name (gvm attach %s SPEC gives it one)",
+                 id, name, files, name);
+    }
+}
+
+static void remove_back(void *arg, uint32_t back, uint32_t front, uint32_t devid)
+{
+    uint32_t *id = arg;
+
+    if (*id == front)
+        nodes_remove(agent.xs, front, back, devid);
+}
+
+static void lost_domain(struct domain *d)
+{
+    log_debug("domain %u is gone", d->id);
+    nodes_each_back(agent.xs, remove_back, &d->id);
+    set_known(d->id, d->uuid, false);
+    d->died = ev_time();
+}
+
+static void forget_old(void)
+{
+    struct domain **p = &agent.domains, *d;
+
+    while ((d = *p)) {
+        if (d->died && (ev_time() - d->died > REBOOT_S || d->died > ev_time())) {
+            *p = d->next;
+            free(d);
+        } else {
+            p = &d->next;
+        }
+    }
+}
+
+/* A domain that xenstored no longer knows is gone even while its directory is being removed. */
+static bool is_there(uint32_t id)
+{
+    return xs_is_domain_introduced(agent.xs, id);
+}
+
+static void enumerate(void)
+{
+    struct domain *d;
+    unsigned n;
+    uint32_t *ids = xs_numbers(agent.xs, "/local/domain", XS_MAX_DOMID, &n);
+
+    for (d = agent.domains; d; d = d->next)
+        d->seen = false;
+    for (unsigned i = 0; ids && i < n; i++) {
+        char uuid[37];
+
+        if (ids[i] == 0 || !is_there(ids[i]))
+            continue;
+        d = find_domain(ids[i]);
+        if (d) {
+            d->seen = true;
+            continue;
+        }
+        if (nodes_domain_uuid(agent.xs, ids[i], uuid))
+            continue; /* not made by a toolstack (yet) */
+        d = calloc(1, sizeof(*d));
+        if (!d)
+            break;
+        d->id = ids[i];
+        d->seen = true;
+        strcpy(d->uuid, uuid);
+        new_domain(d->id, uuid);
+        set_known(d->id, uuid, true);
+        d->next = agent.domains;
+        agent.domains = d;
+    }
+    free(ids);
+    for (d = agent.domains; d; d = d->next) {
+        if (!d->seen && !d->died)
+            lost_domain(d);
+    }
+    forget_old();
+}
+
+/* Directories of domains that died while no agent ran. */
+static void remove_stale(void *arg, uint32_t back, uint32_t front, uint32_t devid)
+{
+    if (!is_there(front)) {
+        log_info("domain %u is gone: its vgpu %u is removed", front, devid);
+        nodes_remove(agent.xs, front, back, devid);
+    }
+}
+
+static void on_watch(struct ev_loop *loop, ev_io *io, int revents)
+{
+    bool hit = false;
+    char **ev;
+
+    errno = 0;
+    while ((ev = xs_check_watch(agent.xs))) {
+        hit = true;
+        free(ev);
+        errno = 0;
+    }
+    if (errno != EAGAIN && errno != 0) {
+        ev_io_stop(loop, &agent.io); /* the broker's connection says it */
+        return;
+    }
+    if (hit)
+        enumerate();
+}
+
+int agent_start(struct ev_loop *loop, const struct gvm_conf *conf)
+{
+    agent.conf = conf;
+    agent.xs = xs_open(0);
+    if (!agent.xs) {
+        log_error("no connection to XenStore: %m");
+        return -1;
+    }
+    if (!xs_watch(agent.xs, "@introduceDomain", "domlist") ||
+        !xs_watch(agent.xs, "@releaseDomain", "domlist")) {
+        log_error("XenStore watches: %m");
+        return -1;
+    }
+    nodes_each_back(agent.xs, remove_stale, NULL);
+    ev_io_init(&agent.io, on_watch, xs_fileno(agent.xs), EV_READ);
+    ev_io_start(loop, &agent.io); /* both watches fire at once: enumerate() follows */
+    return 0;
+}
+
+void agent_stop(struct ev_loop *loop)
+{
+    struct domain *d;
+
+    if (!agent.xs)
+        return;
+    ev_io_stop(loop, &agent.io);
+    xs_close(agent.xs);
+    agent.xs = NULL;
+    while ((d = agent.domains)) {
+        agent.domains = d->next;
+        free(d);
+    }
+}
+
+static void conf_complain(void *arg, unsigned line, const char *text)
+{
+    log_warn("%s line %u: %s", (const char *)arg, line, text);
+}
+
+void conf_load(const char *path, struct gvm_conf *c)
+{
+    FILE *f = fopen(path, "re");
+    char text[65536];
+    size_t n;
+
+    if (!f) {
+        log_info("%s: %m: defaults are used", path);
+        return;
+    }
+    n = fread(text, 1, sizeof(text), f);
+    if (!feof(f))
+        log_warn("%s: only the first %zu octets are read", path, sizeof(text));
+    fclose(f);
+    gvm_conf_parse(text, n, c, conf_complain, (void *)path);
+}

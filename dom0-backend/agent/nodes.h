@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * nodes.h - the toolstack's half of a vgpu in XenStore: both directories, made and removed.
+ */
+#ifndef GVM_NODES_H
+#define GVM_NODES_H
+
+#include <stdint.h>
+#include <xenstore.h>
+
+#include "dom0-backend/agent/spec.h"
+
+#define VGPU_MAX_DEVICES 16 /* per domain */
+
+/* The domain's UUID, 36 characters. 0 or -ENOENT. */
+int nodes_domain_uuid(struct xs_handle *xs, uint32_t domid, char uuid[37]);
+
+/*
+ * Creates device *devid of domain `front` (UINT32_MAX: the first free number, stored there) in one
+ * transaction. 0; -EEXIST: there is such a device; -ENOSPC: no number is free; -ESRCH: no such
+ * domain; -ENOENT: no such backend domain; another -errno of XenStore.
+ */
+int nodes_create(struct xs_handle *xs, uint32_t front, uint32_t *devid, const struct vgpu_spec *spec);
+
+/*
+ * Asks the backend to close the device, waits at most `timeout_s` seconds for it, and removes both
+ * directories. 0; 1: the backend did not answer, removed all the same; -ENOENT: no such device.
+ */
+int nodes_detach(struct xs_handle *xs, uint32_t front, uint32_t devid, unsigned timeout_s);
+
+/* Removes what is left of a device. `back`: the backend's domain. 0 or -errno. */
+int nodes_remove(struct xs_handle *xs, uint32_t front, uint32_t back, uint32_t devid);
+
+/* Removes /local/domain/<back>/backend/vgpu/<front>. 0 or -errno. */
+int nodes_remove_domain(struct xs_handle *xs, uint32_t front, uint32_t back);
+
+/*
+ * For each device directory in any domain's backend/vgpu: fn(arg, back, front, devid).
+ */
+void nodes_each_back(struct xs_handle *xs,
+                     void (*fn)(void *arg, uint32_t back, uint32_t front, uint32_t devid), void *arg);
+
+#endif

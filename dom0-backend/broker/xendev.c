@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * xendev.c - the life cycle of a vgpu device, as XenStore shows it.
+ *
+ * Watch events only say "look": every look reads both ends' states again and takes at most one
+ * step, so that spurious, repeated and lost events are all the same. Nothing waits; steps that take
+ * time (mapping the ring, ending workers) come back here when they are done.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dom0-backend/broker/xendev.h"
+#include "vgpu_keys.h"
+
+static void set_state(struct xendev *d, enum xenbus_state s)
+{
+    /* A toolstack that removes the directory must not find it made anew by our write. */
+    uint64_t old;
+
+    d->state = s;
+    if (xs_get_uint(d->bus->xs, XBT_NULL, d->back, VGPU_XS_STATE, 0, 8, &old) == 0 && old != s)
+        xs_put(d->bus->xs, XBT_NULL, d->back, VGPU_XS_STATE, "%d", s);
+}
+
+/* ---- ending */
+
+/* Ends the channels; the ring goes at once. xendev_empty() follows. */
+static void unlink_guest(struct xendev *d)
+{
+    if (d->link == LINK_MAPPING || d->link == LINK_CLOSING) {
+        d->link = LINK_CLOSING; /* on_mapped() sees it */
+        return;
+    }
+    if (d->link != LINK_UP && !d->h.chans) /* a daemon that starts has channels without a link */
+        return;
+    d->link = LINK_CLOSING;
+    xenctl_disconnect(d);
+    if (d->dead) { /* a dying domain is only gone when the last of its pages is unmapped */
+        for (struct chan *ch = d->h.chans; ch; ch = ch->next) {
+            if (ch->w)
+                worker_kill(ch->w);
+        }
+    }
+    host_close(&d->h);
+}
+
+static void xendev_empty(struct host *h)
+{
+    struct xendev *d = xendev_of(h);
+
+    d->h.closing = false;
+    d->link = LINK_NONE;
+    xendev_touch(d);
+}
+
+void xendev_fail(struct xendev *d, const char *fmt, ...)
+{
+    char text[256];
+    uint32_t dropped;
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    if (log_rate_ok(&d->rate, &dropped))
+        log_warn("%s: %s; device closed", d->h.name, text);
+    if (xs_exists(d->bus->xs, XBT_NULL, d->back))
+        xs_put(d->bus->xs, XBT_NULL, d->back, VGPU_XS_ERROR, "%s", text);
+    d->failed = true;
+    unlink_guest(d);
+    set_state(d, XB_CLOSING);
+    xendev_touch(d);
+}
+
+/* ---- beginning */
+
+/* What the toolstack wrote. 0, or -EINVAL after the device failed. */
+static int read_config(struct xendev *d)
+{
+    struct xs_handle *xs = d->bus->xs;
+    uint64_t mem, weight;
+
+    if (xs_get(xs, XBT_NULL, d->back, VGPU_XS_DEVICE, d->h.params.device,
+               sizeof(d->h.params.device)) ||
+        xs_get_uint(xs, XBT_NULL, d->back, VGPU_XS_MEM, 0, INT64_MAX, &mem) ||
+        xs_get_uint(xs, XBT_NULL, d->back, VGPU_XS_WEIGHT, 1, 65535, &weight)) {
+        xendev_fail(d, "device, mem or weight is missing or out of range in %s", d->back);
+        d->bad_config = true;
+        return -EINVAL;
+    }
+    d->h.params.mem = mem;
+    d->weight = (uint32_t)weight;
+    return 0;
+}
+
+static void offer(struct xendev *d)
+{
+    struct xs_handle *xs = d->bus->xs;
+
+    d->failed = false;
+    if (read_config(d))
+        return;
+    xs_put(xs, XBT_NULL, d->back, VGPU_XS_VERSIONS, "%d", VGPU_PROTOCOL_VERSION);
+    xs_put(xs, XBT_NULL, d->back, VGPU_XS_MAX_CHANNELS, "%u", d->h.max_channels);
+    xs_put(xs, XBT_NULL, d->back, VGPU_XS_MAX_PAGES, "%" PRIu64, d->h.max_pages);
+    set_state(d, XB_INITWAIT);
+    log_info("%s: offered: device %s, mem %" PRIu64 ", weight %u", d->h.name, d->h.params.device,
+             d->h.params.mem, d->weight);
+}
+
+struct front_keys {
+    struct xendev *d;
+    uint64_t version, ring_ref, port;
+    const char *why;
+};
+
+static int read_front(struct xs_handle *xs, xs_transaction_t t, void *arg)
+{
+    struct front_keys *k = arg;
+    const char *dir = k->d->front;
+
+    k->why = NULL;
+    if (xs_get_uint(xs, t, dir, VGPU_XS_VERSION, VGPU_PROTOCOL_VERSION, VGPU_PROTOCOL_VERSION,
+                    &k->version))
+        k->why = "version is not 1";
+    else if (xs_get_uint(xs, t, dir, VGPU_XS_RING_REF, 1, UINT32_MAX, &k->ring_ref))
+        k->why = "ring-ref is not a grant reference, 1..4294967295";
+    else if (xs_get_uint(xs, t, dir, VGPU_XS_EVENT_CHANNEL, 1, UINT32_MAX, &k->port))
+        k->why = "event-channel is not a port, 1..4294967295";
+    return 0;
+}
+
+static void connect_front(struct xendev *d)
+{
+    struct front_keys k = {.d = d};
+    int err = xs_transact(d->bus->xs, read_front, &k);
+
+    if (err) {
+        log_warn("%s: reading the frontend's keys: %s", d->h.name, strerror(-err));
+        return;
+    }
+    if (k.why) {
+        xendev_fail(d, "%s/%s", d->front, k.why);
+        return;
+    }
+    if (read_config(d))
+        return;
+    d->ring_ref = (uint32_t)k.ring_ref;
+    d->port = (uint32_t)k.port;
+    d->link = LINK_MAPPING;
+    err = xenctl_connect(d);
+    if (err) {
+        d->link = LINK_NONE;
+        xendev_fail(d, "cannot map the control ring: %s", strerror(-err));
+    }
+}
+
+void xendev_link_up(struct xendev *d, int err, const char *why)
+{
+    if (err) {
+        bool cancelled = d->link != LINK_MAPPING || err == -ECANCELED;
+
+        d->link = LINK_NONE;
+        if (!cancelled) {
+            xendev_fail(d, "%s", why);
+            return;
+        }
+        d->link = LINK_CLOSING; /* channels may have been adopted meanwhile */
+        host_close(&d->h);
+        return;
+    }
+    d->link = LINK_UP;
+    if (d->state != XB_CONNECTED) {
+        set_state(d, XB_CONNECTED);
+        log_info("%s: connected", d->h.name);
+    } else {
+        log_info("%s: connected again, %u channels go on", d->h.name, d->h.nchans);
+    }
+    worker_keep_warm(d->h.b, &d->h.params);
+}
+
+/* ---- looking */
+
+static bool others_want(struct xendev *d)
+{
+    for (struct host *h = d->h.b->hosts; h; h = h->next) {
+        if (h != &d->h && xendev_of(h)->link == LINK_UP && h->params.mem == d->h.params.mem &&
+            strcmp(h->params.device, d->h.params.device) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void xendev_free(struct xendev *d)
+{
+    struct host **p;
+
+    log_info("%s: removed", d->h.name);
+    for (p = &d->h.b->hosts; *p != &d->h; p = &(*p)->next)
+        ;
+    *p = d->h.next;
+    if (!others_want(d))
+        worker_drop_warm(d->h.b, &d->h.params);
+    ev_timer_stop(d->h.b->loop, &d->update);
+    if (d->watched) {
+        char path[XS_PATH_MAX], token[32];
+
+        xs_path(path, sizeof(path), d->front, VGPU_XS_STATE);
+        snprintf(token, sizeof(token), "front/%u/%u", d->h.domid, d->h.devid);
+        xs_unwatch(d->bus->xs, path, token);
+    }
+    free(d);
+}
+
+/* The frontend runs down, has done so, or the toolstack wants it to. */
+static void step_closing(struct xendev *d, uint64_t front, bool online)
+{
+    bool active = front >= XB_INITWAIT && front <= XB_CONNECTED;
+
+    unlink_guest(d);
+    if (d->link != LINK_NONE)
+        return; /* xendev_empty() looks again */
+    if (d->dead || !active || d->failed) {
+        /* A failed device that its frontend still thinks connected stays in 5 until that answers. */
+        if (d->failed && active && !d->dead) {
+            set_state(d, XB_CLOSING);
+            return;
+        }
+        if (d->state != XB_CLOSED) {
+            set_state(d, XB_CLOSED);
+            log_info("%s: closed%s", d->h.name, online ? "" : ", going away");
+        }
+        return;
+    }
+    set_state(d, XB_CLOSING); /* and wait for its answer */
+}
+
+static void step_open(struct xendev *d, uint64_t front)
+{
+    switch (front) {
+    case XB_INITIALISING:
+        unlink_guest(d); /* if it started again without closing */
+        if (d->link == LINK_NONE && d->state != XB_INITWAIT && !d->bad_config)
+            offer(d);
+        break;
+    case XB_INITIALISED:
+        if (d->link == LINK_NONE && (d->state == XB_INITWAIT || d->state == XB_CONNECTED) && !d->failed)
+            connect_front(d);
+        break;
+    case XB_CONNECTED:
+        /* We are the restarted daemon. */
+        if (d->link == LINK_NONE && d->state == XB_CONNECTED && !d->failed)
+            connect_front(d);
+        break;
+    default:
+        break; /* InitWait, Reconfiguring: its own affair */
+    }
+}
+
+void xendev_update(struct xendev *d)
+{
+    struct xs_handle *xs = d->bus->xs;
+    uint64_t back = 0, front = 0, online = 0;
+
+    if (d->h.closing)
+        return; /* xendev_empty() looks again */
+    if (xs_get_uint(xs, XBT_NULL, d->back, VGPU_XS_STATE, 0, 8, &back)) {
+        d->gone = d->dead = true; /* the toolstack has removed it */
+        unlink_guest(d);
+        if (d->link == LINK_NONE)
+            xendev_free(d);
+        return;
+    }
+    if (xs_get_uint(xs, XBT_NULL, d->back, VGPU_XS_ONLINE, 0, 1, &online))
+        online = 0;
+    d->dead = xs_get_uint(xs, XBT_NULL, d->front, VGPU_XS_STATE, 0, 8, &front) == -ENOENT ||
+              !xs_is_domain_introduced(xs, d->h.domid);
+    if (back == XB_INITIALISING && d->state != XB_INITIALISING) { /* the toolstack made it anew */
+        d->state = XB_INITIALISING;
+        d->failed = d->bad_config = false;
+    }
+    /* The toolstack asks for an end by writing our state. */
+    if (back == XB_CLOSING && d->state != XB_CLOSED)
+        d->state = XB_CLOSING;
+    if (d->dead || front == XB_CLOSING || front == XB_CLOSED ||
+        (d->state == XB_CLOSING && (front != XB_INITIALISING || d->link != LINK_NONE)) || !online)
+        step_closing(d, front, online);
+    else
+        step_open(d, front);
+}
+
+/* ---- making */
+
+struct xendev *xendev_of(struct host *h)
+{
+    return (struct xendev *)h;
+}
+
+static void xendev_chan_lost(struct host *h, struct chan *ch)
+{
+    /* The kernel has cleared `alive` and signalled the guest when the mapping went. */
+}
+
+const struct host_ops xendev_ops = {
+    .prepare = xenctl_prepare,
+    .respond = xenctl_respond,
+    .chan_lost = xendev_chan_lost,
+    .empty = xendev_empty,
+};
+
+struct xendev *xendev_new(struct xenbus *bus, uint32_t front, uint32_t devid)
+{
+    struct broker *b = bus->b;
+    struct xendev *d = calloc(1, sizeof(*d));
+    char path[XS_PATH_MAX], token[32];
+    uint64_t state;
+
+    if (!d)
+        return NULL;
+    d->bus = bus;
+    d->h.b = b;
+    d->h.ops = &xendev_ops;
+    d->h.domid = front;
+    d->h.devid = devid;
+    snprintf(d->h.name, sizeof(d->h.name), "d%u.%u", front, devid);
+    strcpy(d->h.params.device, "0");
+    d->h.max_channels = b->cfg.max_channels;
+    d->h.max_pages = b->cfg.max_pages;
+    d->evt_fd = -1;
+    d->rate = (struct log_rate)LOG_RATE(5, 10000);
+    snprintf(d->back, sizeof(d->back), VGPU_XS_BACK_FMT, bus->domid, front, devid);
+    snprintf(d->front, sizeof(d->front), VGPU_XS_FRONT_FMT, front, devid);
+    if (xs_get_uint(bus->xs, XBT_NULL, d->back, VGPU_XS_STATE, 0, 8, &state) == 0)
+        d->state = (enum xenbus_state)state;
+    d->h.next = b->hosts;
+    b->hosts = &d->h;
+    xs_path(path, sizeof(path), d->front, VGPU_XS_STATE);
+    snprintf(token, sizeof(token), "front/%u/%u", front, devid);
+    d->watched = xs_watch(bus->xs, path, token);
+    if (!d->watched)
+        log_warn("%s: cannot watch %s: %m", d->h.name, path);
+    return d;
+}
