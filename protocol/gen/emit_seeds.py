@@ -3,8 +3,8 @@
 directory pages.
 
 seeds/rec/*  one record: header (ticket 1, lane 0, true length) and payload
-seeds/ctl/*  one struct vgpu_ctl_req
-seeds/dir/*  u32 pages left, then one struct vgpu_grant_dir
+seeds/ctl/*  steps of fuzz_ctl.c: put a struct vgpu_ctl_req, take it, answer it
+seeds/dir/*  u32 number of pages announced, less 1, then a chain of struct vgpu_grant_dir
 seeds/rec.dict, seeds/ctl.dict  libFuzzer dictionaries: opcodes
 """
 import struct
@@ -69,6 +69,13 @@ def record(op, payload, flags=1, length=None):
     return head + payload + bytes(n - REC_HEADER - len(payload))
 
 
+def directory(first, want):
+    """The page that begins with reference number `first` of `want`."""
+    n = max(min(want - first, 1022), 0)
+    refs = [8 + first + i if i < n else 0 for i in range(1022)]
+    return struct.pack('<II1022I', 5000 + first if first + n < want else 0, n, *refs)
+
+
 def seeds(spec):
     out = {}
     for c in spec.calls:
@@ -108,11 +115,18 @@ def seeds(spec):
                 k = used.get(n, {})
                 if n in used:
                     v[n] = k.get('min', 1) if what == 'low' else k.get('max', 0xffffffff)
-            out['ctl/%s-%s' % (c.name, what)] = struct.pack(
-                '<IHHI9I16x', 7, c.op, 0, v.get('channel', 0), *[v.get(n, 0) for n in CTL_FIELDS[1:]])
-    for left, count, nxt in ((1, 1, 0), (1022, 1022, 0), (1023, 1022, 9), (38, 38, 0), (3, 4, 0)):
-        out['dir/%d-%d-%d' % (left, count, nxt)] = struct.pack(
-            '<III1022I', left, nxt, count, *[8 + i if i < count else 0 for i in range(1022)])
+            if 'npages' in v and any('pages' in k for k in used.values()):
+                v['npages'] = 22 + (1 << v['ring_order'])
+            out['ctl/%s-%s' % (c.name, what)] = b'\0' + struct.pack(
+                '<IHHI9I16x', 7, c.op, 0, v.get('channel', 0),
+                *[v.get(n, 0) for n in CTL_FIELDS[1:]]) + b'\xe0\x40\0'
+    for want in (1, 38, 1022, 1023, 2044, 3000):
+        out['dir/%d' % want] = struct.pack('<I', want - 1) + b''.join(
+            directory(n, want) for n in range(0, want, 1022))
+        out['dir/%d-short' % want] = struct.pack('<I', want - 1) + directory(0, want - 1)
+        out['dir/%d-long' % want] = struct.pack('<I', want - 1) + directory(0, want + 1)
+        out['dir/%d-twice' % want] = struct.pack('<I', want - 1) + directory(0, want)[:8] + \
+            struct.pack('<1022I', *[9] * 1022)
     dict_ = ''.join('%s="%s"\n' % (c.name, ''.join('\\x%02x' % b for b in struct.pack('<H', c.op)))
                     for c in spec.calls)
     out['rec.dict'] = dict_.encode()

@@ -22,6 +22,13 @@ FUZZ_drain_LIBS = $(WORKER_LIBS)
 FUZZ_drain_SEEDS = $(BUILD)/gen/seeds/rec
 FUZZ_drain_DICT = $(BUILD)/gen/seeds/rec.dict
 
+FUZZ_ctl_OBJS = $(call objs,dom0-backend/broker/ctlring.c) $(PROTO_CTL_OBJS)
+FUZZ_ctl_SEEDS = $(BUILD)/gen/seeds/ctl
+FUZZ_ctl_DICT = $(BUILD)/gen/seeds/ctl.dict
+
+FUZZ_grants_OBJS = $(FUZZ_ctl_OBJS)
+FUZZ_grants_SEEDS = $(BUILD)/gen/seeds/dir
+
 $(BUILD)/fuzz/obj/gen/%.o: $(BUILD)/gen/%.c | $(GENERATED)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FUZZ_CFLAGS) -c -o $@ $<
