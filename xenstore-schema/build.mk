@@ -6,4 +6,3 @@ $(SCHEMA_GEN) &: xenstore-schema/vgpu.schema xenstore-schema/gen.py
 	@mkdir -p $(BUILD)/gen
 	$(PYTHON) xenstore-schema/gen.py xenstore-schema/vgpu.schema $(BUILD)/gen
 
-SCHEMA_OBJS := $(call objs,xenstore-schema/check.c $(BUILD)/gen/vgpu_schema.c)

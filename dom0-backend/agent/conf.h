@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conf.h - /etc/gvm/gvm.conf: lines of `key = value`, '#' starts a comment. Pure functions.
+ * conf.h - /etc/gvm/gvm.conf: lines of `key = value`, '#' starts a comment. gvm_conf_parse() is
+ * pure.
  */
 #ifndef GVM_CONF_H
 #define GVM_CONF_H
@@ -34,5 +35,8 @@ void gvm_conf_default(struct gvm_conf *c);
  */
 unsigned gvm_conf_parse(const char *text, size_t len, struct gvm_conf *c,
                         void (*complain)(void *arg, unsigned line, const char *text), void *arg);
+
+/* Defaults, changed by the file if it is there; for tools: the daemon is the one that complains. */
+void gvm_conf_load_file(const char *path, struct gvm_conf *c);
 
 #endif
