@@ -11,6 +11,7 @@
 
 #define MIN_WINDOW  (1ull << 33)
 #define MAX_THREADS 256u
+#define SPIN_NS     30000u
 #define HOST_PAGE   4096u
 
 /* Reserved for the device that will be opened next. */
@@ -158,6 +159,8 @@ static int swdev_open(const struct dev_config *cfg, struct dev **out)
     d->limit[LIMIT_HEAP] = 8 << 20;
     d->limit[LIMIT_L2_FETCH] = 64;
     d->limit[LIMIT_SHARED] = PTX_MAX_SHARED;
+    /* With one processor nothing happens while somebody spins. */
+    d->spin_ns = cpu_threads(0) > 1 ? SPIN_NS : 0;
     device_describe(&d->inf, d->nsm, mem);
     err = signals_get();
     if (err)

@@ -196,12 +196,14 @@ struct dev {
     struct dev_stream legacy;
     struct dev_stream *streams; /* all others */
     struct dev_stream *ready, **ready_tail;
-    unsigned nready;
+    _Atomic unsigned nready;    /* written under lock */
+    _Atomic unsigned steps;     /* operations completed, modulo 2^32 */
     struct dev_module *modules; /* all, under lock */
     uint64_t ticket;            /* of the latest operation */
     pthread_cond_t wake;        /* runners */
     pthread_cond_t gone;        /* a runner has ended */
-    unsigned runners, idle;
+    unsigned runners, idle, spinning;
+    unsigned spin_ns; /* looks for work that long before it sleeps */
     unsigned serving; /* runners that will look for work again */
     bool quit;
 
@@ -243,6 +245,8 @@ int stream_push(struct dev_stream *s, struct op *op);
 /* Waits for what has been issued: in s (the default stream: in all blocking streams too), or with
  * s NULL in all streams. Returns the sticky error or 0. */
 int stream_drain(struct dev *d, struct dev_stream *s);
+/* Returns when some operation has completed since; called with dev.lock held, which it drops. */
+void stream_wait_step(struct dev *d);
 void op_free(struct dev *d, struct op *op);
 /* stream_op.c: executes one operation on the calling thread. *x: its working state, made on demand. */
 void op_run(struct dev *d, struct op *op, struct ptx_exec **x);

@@ -93,11 +93,8 @@ int swdev_event_sync(struct dev *d, struct dev_event *e)
     m = e->mark;
     if (m) {
         m->refs++; /* recorded anew meanwhile: this wait is for the old point */
-        while (!m->done) {
-            d->waiters++;
-            pthread_cond_wait(&d->moved, &d->lock);
-            d->waiters--;
-        }
+        while (!m->done)
+            stream_wait_step(d);
         mark_put(m);
     }
     pthread_mutex_unlock(&d->lock);

@@ -58,6 +58,43 @@ static void wait_moved(struct dev *d)
     d->waiters--;
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Waking a thread costs tens of microseconds, more than most small operations: so threads look a
+ * moment for themselves. True if *word differs from `old`. Without the lock. */
+static bool spin(const struct dev *d, _Atomic unsigned *word, unsigned old)
+{
+    uint64_t end = d->spin_ns ? now_ns() + d->spin_ns : 0;
+
+    while (end) {
+        for (unsigned i = 0; i < 50; i++) {
+            if (atomic_load_explicit(word, memory_order_relaxed) != old)
+                return true;
+            __builtin_ia32_pause();
+        }
+        if (now_ns() >= end)
+            break;
+    }
+    return false;
+}
+
+void stream_wait_step(struct dev *d)
+{
+    unsigned steps = d->steps;
+
+    pthread_mutex_unlock(&d->lock);
+    spin(d, &d->steps, steps);
+    pthread_mutex_lock(&d->lock);
+    if (d->steps == steps)
+        wait_moved(d);
+}
+
 /* Everything up to ticket `upto` is complete: in s (the default stream: in all blocking streams
  * too), with s NULL in every stream. */
 static bool drained(const struct dev *d, const struct dev_stream *s, uint64_t upto)
@@ -81,7 +118,7 @@ int stream_drain(struct dev *d, struct dev_stream *s)
     pthread_mutex_lock(&d->lock);
     upto = d->ticket;
     while (!drained(d, s, upto))
-        wait_moved(d);
+        stream_wait_step(d);
     pthread_mutex_unlock(&d->lock);
     return dev_sticky(d);
 }
@@ -94,7 +131,9 @@ static int schedule(struct dev_stream *s)
     struct dev *d = s->d;
     pthread_t thread;
 
-    if (d->idle > d->nready) {
+    if (d->spinning > d->nready) {
+        /* finds it without being woken */
+    } else if (d->idle + d->spinning > d->nready) {
         pthread_cond_signal(&d->wake);
     } else if (thread_start(&thread, true, runner, d) == 0) {
         d->runners++;
@@ -121,14 +160,6 @@ static void unlink_stream(struct dev_stream *s)
     free(s);
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 /* Executes what is queued on s, with the lock held on entry and return. */
 static void serve(struct dev_stream *s, struct ptx_exec **x)
 {
@@ -153,6 +184,7 @@ static void serve(struct dev_stream *s, struct ptx_exec **x)
         if (!s->head)
             s->tail = &s->head;
         op_free(d, op);
+        d->steps++;
         if (d->waiters)
             pthread_cond_broadcast(&d->moved);
     }
@@ -177,9 +209,16 @@ static void *runner(void *arg)
                 d->ready_tail = &d->ready;
             d->nready--;
             serve(s, &x);
-        } else if (d->quit || d->idle >= CACHED_RUNNERS) {
+        } else if (d->quit || d->idle + d->spinning >= CACHED_RUNNERS) {
             break;
         } else {
+            d->spinning++;
+            pthread_mutex_unlock(&d->lock);
+            spin(d, &d->nready, 0);
+            pthread_mutex_lock(&d->lock);
+            d->spinning--;
+            if (d->ready || d->quit)
+                continue;
             d->idle++;
             pthread_cond_wait(&d->wake, &d->lock);
             d->idle--;
