@@ -8,7 +8,7 @@
  *  - in a blocking stream: the default stream has none.
  * As an operation only ever waits for lower tickets, nothing can wait in a circle.
  */
-#include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -80,6 +80,7 @@ static bool spin(const struct dev *d, _Atomic unsigned *word, unsigned old)
         }
         if (now_ns() >= end)
             break;
+        sched_yield(); /* the thread waited for may need this very processor */
     }
     return false;
 }
