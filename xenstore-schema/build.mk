@@ -6,3 +6,5 @@ $(SCHEMA_GEN) &: xenstore-schema/vgpu.schema xenstore-schema/gen.py
 	@mkdir -p $(BUILD)/gen
 	$(PYTHON) xenstore-schema/gen.py xenstore-schema/vgpu.schema $(BUILD)/gen
 
+
+UNIT_check_OBJS := $(call objs,xenstore-schema/check.c $(BUILD)/gen/vgpu_schema.c)

@@ -330,7 +330,7 @@ static void check_required(struct run *r, const struct schema_dir *d, const char
 {
     size_t len = strlen(dir);
     const struct node *state = find_node(r->c, dir, len, "state");
-    unsigned long s = state && is_uint(state->value, 0, 31) ? strtoul(state->value, NULL, 10) : 1;
+    unsigned long s = state && is_uint(state->value, 1, 8) ? strtoul(state->value, NULL, 10) : 1;
 
     for (unsigned i = 0; i < d->nkeys; i++) {
         char path[512], allowed[256];
@@ -388,6 +388,8 @@ unsigned check_run(struct check *c, check_report *report, void *arg)
         if (!*rest)
             continue;
         k = find_key(d, rest + 1);
+        if (ids.b == NO_ID && k && k->type == SCHEMA_PATH)
+            ids.b = other_domain(c, n->path, len); /* both keys must name the same domain */
         if (!k)
             unknown_key(&r, d, n);
         else if (!value_ok(k, n->value, &ids))

@@ -4,3 +4,8 @@
 AGENT_PURE_OBJS := $(call objs,$(addprefix dom0-backend/agent/,spec.c conf.c xlcfg.c))
 AGENT_XS_OBJS := $(call objs,dom0-backend/agent/nodes.c dom0-backend/agent/saved.c dom0-backend/common/xs.c)
 AGENT_OBJS := $(AGENT_XS_OBJS) $(call objs,$(addprefix dom0-backend/agent/,agent.c find.c))
+
+UNIT_spec_OBJS := $(AGENT_PURE_OBJS)
+UNIT_xlcfg_OBJS := $(AGENT_PURE_OBJS)
+UNIT_conf_OBJS = $(AGENT_PURE_OBJS) $(call objs,dom0-backend/agent/find.c dom0-backend/agent/saved.c) \
+	$(COMMON_OBJS)

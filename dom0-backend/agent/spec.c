@@ -175,6 +175,14 @@ int vgpu_spec_parse(const char *text, struct vgpu_spec *out, char *why, unsigned
         snprintf(why, why_n, "entry of %zu octets; allowed are %d", strlen(text), VGPU_SPEC_MAX);
         return -EINVAL;
     }
+    /* What is refused is quoted in one line of the log. */
+    for (const char *c = text; *c; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7f) {
+            snprintf(why, why_n, "octet 0x%02x; allowed are printable characters",
+                     (unsigned char)*c);
+            return -EINVAL;
+        }
+    }
     strcpy(copy, text);
     if (!*trim(copy))
         return 0; /* all defaults */

@@ -5,3 +5,5 @@ BROKER_OBJS := $(call objs,$(addprefix dom0-backend/broker/,main.c worker.c spaw
 	query.c xenbus.c xendev.c xenctl.c ctlring.c grants.c)) $(PROTO_CTL_OBJS)
 $(eval $(call program,gvm-backd,$(BROKER_OBJS) $(AGENT_OBJS) $(AGENT_PURE_OBJS) $(COMMON_OBJS),\
 	-lev -lxenstore))
+
+UNIT_ctlring_OBJS := $(call objs,dom0-backend/broker/ctlring.c) $(PROTO_CTL_OBJS)
