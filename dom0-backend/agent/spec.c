@@ -177,7 +177,7 @@ int vgpu_spec_parse(const char *text, struct vgpu_spec *out, char *why, unsigned
     }
     /* What is refused is quoted in one line of the log. */
     for (const char *c = text; *c; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f) {
+        if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f) {
             snprintf(why, why_n, "octet 0x%02x; allowed are printable characters",
                      (unsigned char)*c);
             return -EINVAL;

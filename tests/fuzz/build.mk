@@ -29,6 +29,11 @@ FUZZ_ctl_DICT = $(BUILD)/gen/seeds/ctl.dict
 FUZZ_grants_OBJS = $(FUZZ_ctl_OBJS)
 FUZZ_grants_SEEDS = $(BUILD)/gen/seeds/dir
 
+# xs.c without libxenstore, which fuzz_xs.c plays.
+FUZZ_xs_OBJS = $(call objs,dom0-backend/agent/spec.c dom0-backend/common/xs.c xenstore-schema/check.c \
+	$(BUILD)/gen/vgpu_schema.c)
+FUZZ_conf_OBJS = $(AGENT_PURE_OBJS)
+
 $(BUILD)/fuzz/obj/gen/%.o: $(BUILD)/gen/%.c | $(GENERATED)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FUZZ_CFLAGS) -c -o $@ $<
