@@ -111,6 +111,7 @@ static bool spin_for_record(struct wk *w, uint64_t ns)
                 return true;
             __builtin_ia32_pause();
         }
+        sched_yield(); /* the guest or the device may be waiting for this processor */
     } while (now_ns() < end);
     return false;
 }
