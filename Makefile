@@ -44,10 +44,14 @@ $(BUILD)/obj/%.o: %.c | $(GENERATED)
 # Nothing is intermediate: objects that only tests use are kept as well.
 .SECONDARY:
 
-all: $(ALL)
+all: $(ALL) ## all that this machine can build
 
-clean:
+clean: ## remove $(BUILD)
 	rm -rf $(BUILD)
+
+help: ## this list
+	@echo 'make TARGET  (SAN=address,undefined BUILD=build/asan: instrumented)'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) | sort -u
 
 .PHONY: all clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,5 +1,5 @@
 # Set-up: every package that the build and the tests need, by apt, once.
-setup: $(BUILD)/.setup
+setup: $(BUILD)/.setup ## install the packages that building and testing need
 
 $(BUILD)/.setup: tools/setup-packages tools/setup.sh
 	tools/setup.sh

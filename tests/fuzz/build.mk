@@ -50,7 +50,7 @@ $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/obj/tests/fuzz/fuzz_%.o \
 
 fuzz-programs: $(addprefix $(BUILD)/fuzz/fuzz_,$(FUZZ))
 
-test-fuzz:
+test-fuzz: ## fuzz targets, FUZZ_SECONDS each; FUZZ="NAME..." chooses
 	@+$(MAKE) --no-print-directory -k fuzz-programs || true
 	@$(PYTHON) tests/fuzz/run.py $(BUILD) $(FUZZ_SECONDS) \
 		$(foreach n,$(FUZZ),'$(n):$(FUZZ_$(n)_DICT):$(FUZZ_$(n)_SEEDS)')

@@ -42,7 +42,7 @@ $(MOCK_WORKER): $$(WORKER_MAIN_OBJS) $$(WORKER_OBJS) $$(call objs,tests/unit/moc
 unit-programs: $(UNIT_PROGRAMS)
 
 # A test that does not build fails alone: the others still run.
-test-unit:
+test-unit: ## unit tests; UNIT="NAME..." chooses
 	@+$(MAKE) --no-print-directory -k unit-programs || true
 	@$(PYTHON) tests/unit/run.py $(BUILD) $(UNIT)
 
