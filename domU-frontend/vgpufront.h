@@ -145,6 +145,8 @@ struct vgpufront_info {
 	bool registered;	    /* /dev/vgpuN exists; under state_lock */
 	unsigned int attempts;	    /* to connect, since the last success; under state_lock */
 	struct delayed_work absent; /* says so if no backend answers */
+	bool resumed; /* resume() was called after the last suspend(); under state_lock */
+	struct work_struct resume_check;
 
 	struct mutex lock;
 	bool up; /* channels may be made */

@@ -221,9 +221,15 @@ static void offer_again(struct vgpufront_info *info)
 {
 	struct xenbus_device *dev = info->xbdev;
 
-	if (info->attempts < MAX_ATTEMPTS &&
-	    xenbus_read_unsigned(dev->otherend, VGPU_XS_ONLINE, 0) == 1)
-		xenbus_switch_state(dev, XenbusStateInitialising);
+	if (xenbus_read_unsigned(dev->otherend, VGPU_XS_ONLINE, 0) != 1)
+		return;
+	/* Neither side may keep the other busy for ever with a connection that cannot work. */
+	if (info->attempts >= MAX_ATTEMPTS) {
+		pr_err("%s: gave up after %u attempts to connect; reload the module to try again\n",
+		       info->name, MAX_ATTEMPTS);
+		return;
+	}
+	xenbus_switch_state(dev, XenbusStateInitialising);
 }
 
 static void vgpufront_otherend_changed(struct xenbus_device *dev, enum xenbus_state backend_state)
@@ -269,7 +275,7 @@ static void vgpufront_otherend_changed(struct xenbus_device *dev, enum xenbus_st
 			vgpufront_dev_destroy(info);
 			xenbus_frontend_closed(dev);
 		}
-		if (backend_state == XenbusStateClosed)
+		if (backend_state == XenbusStateClosed && dev->state == XenbusStateClosed)
 			offer_again(info);
 		break;
 	}
@@ -291,6 +297,8 @@ static void vgpufront_absent(struct work_struct *work)
 		info->name, ABSENT_DELAY / HZ, dev->otherend,
 		xenbus_strstate(vgpufront_peer_state(dev)), dev->otherend_id);
 }
+
+static void vgpufront_resume_check(struct work_struct *work);
 
 static int vgpufront_probe(struct xenbus_device *dev, const struct xenbus_device_id *id)
 {
@@ -314,6 +322,7 @@ static int vgpufront_probe(struct xenbus_device *dev, const struct xenbus_device
 	mutex_init(&info->lock);
 	init_completion(&info->checkpoint_done);
 	INIT_DELAYED_WORK(&info->absent, vgpufront_absent);
+	INIT_WORK(&info->resume_check, vgpufront_resume_check);
 	vgpufront_ctl_init(info);
 	dev_set_drvdata(&dev->dev, info);
 	/* After an earlier driver the node says Closed; the backend waits for 1 to start again. */
@@ -347,6 +356,7 @@ static VGPUFRONT_REMOVE_TYPE vgpufront_remove(struct xenbus_device *dev)
 	struct vgpufront_info *info = dev_get_drvdata(&dev->dev);
 
 	cancel_delayed_work_sync(&info->absent);
+	cancel_work_sync(&info->resume_check);
 	mutex_lock(&info->state_lock);
 	if (dev->state == XenbusStateInitialised || dev->state == XenbusStateConnected)
 		close_backend(info);
@@ -392,6 +402,10 @@ static int vgpufront_suspend(struct xenbus_device *dev)
 	int err = -EBUSY;
 
 	cancel_delayed_work_sync(&info->absent); /* its view of the backend ends here */
+	mutex_lock(&info->state_lock);
+	info->resumed = false;
+	mutex_unlock(&info->state_lock);
+	queue_work(system_freezable_wq, &info->resume_check); /* frozen until it is all over */
 	if (!has_channels(info))
 		return 0;
 	if (!READ_ONCE(info->checkpoint_busy)) {
@@ -422,10 +436,35 @@ static int vgpufront_resume(struct xenbus_device *dev)
 	struct vgpufront_info *info = dev_get_drvdata(&dev->dev);
 
 	mutex_lock(&info->state_lock);
+	info->resumed = true;
 	disconnect(info, "the domain has been restored, its GPU state has not");
 	info->attempts = 0;
 	mutex_unlock(&info->state_lock);
 	return 0;
+}
+
+/*
+ * The bus resumes no device whose directories the toolstack has not made for the restored domain,
+ * but its processes must not wait for ever. Runs when the freezer has let go again.
+ */
+static void vgpufront_resume_check(struct work_struct *work)
+{
+	struct vgpufront_info *info = container_of(work, struct vgpufront_info, resume_check);
+	struct xenbus_device *dev = info->xbdev;
+	int state;
+
+	mutex_lock(&info->state_lock);
+	/* A cancelled suspend has left our state as we wrote it. */
+	if (!info->resumed && dev->state == XenbusStateConnected &&
+	    (xenbus_scanf(XBT_NIL, dev->nodename, VGPU_XS_STATE, "%d", &state) != 1 ||
+	     state != dev->state)) {
+		disconnect(info,
+			   "the domain has been restored without this device; reload the module "
+			   "when it is attached");
+		vgpufront_dev_destroy(info);
+		xenbus_frontend_closed(dev);
+	}
+	mutex_unlock(&info->state_lock);
 }
 
 /* --- module -------------------------------------------------------------------------------- */
