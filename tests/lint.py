@@ -8,6 +8,7 @@ channel  channel pages are touched through ring.h's accessors only (protocol/rin
 names    no file name that would differ by case only, no tab or trailing space in C of user space
 shell    shellcheck           python  compiles
 tidy     clang-tidy, user space (not with --quick); results of unchanged files are remembered
+flow     cppcheck, user space (not with --quick)
 module   make lint-module, the kernel module's own checks (not with --quick)
 
 Every finding is one line `file:line: text`. Ends with `N passed, N failed, N skipped`.
@@ -210,6 +211,22 @@ class Lint:
             print('lint tidy: %d files of libcudart-shim left out: there is no cuda.h' % left_out)
         return sorted(set(found))
 
+    def flow(self):
+        exe = tool('cppcheck')
+        if not exe:
+            return 'there is no cppcheck'
+        cache = os.path.join(self.build, 'lint', 'cppcheck')
+        os.makedirs(cache, exist_ok=True)
+        files = [f for f in self.c if f.endswith('.c') and not f.startswith(('domU-frontend/', 'tests/'))]
+        # Platform and toolkit headers are not looked at: what they define is unknown, not wrong.
+        p = subprocess.run([exe, '-j2', '--quiet', '--cppcheck-build-dir=' + cache, '--std=c11',
+                            '--enable=warning,portability', '--inline-suppr', '--error-exitcode=1',
+                            '--suppress=constStatement', '--suppress=invalidPointerCast',
+                            '--template={file}:{line}: {message} [{id}]', '--template-location=',
+                            '-D__linux__', '-I.', '-Iprotocol', '-I%s/gen' % self.build] + files,
+                           capture_output=True, text=True)
+        return (p.stdout + p.stderr).strip().split('\n') if p.returncode else []
+
     def module(self):
         p = subprocess.run(['make', '--no-print-directory', '-n', 'lint-module'], capture_output=True,
                            text=True)
@@ -227,6 +244,7 @@ def main(argv):
         lint.check(name, getattr(lint, name))
     if not quick:
         lint.check('tidy', lint.tidy)
+        lint.check('flow', lint.flow)
         lint.check('module', lint.module)
     n = [lint.results.count(k) for k in ('passed', 'failed', 'skipped')]
     print('%d passed, %d failed, %d skipped' % tuple(n))
