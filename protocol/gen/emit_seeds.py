@@ -7,6 +7,7 @@ seeds/ctl/*  steps of fuzz_ctl.c: put a struct vgpu_ctl_req, take it, answer it
 seeds/dir/*  u32 number of pages announced, less 1, then a chain of struct vgpu_grant_dir
 seeds/rec.dict, seeds/ctl.dict  libFuzzer dictionaries: opcodes
 """
+import re
 import struct
 
 from spec import CTL_FIELDS, REC_HEADER, SCALARS, align
@@ -103,10 +104,15 @@ def seeds(spec):
                 put('pool-' + f.name, record(c.op, request(c, (f.name + '_off', (1 << 64) - 4096))))
             elif f.is_handle or f.is_new:
                 put('handle-' + f.name, record(c.op, request(c, (f.name, 0xffffffff))))
-    # One after the other, so that objects that one makes are there for the next.
-    first = [c for c in spec.calls if any(f.is_new for f in c.ins)]
-    rest = [c for c in spec.calls if c not in first and 'Destroy' not in c.name]
-    out['rec/sequence'] = b''.join(record(c.op, request(c)) for c in first + rest)
+    # With the objects there that a call names.
+    makers = [c for c in spec.calls if any(f.is_new for f in c.ins)]
+    enders = [c for c in spec.calls if re.search('Destroy|Unload|Close', c.name)]
+    made = b''.join(record(c.op, request(c)) for c in makers)
+    for c in spec.calls:
+        if c not in makers and any(f.is_handle for f in c.ins):
+            out['rec/%s-made' % c.name] = made + record(c.op, request(c))
+    rest = [c for c in spec.calls if c not in makers + enders] + enders
+    out['rec/sequence'] = made + b''.join(record(c.op, request(c)) for c in rest)
     for c in spec.ctls:
         used = dict(c.uses)
         for what in ('low', 'high'):
