@@ -27,9 +27,9 @@ enum wk_type {
     WK_CHUNK_ADD,  /* broker: a pool chunk; one descriptor */
     WK_CHUNK_DROP, /* broker */
     WK_DONE,       /* worker: result of the ASSIGN / CHUNK_* with this `seq` */
-    WK_HELLO,      /* restarted broker: tell me who you are; answered by WK_READY with the rest set */
-    WK_QUIT,       /* broker: end */
-    WK_LOG,        /* worker: one line for the broker's log (rate limited there) */
+    WK_HELLO, /* restarted broker: tell me who you are; answered by WK_READY with the rest set */
+    WK_QUIT,  /* broker: end */
+    WK_LOG,   /* worker: one line for the broker's log (rate limited there) */
 };
 
 enum wk_kind {
@@ -43,13 +43,13 @@ enum wk_kind {
 
 struct wk_msg {
     uint32_t type;
-    uint32_t seq;     /* echoed by WK_DONE */
-    int32_t status;   /* WK_DONE, WK_READY: 0 or -errno */
-    uint32_t kind;    /* wk_kind */
+    uint32_t seq;   /* echoed by WK_DONE */
+    int32_t status; /* WK_DONE, WK_READY: 0 or -errno */
+    uint32_t kind;  /* wk_kind */
     uint32_t domid;
     uint32_t devid;
     uint32_t channel;
-    uint32_t port;    /* local port number within the evtchn descriptor */
+    uint32_t port; /* local port number within the evtchn descriptor */
     uint32_t ring_order;
     uint32_t chunk;
     uint32_t npages;
@@ -69,10 +69,10 @@ struct wk_stats {
     uint64_t doorbells_out; /* events sent to the guest */
     uint64_t bytes_in;      /* octets copied to the device */
     uint64_t bytes_out;
-    uint64_t mem_used;      /* device memory in use, bytes */
-    uint64_t busy_ns;       /* time the device executed kernels */
-    uint64_t sticky;        /* CUresult, 0 = healthy */
-    uint64_t chunks;        /* pool pages mapped */
+    uint64_t mem_used; /* device memory in use, bytes */
+    uint64_t busy_ns;  /* time the device executed kernels */
+    uint64_t sticky;   /* CUresult, 0 = healthy */
+    uint64_t chunks;   /* pool pages mapped */
 };
 
 #endif
