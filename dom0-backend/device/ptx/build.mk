@@ -1,10 +1,28 @@
 # The software device. PTX_CORE_SRCS: PTX front end and interpreter; PTX_DEV_SRCS: what makes a
 # device of them. Programs link $(PTX_OBJS) with $(PTX_LIBS).
-PTX_CORE_SRCS :=
+# PTX_OPS_SRCS, the micro-op handlers, are compiled twice: for plain x86-64 and for AVX2.
+PTX_OPS_SRCS := ops_atom.c ops_bits.c ops_cmp.c ops_cvt.c ops_fp.c ops_half.c ops_int.c ops_mem.c \
+	ops_misc.c ops_vec.c ops_warp.c
+PTX_CORE_SRCS := barrier.c builtin.c cfg.c cta.c handlers.c interp.c lex.c lower.c lower_alu.c \
+	lower_ctl.c lower_cvt.c lower_mem.c module.c optable.c parse.c parse_fn.c pool.c $(PTX_OPS_SRCS)
 PTX_DEV_SRCS := arena.c device.c device_crew.c device_func.c device_info.c device_mem.c \
 	device_module.c device_output.c device_thread.c event.c fatbin.c stream.c stream_op.c
 
-PTX_CORE_OBJS := $(call objs,$(addprefix dom0-backend/device/ptx/,$(PTX_CORE_SRCS)))
+PTX_BASE_OBJS := $(call objs,$(addprefix dom0-backend/device/ptx/,$(PTX_CORE_SRCS)))
+PTX_OPS_OBJS := $(call objs,$(addprefix dom0-backend/device/ptx/,$(PTX_OPS_SRCS)))
+PTX_AVX2_OBJS := $(PTX_OPS_OBJS:.o=.avx2.o)
+PTX_CORE_OBJS := $(PTX_BASE_OBJS) $(PTX_AVX2_OBJS)
+# Exact arithmetic: no contraction; the vectoriser may assume that nothing traps. Registers are
+# read as what the instruction says, so no aliasing by type.
+PTX_OPS_CFLAGS := -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -fno-strict-aliasing \
+	-Wno-missing-prototypes
+$(PTX_BASE_OBJS) $(PTX_AVX2_OBJS): GVM_CFLAGS += -fno-strict-aliasing
+$(PTX_OPS_OBJS): GVM_CFLAGS += $(PTX_OPS_CFLAGS)
+$(PTX_AVX2_OBJS): $(BUILD)/obj/%.avx2.o: %.c | $(GENERATED)
+	@mkdir -p $(@D)
+	$(CC) $(GVM_CFLAGS) $(PTX_OPS_CFLAGS) -mavx2 -mfma -mf16c -mbmi -mbmi2 -mlzcnt -mpopcnt \
+		-DPTX_ISA=avx2 -c -o $@ $<
+$(eval $(call program,ptxrun,$$(call objs,dom0-backend/device/ptx/ptxrun.c) $$(PTX_CORE_OBJS),-lm))
 PTX_DEV_OBJS := $(call objs,$(addprefix dom0-backend/device/ptx/,$(PTX_DEV_SRCS)))
 # Nothing to link before the interpreter is there.
 PTX_OBJS := $(if $(PTX_CORE_SRCS),$(PTX_CORE_OBJS) $(PTX_DEV_OBJS))

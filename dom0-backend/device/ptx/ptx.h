@@ -133,6 +133,8 @@ struct ptx_launch {
     uint32_t params_len; /* bytes, >= ptx_kernel_param_bytes() */
     struct ptx_mem mem;
     uint64_t grid_id;    /* %gridid */
+    /* Cooperative launch: zeroed device memory (16 bytes) for grid-wide barriers; 0 = none. */
+    uint64_t coop_workspace;
     /* Set to non-zero by any thread to end execution soon: ptx_exec_ctas() returns 702. */
     const volatile int *stop;
     /* Device-side printf: formatted text, called on the executing thread; NULL = dropped. */

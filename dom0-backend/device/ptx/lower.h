@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* lower.h - IR to micro-ops: the state of one lowering and the functions the opcode table names. */
+#ifndef GVM_PTX_LOWER_H
+#define GVM_PTX_LOWER_H
+
+#include "exec.h"
+#include "ptx_int.h"
+
+struct lower {
+    struct ptx_kernel *k;
+    struct prog *prog;
+    struct ir_func *fn;
+    struct pfunc *pf;
+    uint32_t *slot;      /* register -> operand code */
+    uint32_t *label_uop; /* label -> micro-op index */
+    uint64_t rem[2];     /* modifiers of the instruction not yet honoured */
+    uint32_t tmp;        /* next scratch slot in the frame, reset per instruction */
+    uint32_t tmp_base, tmp_max;
+    const struct ir_insn *cur;
+    int err;
+    char *log;
+    size_t log_n;
+};
+
+/* An error: sets lo->err and the log line ("kernel: line N: op: ...") once; returns -1. */
+int low_fail(struct lower *lo, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* True once if the instruction has the modifier; it then counts as honoured. */
+bool take(struct lower *lo, enum ptx_mod m);
+const struct ir_opnd *opnd(const struct lower *lo, const struct ir_insn *in, unsigned i);
+
+/* Appends a micro-op whose handler is found by name; NULL: no such handler (801 is set). */
+struct uop *emit(struct lower *lo, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+struct uop *emit_kind(struct lower *lo, unsigned kind);
+
+/* Operand codes. Class by the instruction's type: predicate, up to 32 bits, 64 bits. */
+uint32_t low_dst(struct lower *lo, const struct ir_opnd *o, unsigned type);
+uint32_t low_src(struct lower *lo, const struct ir_opnd *o, unsigned type);
+uint32_t low_const32(struct lower *lo, uint32_t v);
+uint32_t low_const64(struct lower *lo, uint64_t v);
+uint32_t low_tmp(struct lower *lo, unsigned bytes); /* scratch slot: 4, 128 or 256 bytes */
+unsigned low_reg_bits(const struct lower *lo, const struct ir_opnd *o); /* 0 = not a register */
+/* Floating-point mode from .rn/.rz/.rm/.rp/.ftz: sets u->csr. */
+void low_fpmode(struct lower *lo, struct uop *u, bool rounds, bool ftz);
+const char *ptx_mod_str(unsigned m);
+
+/* A guarded instruction that the interpreter cannot guard is jumped around. */
+uint32_t low_skip_begin(struct lower *lo);
+void low_skip_end(struct lower *lo, uint32_t at);
+
+/* An address operand: register part (operand code, NO_REG when absent), its width and offset. */
+#define NO_REG UINT32_MAX
+struct low_addr {
+    uint32_t reg;
+    bool wide;         /* the register has 64 bits */
+    int64_t off;
+    enum ir_space space; /* of the symbol, SP_NONE when there is none */
+};
+int low_address(struct lower *lo, const struct ir_opnd *o, struct low_addr *a);
+
+#define LOW(n) int n(struct lower *lo, const struct ir_insn *in);
+LOW(low_arith) LOW(low_testp) LOW(low_carry) LOW(low_dp) LOW(low_logic) LOW(low_lop3) LOW(low_bits)
+LOW(low_shf) LOW(low_prmt) LOW(low_video4) LOW(low_setp) LOW(low_set) LOW(low_selp) LOW(low_slct)
+LOW(low_mov) LOW(low_cvt) LOW(low_cvta) LOW(low_isspacep) LOW(low_ld) LOW(low_st) LOW(low_nop)
+LOW(low_fence) LOW(low_atom) LOW(low_cp) LOW(low_shfl) LOW(low_vote) LOW(low_match)
+LOW(low_activemask) LOW(low_redux) LOW(low_elect) LOW(low_bar) LOW(low_bra) LOW(low_brx)
+LOW(low_call) LOW(low_ret) LOW(low_exit) LOW(low_trap) LOW(low_nanosleep)
+#undef LOW
+
+/* cfg.c: operand codes for every register of the function, shared by liveness. */
+int cfg_build(struct lower *lo);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* ops_mem.c - loads and stores of one element per lane. */
+#include "addr.h"
+
+/* T: element in memory, D: lane of the result's slot */
+#define LD(sp, spn, T, D)                                                                          \
+    static void ld_##spn##_##T##_##D(struct warp *w, const struct uop *u)                          \
+    {                                                                                              \
+        u64 p[WARP] __attribute__((aligned(64)));                                                  \
+        int pat = resolve(w, u, sp, sizeof(T), p);                                                 \
+        D *d = RG(u->d);                                                                           \
+        u32 m = w->mask;                                                                           \
+        if (pat == PAT_SAME) {                                                                     \
+            D v = (D) * (const T *)(uintptr_t)p[0];                                                \
+            if (m == FULL) {                                                                       \
+                LOOP d[i] = v;                                                                     \
+            } else {                                                                               \
+                LOOP d[i] = (m & lane_bit[i]) ? v : d[i];                                          \
+            }                                                                                      \
+        } else if (pat == PAT_UNIT) {                                                              \
+            const T *s = (const T *)(uintptr_t)p[0];                                               \
+            T t[WARP];                                                                             \
+            memcpy(t, s, sizeof(t));                                                               \
+            LOOP d[i] = (D)t[i];                                                                   \
+        } else if (m == FULL) {                                                                    \
+            for (int i = 0; i < WARP; i++)                                                         \
+                d[i] = (D) * (const T *)(uintptr_t)p[i];                                           \
+        } else {                                                                                   \
+            D t[WARP];                                                                             \
+            for (int i = 0; i < WARP; i++)                                                         \
+                t[i] = (D) * (const T *)(uintptr_t)p[i];                                           \
+            LOOP d[i] = (m & lane_bit[i]) ? t[i] : d[i];                                           \
+        }                                                                                          \
+    }
+#define ST(sp, spn, T, D)                                                                          \
+    static void st_##spn##_##T##_##D(struct warp *w, const struct uop *u)                          \
+    {                                                                                              \
+        u64 p[WARP] __attribute__((aligned(64)));                                                  \
+        int pat = resolve(w, u, sp, sizeof(T), p);                                                 \
+        const D *s = RG(u->b);                                                                     \
+        u32 m = w->mask;                                                                           \
+        if (pat == PAT_UNIT) {                                                                     \
+            T t[WARP];                                                                             \
+            LOOP t[i] = (T)s[i];                                                                   \
+            memcpy((void *)(uintptr_t)p[0], t, sizeof(t));                                         \
+        } else if (m == FULL) {                                                                    \
+            for (int i = 0; i < WARP; i++)                                                         \
+                *(T *)(uintptr_t)p[i] = (T)s[i];                                                   \
+        } else {                                                                                   \
+            for (u32 k = m; k; k &= k - 1)                                                         \
+                *(T *)(uintptr_t)p[__builtin_ctz(k)] = (T)s[__builtin_ctz(k)];                     \
+        }                                                                                          \
+    }
+#define SPACE(sp, spn)                                                                             \
+    LD(sp, spn, u8, u32) LD(sp, spn, s8, u32) LD(sp, spn, u16, u32) LD(sp, spn, s16, u32)          \
+    LD(sp, spn, u32, u32) LD(sp, spn, u8, u64) LD(sp, spn, s8, u64) LD(sp, spn, u16, u64)          \
+    LD(sp, spn, s16, u64) LD(sp, spn, u32, u64) LD(sp, spn, s32, u64) LD(sp, spn, u64, u64)
+#define SPACE_ST(sp, spn)                                                                          \
+    ST(sp, spn, u8, u32) ST(sp, spn, u16, u32) ST(sp, spn, u32, u32) ST(sp, spn, u8, u64)          \
+    ST(sp, spn, u16, u64) ST(sp, spn, u32, u64) ST(sp, spn, u64, u64)
+SPACE(AS_GLOBAL, global)
+SPACE(AS_SHARED, shared)
+SPACE(AS_LOCAL, local)
+SPACE(AS_PARAM, param)
+SPACE(AS_GENERIC, generic)
+SPACE_ST(AS_GLOBAL, global)
+SPACE_ST(AS_SHARED, shared)
+SPACE_ST(AS_LOCAL, local)
+SPACE_ST(AS_GENERIC, generic)
+
+#define HL1(spn, T, D, dn) H("ld." #spn "." #T "." dn, ld_##spn##_##T##_##D)
+#define HL(spn)                                                                                    \
+    HL1(spn, u8, u32, "32"), HL1(spn, s8, u32, "32"), HL1(spn, u16, u32, "32"),                    \
+        HL1(spn, s16, u32, "32"), HL1(spn, u32, u32, "32"), HL1(spn, u8, u64, "64"),               \
+        HL1(spn, s8, u64, "64"), HL1(spn, u16, u64, "64"), HL1(spn, s16, u64, "64"),               \
+        HL1(spn, u32, u64, "64"), HL1(spn, s32, u64, "64"), HL1(spn, u64, u64, "64")
+#define HS1(spn, T, D, dn) H("st." #spn "." #T "." dn, st_##spn##_##T##_##D)
+#define HS(spn)                                                                                    \
+    HS1(spn, u8, u32, "32"), HS1(spn, u16, u32, "32"), HS1(spn, u32, u32, "32"),                   \
+        HS1(spn, u8, u64, "64"), HS1(spn, u16, u64, "64"), HS1(spn, u32, u64, "64"),               \
+        HS1(spn, u64, u64, "64")
+TABLE(ops_mem) = {HL(global), HL(shared), HL(local), HL(param), HL(generic), HS(global), HS(shared),
+                  HS(local), HS(generic), HEND};
