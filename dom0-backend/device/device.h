@@ -83,6 +83,8 @@ struct dev_config {
      * from any thread, must not block for long. NULL: dropped. */
     void (*on_output)(void *arg, int fd, const char *text, size_t n);
     void *arg; /* of on_fault and on_output */
+    /* Grows by the time that kernels execute, in nanoseconds (atomically); NULL: not wanted. */
+    uint64_t *busy_ns;
 };
 
 struct dev_ops {

@@ -154,6 +154,7 @@ static int open_device(struct wk *w, const struct options *o, struct wk_msg *rea
         .on_fault = wk_on_fault,
         .on_output = wk_on_output,
         .arg = w,
+        .busy_ns = w->stats ? &w->stats->busy_ns : NULL,
     };
     static char text[160];
     int err;

@@ -245,6 +245,7 @@ int stream_push(struct dev_stream *s, struct op *op);
 /* Waits for what has been issued: in s (the default stream: in all blocking streams too), or with
  * s NULL in all streams. Returns the sticky error or 0. */
 int stream_drain(struct dev *d, struct dev_stream *s);
+uint64_t stream_now_ns(void); /* CLOCK_MONOTONIC */
 /* Returns when some operation has completed since; called with dev.lock held, which it drops. */
 void stream_wait_step(struct dev *d);
 void op_free(struct dev *d, struct op *op);

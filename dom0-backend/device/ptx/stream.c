@@ -58,7 +58,7 @@ static void wait_moved(struct dev *d)
     d->waiters--;
 }
 
-static uint64_t now_ns(void)
+uint64_t stream_now_ns(void)
 {
     struct timespec ts;
 
@@ -70,7 +70,7 @@ static uint64_t now_ns(void)
  * moment for themselves. True if *word differs from `old`. Without the lock. */
 static bool spin(const struct dev *d, _Atomic unsigned *word, unsigned old)
 {
-    uint64_t end = d->spin_ns ? now_ns() + d->spin_ns : 0;
+    uint64_t end = d->spin_ns ? stream_now_ns() + d->spin_ns : 0;
 
     while (end) {
         for (unsigned i = 0; i < 50; i++) {
@@ -78,7 +78,7 @@ static bool spin(const struct dev *d, _Atomic unsigned *word, unsigned old)
                 return true;
             __builtin_ia32_pause();
         }
-        if (now_ns() >= end)
+        if (stream_now_ns() >= end)
             break;
         sched_yield(); /* the thread waited for may need this very processor */
     }
@@ -175,7 +175,7 @@ static void serve(struct dev_stream *s, struct ptx_exec **x)
         }
         if (op->kind == OP_MARK) {
             op->mark->done = true;
-            op->mark->ns = now_ns();
+            op->mark->ns = stream_now_ns();
         } else if (op->kind != OP_WAIT) {
             pthread_mutex_unlock(&d->lock);
             op_run(d, op, x);

@@ -104,7 +104,7 @@ static void run_launch(struct dev *d, struct op *op, struct ptx_exec **x)
 {
     struct ptx_launch *l = &op->launch.l;
     struct crew_job job = {.kernel = op->launch.func->k, .launch = l};
-    uint64_t share;
+    uint64_t share, start;
     int err;
 
     if (!*x)
@@ -124,7 +124,10 @@ static void run_launch(struct dev *d, struct op *op, struct ptx_exec **x)
     job.total = (uint64_t)l->grid[0] * l->grid[1] * l->grid[2];
     share = job.total / ((uint64_t)(d->crew.nthread + 1) * CHUNKS_PER_THREAD);
     job.chunk = l->cooperative ? job.total : share < 1 ? 1 : share > MAX_CHUNK ? MAX_CHUNK : share;
+    start = stream_now_ns();
     err = crew_run(&d->crew, &job, *x);
+    if (d->cfg.busy_ns)
+        __atomic_fetch_add(d->cfg.busy_ns, stream_now_ns() - start, __ATOMIC_RELAXED);
     if (err == CUDA_ERROR_ASSERT) {
         size_t n = strnlen(job.fault.what, sizeof(job.fault.what) - 1);
 
