@@ -434,6 +434,7 @@ int ptx_exec_ctas(struct ptx_kernel *k, const struct ptx_launch *l, struct ptx_e
     x->l = l;
     x->k = k;
     x->prog = k->prog;
+    x->local_stride = y.local_stride;
     x->cur_uop = NULL;
     x->csr_saved = _mm_getcsr();
     set_csr(x, 0);
