@@ -119,7 +119,7 @@ struct ptx_fault {
     uint32_t line;       /* line of the PTX text, 0 = unknown */
     uint64_t addr;       /* 700, 716: the address as the kernel used it */
     char kernel[128];
-    char what[640];      /* one line for a log: everything above in words; 710: as CUDA prints it */
+    char what[512];      /* one line for a log: everything above in words */
 };
 
 struct ptx_launch {
@@ -137,8 +137,6 @@ struct ptx_launch {
     const volatile int *stop;
     /* Device-side printf: formatted text, called on the executing thread; NULL = dropped. */
     void (*print)(void *arg, const char *text, size_t n);
-    /* Likewise the lines of failed assertions, which belong on stderr. */
-    void (*print_err)(void *arg, const char *text, size_t n);
     /* Device-side malloc and free; NULL or a 0 result = out of heap memory. Alignment 16. */
     uint64_t (*heap_alloc)(void *arg, uint64_t bytes);
     void (*heap_free)(void *arg, uint64_t addr);

@@ -52,10 +52,22 @@ static uint64_t dev_alloc(uint64_t n)
     return a;
 }
 
+static uint64_t heap(void *arg, uint64_t n)
+{
+    (void)arg;
+    return dev_alloc(n);
+}
+
 static void print_out(void *arg, const char *text, size_t n)
 {
     (void)arg;
     fwrite(text, 1, n, stdout);
+}
+
+static void print_err(void *arg, const char *text, size_t n)
+{
+    (void)arg;
+    fwrite(text, 1, n, stderr);
 }
 
 static char *read_file(const char *name, size_t *n)
@@ -185,7 +197,8 @@ static void show_all(void)
 int main(int argc, char **argv)
 {
     const char *kname = NULL;
-    struct ptx_launch l = {.grid = {1, 1, 1}, .block = {32, 1, 1}, .print = print_out};
+    struct ptx_launch l = {.grid = {1, 1, 1}, .block = {32, 1, 1}, .print = print_out,
+                           .print_err = print_err, .heap_alloc = heap};
     uint8_t params[32764] = {0};
     bool timing = false;
     int c;
