@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
@@ -146,7 +145,10 @@ static void make_root(void)
 
 static bool take_id(uint32_t uid)
 {
-    return setgroups(0, NULL) == 0 && setresgid(uid, uid, uid) == 0 && setresuid(uid, uid, uid) == 0;
+    /* Not the C library's functions: they look for the broker's other threads, under a lock that
+     * one of these may have held when we were cloned. */
+    return syscall(SYS_setgroups, 0, NULL) == 0 && syscall(SYS_setresgid, uid, uid, uid) == 0 &&
+           syscall(SYS_setresuid, uid, uid, uid) == 0;
 }
 
 /* Moves `fd` out of the way of 3..5 and makes it survive. */

@@ -38,8 +38,10 @@ def command(xen, kernel, initrd, log, dom0_args, memory, dom0_memory, smp, fds, 
             "-device", "virtconsole,chardev=tty,name=tty,nr=2",
             "-kernel", xen,
             "-append", "dom0_mem=%dM,max:%dM dom0_max_vcpus=%d com1=115200,8n1 console=com1 "
-                       "loglvl=warning guest_loglvl=warning noreboot=0 bootscrub=0 spec-ctrl=no "
-                       "xpti=0 watchdog=0 gnttab_max_frames=64" % (dom0_memory, dom0_memory, smp),
+                       "loglvl=warning guest_loglvl=warning noreboot=0 bootscrub=0 "
+                       # under emulation, Xen's lazy switching of vector registers mixes those of
+                       # different domains up: memcpy then copies other people's data
+                       "spec-ctrl=no,eager-fpu=1 xpti=0 watchdog=0 gnttab_max_frames=64" % (dom0_memory, dom0_memory, smp),
             # QEMU splits at the comma: the kernel with its command line, then its initramfs
             "-initrd", "%s console=hvc0 quiet loglevel=4 panic=1 mitigations=off nokaslr "
                        "%s,%s" % (kernel, dom0_args, initrd)]
