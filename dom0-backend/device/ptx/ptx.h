@@ -119,7 +119,7 @@ struct ptx_fault {
     uint32_t line;       /* line of the PTX text, 0 = unknown */
     uint64_t addr;       /* 700, 716: the address as the kernel used it */
     char kernel[128];
-    char what[512];      /* one line for a log: everything above in words */
+    char what[640];      /* one line for a log: everything above in words; 710: as CUDA prints it */
 };
 
 struct ptx_launch {

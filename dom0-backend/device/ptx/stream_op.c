@@ -10,6 +10,7 @@
 /* Few enough CTAs that threads finish together, enough to make taking them cheap. */
 #define CHUNKS_PER_THREAD 8u
 #define MAX_CHUNK         64u
+#define COOP_BYTES        16u
 
 static void freed(struct dev *d, uint64_t addr)
 {
@@ -100,6 +101,16 @@ static void print(void *arg, const char *text, size_t n)
     output_put(&d->out, d->limit[LIMIT_PRINTF], 1, text, n);
 }
 
+/* A cooperative kernel's barrier words, which lie where no other allocation of the guest is. */
+static int coop_words(struct dev *d, struct ptx_launch *l)
+{
+    int err = arena_alloc(&d->arena, COOP_BYTES, ARENA_MODULE, &l->coop_workspace);
+
+    if (!err)
+        memset((void *)(uintptr_t)l->coop_workspace, 0, COOP_BYTES);
+    return err;
+}
+
 static void run_launch(struct dev *d, struct op *op, struct ptx_exec **x)
 {
     struct ptx_launch *l = &op->launch.l;
@@ -124,17 +135,20 @@ static void run_launch(struct dev *d, struct op *op, struct ptx_exec **x)
     job.total = (uint64_t)l->grid[0] * l->grid[1] * l->grid[2];
     share = job.total / ((uint64_t)(d->crew.nthread + 1) * CHUNKS_PER_THREAD);
     job.chunk = l->cooperative ? job.total : share < 1 ? 1 : share > MAX_CHUNK ? MAX_CHUNK : share;
+    if (l->cooperative && coop_words(d, l)) {
+        dev_fail(d, CUDA_ERROR_OUT_OF_MEMORY, "no device memory for a cooperative launch");
+        return;
+    }
     start = stream_now_ns();
     err = crew_run(&d->crew, &job, *x);
     if (d->cfg.busy_ns)
         __atomic_fetch_add(d->cfg.busy_ns, stream_now_ns() - start, __ATOMIC_RELAXED);
-    if (err == CUDA_ERROR_ASSERT) {
-        size_t n = strnlen(job.fault.what, sizeof(job.fault.what) - 1);
-
-        job.fault.what[n] = '\n';
-        output_put(&d->out, d->limit[LIMIT_PRINTF], 2, job.fault.what, n + 1);
-        job.fault.what[n] = '\0';
+    if (err == CUDA_ERROR_ASSERT) { /* what CUDA prints on stderr */
+        output_put(&d->out, d->limit[LIMIT_PRINTF], 2, job.fault.what, strlen(job.fault.what));
+        output_put(&d->out, d->limit[LIMIT_PRINTF], 2, "\n", 1);
     }
+    if (l->coop_workspace)
+        arena_free(&d->arena, l->coop_workspace, ARENA_MODULE, NULL);
     output_deliver(d);
     /* Stopped because something else has failed: that has been reported. */
     if (err && !dev_stopped(d))
