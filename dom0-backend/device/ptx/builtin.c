@@ -213,26 +213,20 @@ static void do_printf(struct warp *w, const struct uop *u, const struct call *c,
     }
 }
 
-/* One line for each thread that failed, as the native runtime prints it. */
+/* The line that the native runtime prints, in fault.what, for the first thread that failed. */
 static void do_assert(struct warp *w, const struct uop *u, const struct call *c, uint32_t mask,
                       uint32_t base)
 {
-    const struct ptx_launch *l = w->x->l;
     int i = __builtin_ctz(mask);
-    char msg[256], file[256], func[256], line[1200];
-    uint32_t ln = (uint32_t)arg_value(w, c, 2, i, base);
+    char msg[160], file[160], func[160];
     get_string(w, u, i, arg_value(w, c, 0, i, base), msg, sizeof(msg));
     get_string(w, u, i, arg_value(w, c, 1, i, base), file, sizeof(file));
     get_string(w, u, i, arg_value(w, c, 3, i, base), func, sizeof(func));
-    for (uint32_t k = mask; k && l->print_err; k &= k - 1) {
-        int j = __builtin_ctz(k);
-        int n = snprintf(line, sizeof(line),
-                         "%s:%u: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.\n",
-                         file, ln, func, w->cta->id[0], w->cta->id[1], w->cta->id[2],
-                         w->sregs[SR_TID_X][j], w->sregs[SR_TID_Y][j], w->sregs[SR_TID_Z][j], msg);
-        l->print_err(l->arg, line, n < (int)sizeof(line) ? (size_t)n : sizeof(line) - 1);
-    }
-    ptx_throw(w, u, E_ASSERT, i, 0, "assertion `%.60s` failed at %.80s:%u", msg, file, ln);
+    ptx_throw(w, u, E_ASSERT, i, 0,
+              "%s:%u: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.", file,
+              (uint32_t)arg_value(w, c, 2, i, base), func, w->cta->id[0], w->cta->id[1],
+              w->cta->id[2], w->sregs[SR_TID_X][i], w->sregs[SR_TID_Y][i], w->sregs[SR_TID_Z][i],
+              msg);
 }
 
 int ptx_builtin(struct warp *w, const struct uop *u, const struct call *c, uint32_t mask,

@@ -31,15 +31,18 @@ static void fill_fault(struct warp *w, const struct uop *u, int err, int lane, u
     f->line = u ? u->line : 0;
     f->addr = addr;
     snprintf(f->kernel, sizeof(f->kernel), "%s", x->k->fn->name);
-    ptx_log(f->what, sizeof(f->what),
-            "%s: kernel %.100s, CTA (%u,%u,%u), thread (%u,%u,%u), PTX line %u", msg, f->kernel,
-            f->cta[0], f->cta[1], f->cta[2], f->thread[0], f->thread[1], f->thread[2], f->line);
+    if (err == E_ASSERT) /* complete as it is: it is printed where the native runtime prints it */
+        ptx_log(f->what, sizeof(f->what), "%s", msg);
+    else
+        ptx_log(f->what, sizeof(f->what),
+                "%s: kernel %.100s, CTA (%u,%u,%u), thread (%u,%u,%u), PTX line %u", msg, f->kernel,
+                f->cta[0], f->cta[1], f->cta[2], f->thread[0], f->thread[1], f->thread[2], f->line);
 }
 
 void ptx_throw(struct warp *w, const struct uop *u, int err, int lane, uint64_t addr,
                const char *fmt, ...)
 {
-    char msg[300];
+    char msg[640];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(msg, sizeof(msg), fmt, ap);

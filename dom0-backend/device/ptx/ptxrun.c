@@ -64,12 +64,6 @@ static void print_out(void *arg, const char *text, size_t n)
     fwrite(text, 1, n, stdout);
 }
 
-static void print_err(void *arg, const char *text, size_t n)
-{
-    (void)arg;
-    fwrite(text, 1, n, stderr);
-}
-
 static char *read_file(const char *name, size_t *n)
 {
     FILE *f = fopen(name, "rb");
@@ -198,7 +192,7 @@ int main(int argc, char **argv)
 {
     const char *kname = NULL;
     struct ptx_launch l = {.grid = {1, 1, 1}, .block = {32, 1, 1}, .print = print_out,
-                           .print_err = print_err, .heap_alloc = heap};
+                           .heap_alloc = heap};
     uint8_t params[32764] = {0};
     bool timing = false;
     int c;
