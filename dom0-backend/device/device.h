@@ -168,6 +168,13 @@ struct dev_ops {
     int (*event_create)(struct dev *d, unsigned flags, struct dev_event **out);
     int (*event_destroy)(struct dev *d, struct dev_event *e);
     int (*event_record)(struct dev *d, struct dev_event *e, struct dev_stream *s);
+    /* event_record(), and when the event is reached stores value at `where` (counter page of the
+     * channel) and then calls done(arg) (any thread, must not block). At the same instant for all
+     * who look: whoever sees the value finds the event and everything before it in `s` complete,
+     * and whoever finds the event complete, or work that waited for it, sees the value. */
+    int (*event_record_write32)(struct dev *d, struct dev_event *e, struct dev_stream *s,
+                                uint32_t *where, uint32_t value, void (*done)(void *arg),
+                                void *arg);
     int (*event_query)(struct dev *d, struct dev_event *e);
     int (*event_sync)(struct dev *d, struct dev_event *e);
     int (*event_elapsed)(struct dev *d, struct dev_event *a, struct dev_event *b, float *ms);

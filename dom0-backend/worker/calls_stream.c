@@ -113,13 +113,10 @@ int wk_EventRecord(struct wk_lane *lane, const struct vgpu_args_EventRecord *a,
     struct wk_event *e = a->event;
     int err = wk_flow_enter(w, s);
 
-    if (!err)
-        err = w->ops->event_record(w->dev, e->e, s->s);
-    /* The counter follows the event, so that whoever sees the value finds the event complete. */
-    if (!err)
-        err = w->ops->stream_write32(w->dev, s->s, &w->ch.counters[e->counter], a->value,
-                                     event_reached, w);
-    return err;
+    /* The guest answers queries from the counter and may ask the device a moment later. */
+    return err ? err
+               : w->ops->event_record_write32(w->dev, e->e, s->s, &w->ch.counters[e->counter],
+                                              a->value, event_reached, w);
 }
 
 int wk_EventSync(struct wk_lane *lane, const struct vgpu_args_EventSync *a,

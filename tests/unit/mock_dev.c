@@ -538,6 +538,14 @@ static int event_record(struct dev *d, struct dev_event *e, struct dev_stream *s
     return note("event_record", " e%d s%d", e->n, s ? s->n : 0);
 }
 
+static int event_record_write32(struct dev *d, struct dev_event *e, struct dev_stream *s,
+                                uint32_t *where, uint32_t value, void (*done)(void *), void *arg)
+{
+    int err = event_record(d, e, s);
+
+    return err ? err : stream_write32(d, s, where, value, done, arg);
+}
+
 static int event_query(struct dev *d, struct dev_event *e)
 {
     return held ? 600 : 0;
@@ -613,6 +621,7 @@ const struct dev_ops mock_ops = {
     .event_create = event_create,
     .event_destroy = event_destroy,
     .event_record = event_record,
+    .event_record_write32 = event_record_write32,
     .event_query = event_query,
     .event_sync = event_sync,
     .event_elapsed = event_elapsed,

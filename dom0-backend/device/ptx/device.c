@@ -312,6 +312,7 @@ const struct dev_ops dev_ptx_ops = {
     .event_create = swdev_event_create,
     .event_destroy = swdev_event_destroy,
     .event_record = swdev_event_record,
+    .event_record_write32 = swdev_event_record_write32,
     .event_query = swdev_event_query,
     .event_sync = swdev_event_sync,
     .event_elapsed = swdev_event_elapsed,

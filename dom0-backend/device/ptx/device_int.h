@@ -163,11 +163,11 @@ struct op {
         struct {
             void (*fn)(void *arg);
             void *arg;
-            uint32_t *where; /* OP_WRITE */
+            uint32_t *where; /* OP_WRITE, OP_MARK: may be NULL */
             uint32_t value;
-        } host;
-        struct mark *mark; /* OP_MARK, OP_WAIT */
+        } host; /* OP_HOST, OP_WRITE, OP_MARK */
     };
+    struct mark *mark; /* OP_MARK, OP_WAIT */
 };
 
 struct dev_stream {
@@ -265,6 +265,8 @@ int swdev_ctx_sync(struct dev *d);
 int swdev_event_create(struct dev *d, unsigned flags, struct dev_event **out);
 int swdev_event_destroy(struct dev *d, struct dev_event *e);
 int swdev_event_record(struct dev *d, struct dev_event *e, struct dev_stream *s);
+int swdev_event_record_write32(struct dev *d, struct dev_event *e, struct dev_stream *s,
+                               uint32_t *where, uint32_t value, void (*done)(void *arg), void *arg);
 int swdev_event_query(struct dev *d, struct dev_event *e);
 int swdev_event_sync(struct dev *d, struct dev_event *e);
 int swdev_event_elapsed(struct dev *d, struct dev_event *a, struct dev_event *b, float *ms);

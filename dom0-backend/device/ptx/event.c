@@ -43,7 +43,8 @@ int swdev_event_destroy(struct dev *d, struct dev_event *e)
     return dev_sticky(d);
 }
 
-int swdev_event_record(struct dev *d, struct dev_event *e, struct dev_stream *s)
+int swdev_event_record_write32(struct dev *d, struct dev_event *e, struct dev_stream *s,
+                               uint32_t *where, uint32_t value, void (*done)(void *arg), void *arg)
 {
     struct mark *m;
     struct op *op;
@@ -61,6 +62,10 @@ int swdev_event_record(struct dev *d, struct dev_event *e, struct dev_stream *s)
     m->refs = 2; /* the event's and the operation's */
     op->kind = OP_MARK;
     op->mark = m;
+    op->host.where = where;
+    op->host.value = value;
+    op->host.fn = done;
+    op->host.arg = arg;
     err = stream_push(stream_of(d, s), op);
     pthread_mutex_lock(&d->lock);
     if (err) {
@@ -71,6 +76,11 @@ int swdev_event_record(struct dev *d, struct dev_event *e, struct dev_stream *s)
     }
     pthread_mutex_unlock(&d->lock);
     return err;
+}
+
+int swdev_event_record(struct dev *d, struct dev_event *e, struct dev_stream *s)
+{
+    return swdev_event_record_write32(d, e, s, NULL, 0, NULL, NULL);
 }
 
 int swdev_event_query(struct dev *d, struct dev_event *e)

@@ -168,6 +168,8 @@ static void serve(struct dev_stream *s, struct ptx_exec **x)
 
     while (s->head) {
         struct op *op = s->head;
+        void (*done)(void *arg) = NULL;
+        void *arg = NULL;
 
         if (!may_start(s, op)) {
             wait_moved(d);
@@ -176,6 +178,10 @@ static void serve(struct dev_stream *s, struct ptx_exec **x)
         if (op->kind == OP_MARK) {
             op->mark->done = true;
             op->mark->ns = stream_now_ns();
+            if (op->host.where)
+                __atomic_store_n(op->host.where, op->host.value, __ATOMIC_RELEASE);
+            done = op->host.fn;
+            arg = op->host.arg;
         } else if (op->kind != OP_WAIT) {
             pthread_mutex_unlock(&d->lock);
             op_run(d, op, x);
@@ -188,6 +194,11 @@ static void serve(struct dev_stream *s, struct ptx_exec **x)
         d->steps++;
         if (d->waiters)
             pthread_cond_broadcast(&d->moved);
+        if (done) { /* s stays: it is scheduled */
+            pthread_mutex_unlock(&d->lock);
+            done(arg);
+            pthread_mutex_lock(&d->lock);
+        }
     }
     s->scheduled = false;
     if (s->dead)
