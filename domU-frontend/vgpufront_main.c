@@ -225,8 +225,9 @@ static void offer_again(struct vgpufront_info *info)
 		return;
 	/* Neither side may keep the other busy for ever with a connection that cannot work. */
 	if (info->attempts >= MAX_ATTEMPTS) {
-		pr_err("%s: gave up after %u attempts to connect; reload the module to try again\n",
-		       info->name, MAX_ATTEMPTS);
+		if (info->attempts++ == MAX_ATTEMPTS)
+			pr_err("%s: gave up after %u attempts to connect; reload the module to try again\n",
+			       info->name, MAX_ATTEMPTS);
 		return;
 	}
 	xenbus_switch_state(dev, XenbusStateInitialising);
@@ -268,14 +269,18 @@ static void vgpufront_otherend_changed(struct xenbus_device *dev, enum xenbus_st
 		if (dev->state != XenbusStateInitialised && dev->state != XenbusStateConnected)
 			break;
 		fallthrough;
-	case XenbusStateClosing:
 	case XenbusStateClosed:
+		/* We have offered ourselves, and it has not seen that yet. */
+		if (dev->state == XenbusStateInitialising)
+			break;
+		fallthrough;
+	case XenbusStateClosing:
 		if (dev->state != XenbusStateClosed) {
 			disconnect(info, "the backend has closed the device");
 			vgpufront_dev_destroy(info);
 			xenbus_frontend_closed(dev);
 		}
-		if (backend_state == XenbusStateClosed && dev->state == XenbusStateClosed)
+		if (backend_state == XenbusStateClosed)
 			offer_again(info);
 		break;
 	}
