@@ -250,6 +250,28 @@ static void output_arrives_before_the_next_operation(void **state)
     assert_int_equal(ops->set_limit(dev, 1, 1 << 20), 1);
 }
 
+/* All blocks of a cooperative grid are there at once and meet. */
+static void cooperative_grid(void **state)
+{
+    enum { BLOCKS = 6, THREADS = 64 };
+    struct {
+        uint64_t total, seen;
+    } params;
+    struct dev_launch l = {.grid = {BLOCKS, 1, 1},
+                           .block = {THREADS, 1, 1},
+                           .cooperative = true,
+                           .params = &params,
+                           .params_len = sizeof(params)};
+    int seen = 0;
+
+    start();
+    params.total = alloc(4);
+    params.seen = alloc(4);
+    assert_int_equal(ops->launch(dev, func("meet"), &l, NULL), 0);
+    fetch(&seen, params.seen, 4);
+    assert_int_equal(seen, 3 * BLOCKS * THREADS);
+}
+
 /* ---- launches that are refused ----------------------------------------------------------- */
 
 static int try_launch(const char *name, uint32_t gx, uint32_t gy, uint32_t gz, uint32_t bx,
@@ -654,6 +676,7 @@ int main(void)
         TEST(shared_memory_and_barriers),
         TEST(device_heap),
         TEST(output_arrives_before_the_next_operation),
+        TEST(cooperative_grid),
         TEST(bad_launches),
         TEST(attributes_and_occupancy),
         TEST(bad_modules),

@@ -2,6 +2,7 @@
 /* Kernels that the tests of the software device run. */
 #include <stdio.h>
 #include <assert.h>
+#include <cooperative_groups.h>
 
 __device__ int counter = 7;
 __constant__ float scale[4] = {1, 2, 3, 4};
@@ -91,4 +92,19 @@ extern "C" __global__ void use_heap(int *ok)
 extern "C" __global__ void trap_now(void)
 {
     asm volatile("trap;");
+}
+
+/* Every block adds to a word, then all of them must see the total. */
+extern "C" __global__ void meet(int *total, int *seen)
+{
+    cooperative_groups::grid_group grid = cooperative_groups::this_grid();
+
+    for (int round = 1; round <= 3; round++) {
+        if (threadIdx.x == 0)
+            atomicAdd(total, 1);
+        grid.sync();
+        if (*(volatile int *)total == round * (int)gridDim.x)
+            atomicAdd(seen, 1);
+        grid.sync();
+    }
 }
