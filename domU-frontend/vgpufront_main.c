@@ -18,6 +18,7 @@
 #include <xen/platform_pci.h>
 #include <xen/xen.h>
 
+#define REGISTER_DELAY	   (5 * HZ)
 #define ABSENT_DELAY	   (10 * HZ)
 #define CLOSE_DELAY_MS	   5000u
 #define CLOSE_POLL_MS	   10u
@@ -226,7 +227,8 @@ static void offer_again(struct vgpufront_info *info)
 	/* Neither side may keep the other busy for ever with a connection that cannot work. */
 	if (info->attempts >= MAX_ATTEMPTS) {
 		if (info->attempts++ == MAX_ATTEMPTS)
-			pr_err("%s: gave up after %u attempts to connect; reload the module to try again\n",
+			pr_err("%s: gave up after %u attempts to connect; reload the module to try "
+			       "again\n",
 			       info->name, MAX_ATTEMPTS);
 		return;
 	}
@@ -487,10 +489,30 @@ static struct xenbus_driver vgpufront_driver = {
 	.resume = vgpufront_resume,
 };
 
+/*
+ * Registering waits up to 30 s for devices to connect, and loading the module must not hold up a
+ * guest that boots before its backend. So a work item registers, and loading waits for it only as
+ * long as a present backend may need.
+ */
+static void vgpufront_register(struct work_struct *work);
+static DECLARE_WORK(register_work, vgpufront_register);
+static DECLARE_COMPLETION(register_done);
+static int register_err;
+
+static void vgpufront_register(struct work_struct *work)
+{
+	/*
+	 * Without an owner, so that a bound device does not count as a user of the module: rmmod
+	 * then takes the driver off its devices. Open files and mappings do pin it (fops.owner).
+	 */
+	register_err = __xenbus_register_frontend(&vgpufront_driver, NULL, KBUILD_MODNAME);
+	if (register_err)
+		pr_err("registering the driver: error %d\n", register_err);
+	complete(&register_done);
+}
+
 static int __init vgpufront_init(void)
 {
-	int err;
-
 	if (!xen_domain())
 		return -ENODEV;
 	if (xen_hvm_domain() && !xen_has_pv_devices())
@@ -498,19 +520,18 @@ static int __init vgpufront_init(void)
 	vgpufront_wq = alloc_workqueue("xen-vgpufront", WQ_UNBOUND, 0);
 	if (!vgpufront_wq)
 		return -ENOMEM;
-	/*
-	 * Without an owner, so that a bound device does not count as a user of the module: rmmod
-	 * then takes the driver off its devices. Open files and mappings do pin it (fops.owner).
-	 */
-	err = __xenbus_register_frontend(&vgpufront_driver, NULL, KBUILD_MODNAME);
-	if (err)
-		destroy_workqueue(vgpufront_wq);
-	return err;
+	queue_work(system_unbound_wq, &register_work);
+	if (!wait_for_completion_timeout(&register_done, REGISTER_DELAY) || !register_err)
+		return 0;
+	destroy_workqueue(vgpufront_wq);
+	return register_err;
 }
 
 static void __exit vgpufront_exit(void)
 {
-	xenbus_unregister_driver(&vgpufront_driver);
+	flush_work(&register_work);
+	if (!register_err)
+		xenbus_unregister_driver(&vgpufront_driver);
 	/* Every channel is gone with its device, since no file is open. */
 	vgpufront_area_exit();
 	destroy_workqueue(vgpufront_wq);
