@@ -196,7 +196,7 @@ read -r cmdline < /proc/cmdline
 case " $cmdline " in
 *" lab.xenstored=oxenstored "*) oxenstored --pid-file /run/xenstored.pid ;;
 *) xenstored --pid-file /run/xenstored.pid ;;
-esac || echo "lab: xenstored failed"
+esac || { echo "lab: xenstored failed"; poweroff -f; }
 xen-init-dom0 > /dev/null || echo "lab: xen-init-dom0 failed"
 xenconsoled --pid-file=/run/xenconsoled.pid --log=guest || echo "lab: xenconsoled failed"
 ifconfig lo 127.0.0.1
@@ -231,7 +231,7 @@ XEN_PROGRAMS = """xl libxl-save-helper xenstored oxenstored xenconsoled xenconso
     lsevtchn xen-diag xentop""".split()
 
 
-def payload():
+def payload(release):
     """What GVM has built: {part: path or list of paths}; a part that is not there is None."""
     def have(*names):
         for n in names:
@@ -248,9 +248,10 @@ def payload():
     return {
         "gvm-backd": have("gvm-backd"), "gvm-worker": have("gvm-worker"),
         "gvm-agent": have("gvm-agent"), "gvm": have("gvm"),
-        "xen-vgpufront.ko": have("domU-frontend/6.1/xen-vgpufront.ko"),
+        "xen-vgpufront.ko": have("domU-frontend/%s/xen-vgpufront.ko" % release),
         "libcudart.so.13": have("lib/libcudart.so.13"), "libcuda.so.1": have("lib/libcuda.so.1"),
         "conformance programs": programs or None,
+        "vgpu-testback": have("xen/vgpu-testback"), "vgpu_probe": have("xen/vgpu_probe"),
     }
 
 
@@ -274,6 +275,8 @@ def guest_image(packages, agent, parts):
     for lib in ("libcudart.so.13", "libcuda.so.1"):
         if parts[lib]:
             img.file("usr/lib/gvm/" + lib, parts[lib], 0o755)
+    if parts["vgpu_probe"]:
+        img.file("usr/bin/vgpu_probe", parts["vgpu_probe"])
     for p in parts["conformance programs"] or ():
         img.file("usr/lib/gvm/bin/" + os.path.basename(p), p)
     img.text("init", GUEST_INIT % {"modules": " ".join(modules)}, 0o755)
@@ -296,9 +299,12 @@ def dom0_image(packages, agent, parts, guest_path, config):
     for n in ("gvm-backd", "gvm-worker", "gvm-agent", "gvm"):
         if parts[n]:
             img.file("usr/lib/gvm/bin/" + n, parts[n])
+    if parts["vgpu-testback"]:
+        img.file("usr/bin/vgpu-testback", parts["vgpu-testback"])
     if config is not None:
         img.text("etc/gvm/gvm.conf", config)
     img.folder("etc/xen/auto")
+    img.file("etc/xen/oxenstored.conf", os.path.join(packages.root, "etc/xen/oxenstored.conf"))
     img.folder("usr/lib/xen-4.17/boot")
     img.text("etc/xen/xl.conf", "autoballoon=\"off\"\nvif.default.script=\"none\"\n")
     img.file("boot/vmlinux", packages.kernel, 0o644)

@@ -74,6 +74,39 @@ def vmlinux(bzimage):
     return lzma.LZMADecompressor().decompress(payload)
 
 
+def without_zeros(elf, run=1 << 16):
+    """The same ELF image with its runs of zeros turned into memory without file contents: half of
+    Linux is such, and every octet is copied by the emulated machine at each boot."""
+    phoff, = struct.unpack_from("<Q", elf, 32)
+    phsize, phnum = struct.unpack_from("<HH", elf, 54)
+    segments = []  # [type, flags, vaddr, paddr, contents, memory size, alignment]
+    for i in range(phnum):
+        kind, flags, off, va, pa, size, mem, align = struct.unpack_from("<IIQQQQQQ", elf,
+                                                                        phoff + i * phsize)
+        pieces = [(0, size)]
+        if kind == 1:
+            body, pieces, at = elf[off:off + size], [], 0
+            for m in re.finditer(rb"\0{%d,}" % run, body):
+                pieces.append((at, m.start()))
+                at = m.end() & ~4095  # the next piece starts on a page
+            pieces.append((at, size))
+        for n, (a, b) in enumerate(pieces):
+            end = pieces[n + 1][0] if n + 1 < len(pieces) else mem
+            if end > a:
+                segments.append((kind, flags, va + a, pa + a, elf[off + a:off + b], end - a, align))
+    head = bytearray(elf[:64])
+    struct.pack_into("<Q", head, 32, 64)                       # e_phoff
+    struct.pack_into("<Q", head, 40, 0)                        # no section headers
+    struct.pack_into("<HHHH", head, 56, len(segments), 0, 0, 0)
+    at = -(-(64 + 56 * len(segments)) // 4096) * 4096
+    table, bodies = b"", b""
+    for kind, flags, va, pa, body, mem, align in segments:
+        table += struct.pack("<IIQQQQQQ", kind, flags, at + len(bodies), va, pa, len(body), mem,
+                             align)
+        bodies += body + bytes(-len(body) % 4096)
+    return bytes(head) + table + bytes(at - 64 - len(table)) + bodies
+
+
 class Packages:
     """Paths of what was unpacked: root (all packages), kernel (ELF), xen, modules."""
 
@@ -94,7 +127,7 @@ class Packages:
             say("lab: downloading %d Debian packages" % len(missing))
             _download(missing, debs)
         stamp = os.path.join(XEN, "unpacked")
-        want = "\n".join(sorted(os.path.basename(_deb_of(debs, n)) for n in names))
+        want = "2\n" + "\n".join(sorted(os.path.basename(_deb_of(debs, n)) for n in names))
         if os.path.exists(stamp) and open(stamp).read() == want:
             return
         say("lab: unpacking Xen and Linux %s" % self.release)
@@ -105,7 +138,7 @@ class Packages:
         with gzip.open(os.path.join(boot, "xen-4.17-amd64.gz")) as src, open(self.xen, "wb") as dst:
             shutil.copyfileobj(src, dst)
         with open(self.kernel, "wb") as dst:
-            dst.write(vmlinux(os.path.join(boot, "vmlinuz-" + self.release)))
+            dst.write(without_zeros(vmlinux(os.path.join(boot, "vmlinuz-" + self.release))))
         with open(stamp, "w") as f:
             f.write(want)
 
