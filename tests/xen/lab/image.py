@@ -184,7 +184,7 @@ class Image:
 
 DOM0_INIT = """#!/bin/sh
 # Process 1 of dom0: the toolstack's daemons, then the agent that the test driver talks to.
-export PATH=/usr/lib/xen-4.17/bin:/usr/bin:/usr/sbin HOME=/root
+export PATH=/usr/lib/xen-4.17/bin:/usr/lib/gvm/bin:/usr/bin:/usr/sbin HOME=/root
 mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
 mkdir -p /dev/pts /dev/shm; mount -t devpts devpts /dev/pts; mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /run
