@@ -7,9 +7,10 @@ ifeq ($(CUDA_INC),)
 else
 
 SHIM_INC := -isystem $(dir $(CUDA_INC))
-CFLAGS_libcudart-shim_driver := $(SHIM_INC) -fvisibility=hidden
+# Thread-local state is small: initial-exec is safe for dlopen too and needs no call to reach it.
+CFLAGS_libcudart-shim_driver := $(SHIM_INC) -fvisibility=hidden -ftls-model=initial-exec
 # No prototypes: the per-thread twins and what nvcc generates calls to are in no public header.
-CFLAGS_libcudart-shim_runtime := $(SHIM_INC) -fvisibility=hidden -Wno-missing-prototypes
+CFLAGS_libcudart-shim_runtime := $(SHIM_INC) -fvisibility=hidden -ftls-model=initial-exec -Wno-missing-prototypes
 
 DRIVER_SRC := $(sort $(wildcard libcudart-shim/driver/*.c))
 RUNTIME_SRC := $(sort $(wildcard libcudart-shim/runtime/*.c))

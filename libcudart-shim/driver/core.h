@@ -43,6 +43,11 @@ GVM_API int gvm_set_limit(int limit, uint64_t value);
 /* Prints what kernels have printed, if the worker says that there is something. */
 void gvm_output(void);
 
+/* The context that what is made now belongs to: NULL for the primary one. */
+void *gvm_owner(void);
+/* libcudart.so.13 is here: it makes the primary context current by itself. */
+GVM_API void gvm_runtime_loaded(void);
+
 /* ---- memory ------------------------------------------------------------------------------ */
 
 GVM_API int gvm_mem_alloc(uint64_t bytes, uint64_t *dptr);
@@ -53,6 +58,8 @@ GVM_API int gvm_host_alloc(size_t bytes, uint32_t flags, enum gvm_kind kind, voi
 GVM_API int gvm_host_free(void *p);
 /* What holds `addr`; kind GVM_HOST if nothing of ours does. */
 GVM_API void gvm_find(uint64_t addr, struct gvm_range *out);
+/* Gives back what a range stands for, whatever its kind; it has been taken out of the map. */
+void gvm_range_release(const struct gvm_range *g);
 /* Device address of pinned memory; 801 when the device cannot reach it. */
 GVM_API int gvm_host_device_pointer(void *host, uint64_t *dptr);
 
@@ -74,6 +81,8 @@ GVM_API int gvm_fill(uint64_t dst, size_t pitch, uint32_t value, unsigned elem, 
 /* A module of this image (fatbin, cubin or PTX), loaded now. The image is read, not kept. */
 GVM_API int gvm_module_load(const void *image, struct gvm_module **m);
 GVM_API int gvm_module_unload(struct gvm_module *m);
+/* Unloads all modules that a context has loaded. */
+void gvm_modules_unload_owned(void *owner);
 GVM_API bool gvm_module_valid(const struct gvm_module *m);
 /* 500: no such name. */
 GVM_API int gvm_module_func(struct gvm_module *m, const char *name, struct gvm_func **f);

@@ -91,6 +91,8 @@ struct gvm_event *gvm_event_make(struct gvm_chan *c, uint32_t flags, int *err)
         return NULL;
     }
     e->flags = flags;
+    e->owner = gvm_owner();
+    e->internal = true; /* until it is given to the program */
     e->slot = (uint32_t)slot;
     *err = vgpu_EventCreate(c, 0, e->o.id, flags, e->slot);
     if (*err) {
@@ -112,8 +114,10 @@ int gvm_event_create(uint32_t flags, uint64_t *event)
     if (!event || flags & ~(GVM_EVENT_BLOCKING_SYNC | GVM_EVENT_NO_TIMING))
         return event && flags & 4 ? 801 : 1; /* interprocess events are not there yet */
     e = gvm_event_make(c, flags, &rc);
-    if (e)
+    if (e) {
+        e->internal = false;
         *event = gvm_handle(&gvm_events, e);
+    }
     return rc;
 }
 

@@ -14,7 +14,7 @@
 
 int gvm_mem_alloc(uint64_t bytes, uint64_t *dptr)
 {
-    struct gvm_range g = {.size = bytes, .kind = GVM_DEVICE};
+    struct gvm_range g = {.size = bytes, .kind = GVM_DEVICE, .owner = gvm_owner()};
     struct gvm_chan *c;
     int rc = gvm_need(&c);
 
@@ -53,6 +53,16 @@ int gvm_mem_free(uint64_t dptr)
     return vgpu_MemFree(c, 0, dptr);
 }
 
+void gvm_range_release(const struct gvm_range *g)
+{
+    struct gvm_chan *c = gvm_usable();
+
+    if (c && g->kind == GVM_DEVICE)
+        vgpu_MemFree(c, 0, g->base);
+    else if (g->kind == GVM_PINNED || g->kind == GVM_MANAGED)
+        gvm_pool_free((void *)(uintptr_t)g->base, g->size);
+}
+
 int gvm_mem_info(uint64_t *free_bytes, uint64_t *total)
 {
     uint64_t a, b;
@@ -72,7 +82,7 @@ int gvm_mem_info(uint64_t *free_bytes, uint64_t *total)
 
 int gvm_host_alloc(size_t bytes, uint32_t flags, enum gvm_kind kind, void **p)
 {
-    struct gvm_range g = {.size = bytes, .kind = kind, .flags = flags};
+    struct gvm_range g = {.size = bytes, .kind = kind, .flags = flags, .owner = gvm_owner()};
     struct gvm_chan *c;
     int rc = gvm_need(&c);
 

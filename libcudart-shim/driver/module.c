@@ -229,6 +229,7 @@ int gvm_module_load(const void *image, struct gvm_module **out)
     }
     m->id = id->o.id;
     m->epoch = gvm.epoch;
+    m->owner = gvm_owner();
     blake2b(hash, image, NULL, sizeof(hash), n, 0);
     rc = vgpu_ModuleFind(c, 0, m->id, hash, &nfunc, &nglobal);
     if (rc == 500)
@@ -296,6 +297,18 @@ int gvm_module_unload(struct gvm_module *m)
     module_free(m);
     gvm_output();
     return 0;
+}
+
+void gvm_modules_unload_owned(void *owner)
+{
+    struct gvm_module *m;
+
+    do {
+        pthread_mutex_lock(&all.lock);
+        for (m = all.first; m && m->owner != owner; m = m->next)
+            ;
+        pthread_mutex_unlock(&all.lock);
+    } while (m && gvm_module_unload(m) == 0);
 }
 
 static void forget(void *obj, void *arg)

@@ -17,6 +17,7 @@ struct gvm_stream {
     struct gvm_obj o;
     uint32_t flags;
     int32_t priority;
+    void *owner; /* context that made it, NULL: the primary one */
 };
 
 struct gvm_event {
@@ -25,6 +26,8 @@ struct gvm_event {
     uint32_t slot;  /* in the channel's counters */
     uint32_t value; /* of the last record; atomic */
     uint32_t recorded;
+    bool internal; /* a staging buffer's, not the program's */
+    void *owner;
 };
 
 extern struct gvm_idtab gvm_streams, gvm_events;

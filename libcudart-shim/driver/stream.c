@@ -32,6 +32,7 @@ int gvm_stream_create(uint32_t flags, int priority, uint64_t *stream)
         return 2;
     s->flags = flags;
     s->priority = priority;
+    s->owner = gvm_owner();
     rc = vgpu_StreamCreate(c, 0, s->o.id, flags, priority);
     if (rc)
         gvm_id_free(&gvm_streams, s);

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * api_stream.c - streams and events of the driver API.
+ */
+#include "api.h"
+
+static uint64_t ev(CUevent e)
+{
+    return (uintptr_t)e;
+}
+
+CUresult cuStreamCreateWithPriority(CUstream *s, unsigned flags, int priority)
+{
+    uint64_t h = 0;
+    int rc = api_need();
+
+    if (rc == 0)
+        rc = s ? gvm_stream_create(flags, priority, &h) : 1;
+    if (rc == 0)
+        *s = (CUstream)(uintptr_t)h;
+    return (CUresult)rc;
+}
+
+CUresult cuStreamCreate(CUstream *s, unsigned flags)
+{
+    return cuStreamCreateWithPriority(s, flags, 0);
+}
+
+CUresult cuStreamDestroy(CUstream s)
+{
+    int rc = api_need();
+
+    return (CUresult)(rc ? rc : gvm_stream_destroy(api_stream(s)));
+}
+
+/* A call on a stream, and its twin that takes 0 as the thread's own. */
+#define ON_STREAM(name, args, pass, twin_pass, call)                                               \
+    GVM_API CUresult name##_ptsz args;                                                             \
+    CUresult name args                                                                             \
+    {                                                                                              \
+        int rc = api_need();                                                                       \
+                                                                                                   \
+        return (CUresult)(rc ? rc : call);                                                         \
+    }                                                                                              \
+    CUresult name##_ptsz args                                                                      \
+    {                                                                                              \
+        return name twin_pass;                                                                     \
+    }
+
+static int get_ctx(CUstream s, CUcontext *ctx)
+{
+    unsigned flags;
+    int rc = ctx ? gvm_stream_flags(api_stream(s), &flags) : 1;
+
+    if (rc == 0)
+        *ctx = api_current();
+    return rc;
+}
+
+static int get_device(CUstream s, CUdevice *dev)
+{
+    unsigned flags;
+    int rc = dev ? gvm_stream_flags(api_stream(s), &flags) : 1;
+
+    if (rc == 0)
+        *dev = 0;
+    return rc;
+}
+
+/* Capture cannot be begun, so nothing captures. */
+static int is_capturing(CUstream s, CUstreamCaptureStatus *status)
+{
+    unsigned flags;
+    int rc = status ? gvm_stream_flags(api_stream(s), &flags) : 1;
+
+    if (rc == 0)
+        *status = CU_STREAM_CAPTURE_STATUS_NONE;
+    return rc;
+}
+
+static int get_id(CUstream s, unsigned long long *id)
+{
+    uint64_t v = 0;
+    int rc = id ? gvm_stream_id(api_stream(s), &v) : 1;
+
+    if (rc == 0)
+        *id = v;
+    return rc;
+}
+
+ON_STREAM(cuStreamQuery, (CUstream s), (s), (api_own(s)), gvm_stream_query(api_stream(s)))
+ON_STREAM(cuStreamSynchronize, (CUstream s), (s), (api_own(s)), gvm_stream_sync(api_stream(s)))
+ON_STREAM(cuStreamWaitEvent, (CUstream s, CUevent e, unsigned flags), (s, e, flags),
+          (api_own(s), e, flags), flags > 1 ? 1 : gvm_stream_wait(api_stream(s), ev(e)))
+ON_STREAM(cuStreamGetFlags, (CUstream s, unsigned *flags), (s, flags), (api_own(s), flags),
+          flags ? gvm_stream_flags(api_stream(s), flags) : 1)
+ON_STREAM(cuStreamGetPriority, (CUstream s, int *priority), (s, priority), (api_own(s), priority),
+          priority ? gvm_stream_priority(api_stream(s), priority) : 1)
+ON_STREAM(cuStreamGetId, (CUstream s, unsigned long long *id), (s, id), (api_own(s), id),
+          get_id(s, id))
+ON_STREAM(cuStreamGetCtx, (CUstream s, CUcontext *ctx), (s, ctx), (api_own(s), ctx),
+          get_ctx(s, ctx))
+ON_STREAM(cuStreamGetDevice, (CUstream s, CUdevice *dev), (s, dev), (api_own(s), dev),
+          get_device(s, dev))
+ON_STREAM(cuStreamIsCapturing, (CUstream s, CUstreamCaptureStatus *status), (s, status),
+          (api_own(s), status), is_capturing(s, status))
+ON_STREAM(cuEventRecord, (CUevent e, CUstream s), (e, s), (e, api_own(s)),
+          gvm_event_record(ev(e), api_stream(s)))
+ON_STREAM(cuEventRecordWithFlags, (CUevent e, CUstream s, unsigned flags), (e, s, flags),
+          (e, api_own(s), flags), flags > 1 ? 1 : gvm_event_record(ev(e), api_stream(s)))
+
+CUresult cuEventCreate(CUevent *e, unsigned flags)
+{
+    uint64_t h = 0;
+    int rc = api_need();
+
+    if (rc == 0)
+        rc = e ? gvm_event_create(flags, &h) : 1;
+    if (rc == 0)
+        *e = (CUevent)(uintptr_t)h;
+    return (CUresult)rc;
+}
+
+CUresult cuEventDestroy(CUevent e)
+{
+    int rc = api_need();
+
+    return (CUresult)(rc ? rc : gvm_event_destroy(ev(e)));
+}
+
+CUresult cuEventQuery(CUevent e)
+{
+    int rc = api_need();
+
+    return (CUresult)(rc ? rc : gvm_event_query(ev(e)));
+}
+
+CUresult cuEventSynchronize(CUevent e)
+{
+    int rc = api_need();
+
+    return (CUresult)(rc ? rc : gvm_event_sync(ev(e)));
+}
+
+CUresult cuEventElapsedTime(float *ms, CUevent start, CUevent end)
+{
+    int rc = api_need();
+
+    return (CUresult)(rc ? rc : gvm_event_elapsed(ev(start), ev(end), ms));
+}
+
+/* The form before 12.8 differs only in the precision that it promises. */
+#undef cuEventElapsedTime
+GVM_API CUresult cuEventElapsedTime(float *ms, CUevent start, CUevent end);
+CUresult cuEventElapsedTime(float *ms, CUevent start, CUevent end)
+{
+    return cuEventElapsedTime_v2(ms, start, end);
+}
