@@ -224,22 +224,24 @@ static int64_t now_ms(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* Waits for the backend's state 6, or for its directory to vanish. 0, or -ETIMEDOUT. */
-static int wait_closed(struct xs_handle *xs, const char *back, unsigned timeout_s)
+/* Waits until test(state) holds; a directory that vanished has state 6. 0, or -ETIMEDOUT. */
+static int wait_state(struct xs_handle *xs, const char *back, unsigned timeout_s,
+                      bool (*test)(uint64_t state), uint64_t *state)
 {
     struct pollfd p = {.fd = xs_fileno(xs), .events = POLLIN};
     int64_t end = now_ms() + (int64_t)timeout_s * 1000, left;
     char path[XS_PATH_MAX];
-    uint64_t state;
     char **ev;
     int err = -ETIMEDOUT;
 
     if (!xs_path(path, sizeof(path), back, VGPU_XS_STATE))
         return -EINVAL;
-    if (!xs_watch(xs, path, "detach"))
+    if (!xs_watch(xs, path, "wait"))
         return -errno;
     for (;;) {
-        if (xs_get_uint(xs, XBT_NULL, back, VGPU_XS_STATE, 0, 8, &state) || state == XB_CLOSED) {
+        if (xs_get_uint(xs, XBT_NULL, back, VGPU_XS_STATE, 0, 8, state))
+            *state = XB_CLOSED;
+        if (test(*state)) {
             err = 0;
             break;
         }
@@ -251,8 +253,18 @@ static int wait_closed(struct xs_handle *xs, const char *back, unsigned timeout_
         while ((ev = xs_check_watch(xs)))
             free(ev);
     }
-    xs_unwatch(xs, path, "detach");
+    xs_unwatch(xs, path, "wait");
     return err;
+}
+
+static bool is_closed(uint64_t state)
+{
+    return state == XB_CLOSED;
+}
+
+static bool has_begun(uint64_t state)
+{
+    return state != XB_INITIALISING && state != XB_UNKNOWN;
 }
 
 void nodes_each_back(struct xs_handle *xs,
@@ -298,6 +310,7 @@ int nodes_detach(struct xs_handle *xs, uint32_t front, uint32_t devid, unsigned 
     /* What the guest's own directory says about its backend is the guest's to change. */
     struct find f = {.front = front, .devid = devid};
     char back[XS_PATH_MAX];
+    uint64_t state;
     int err, late;
 
     nodes_each_back(xs, find_back, &f);
@@ -307,7 +320,27 @@ int nodes_detach(struct xs_handle *xs, uint32_t front, uint32_t devid, unsigned 
     err = xs_transact(xs, offline_in, back);
     late = err == -ENOENT ? 0 : err;
     if (!late)
-        late = wait_closed(xs, back, timeout_s);
+        late = wait_state(xs, back, timeout_s, is_closed, &state);
     err = nodes_remove(xs, front, f.back, devid);
     return err ? err : late ? 1 : 0;
+}
+
+int nodes_wait_offer(struct xs_handle *xs, uint32_t front, uint32_t devid, unsigned timeout_s,
+                     char *why, unsigned why_n)
+{
+    struct find f = {.front = front, .devid = devid};
+    char back[XS_PATH_MAX];
+    uint64_t state;
+    int err;
+
+    nodes_each_back(xs, find_back, &f);
+    if (!f.found)
+        return -ENOENT;
+    snprintf(back, sizeof(back), VGPU_XS_BACK_FMT, f.back, front, devid);
+    err = wait_state(xs, back, timeout_s, has_begun, &state);
+    if (err || state < XB_CLOSING)
+        return err;
+    if (xs_get(xs, XBT_NULL, back, VGPU_XS_ERROR, why, why_n))
+        snprintf(why, why_n, "the backend closed it");
+    return -EIO;
 }

@@ -23,6 +23,13 @@ int nodes_domain_uuid(struct xs_handle *xs, uint32_t domid, char uuid[37]);
 int nodes_create(struct xs_handle *xs, uint32_t front, uint32_t *devid, const struct vgpu_spec *spec);
 
 /*
+ * Waits at most `timeout_s` seconds until the backend has looked at a new device. 0: it offers it;
+ * -EIO: it refuses, the reason is in `why`; -ETIMEDOUT: it says nothing (no gvm-backd runs there).
+ */
+int nodes_wait_offer(struct xs_handle *xs, uint32_t front, uint32_t devid, unsigned timeout_s,
+                     char *why, unsigned why_n);
+
+/*
  * Asks the backend to close the device, waits at most `timeout_s` seconds for it, and removes both
  * directories. 0; 1: the backend did not answer, removed all the same; -ENOENT: no such device.
  */

@@ -161,6 +161,8 @@ struct broker {
     bool root;      /* may set ids and make namespaces */
     bool stopping;
     bool show_stats; /* one line per channel at its end */
+    /* NULL, or told whether a worker that nobody claimed could open its device. */
+    void (*probed)(struct broker *b, const struct worker_params *p, const char *error);
 };
 
 /* ---- worker.c */
@@ -170,6 +172,10 @@ struct worker *worker_start(struct broker *b, const struct worker_params *p);
 /* A warm worker with these parameters, or a new one; reserved for `ch` and linked with it.
  * chan_worker_ready(ch) follows, at once if it is warm. 0 or -errno. */
 int worker_claim(struct broker *b, const struct worker_params *p, struct chan *ch);
+/* Is the device usable? 1: a worker has it open; 0: b->probed() will be called; -1: no worker can be
+ * started. */
+int worker_probe(struct broker *b, const struct worker_params *p);
+bool worker_params_equal(const struct worker_params *a, const struct worker_params *b);
 /* Starts workers until `cfg.warm` with these parameters are ready or starting. */
 void worker_keep_warm(struct broker *b, const struct worker_params *p);
 /* Ends warm workers with these parameters: nobody is left who could want them. */

@@ -24,7 +24,7 @@
 
 #include "dom0-backend/common/fdmsg.h"
 
-static bool params_equal(const struct worker_params *a, const struct worker_params *b)
+bool worker_params_equal(const struct worker_params *a, const struct worker_params *b)
 {
     return strcmp(a->device, b->device) == 0 && a->mem == b->mem && a->window_try == b->window_try;
 }
@@ -134,12 +134,16 @@ static void worker_message(struct worker *w, struct wk_msg *m)
                       m->text[0] ? m->text : strerror(-m->status));
             w->state = WORKER_ENDING;
             set_timer(w, WORKER_GRACE_S);
+            if (!w->ch && w->b->probed)
+                w->b->probed(w->b, &w->params, m->text[0] ? m->text : strerror(-m->status));
             return; /* its death fails the request, if there is one */
         }
         w->ready = *m;
         w->state = WORKER_WARM;
         if (w->ch)
             chan_worker_ready(w->ch);
+        else if (w->b->probed)
+            w->b->probed(w->b, &w->params, NULL);
         return;
     case WK_DONE:
         if (w->ch)
@@ -226,8 +230,11 @@ static void on_death(struct ev_loop *loop, ev_io *io, int revents)
     worker_read(w); /* the last lines it had to say */
     describe_exit(w, why, sizeof(why));
     ch = w->ch;
-    if (!ch && !asked)
+    if (!ch && !asked) {
         log_warn("worker %d for device %s %s", (int)w->pid, w->params.device, why);
+        if (w->state == WORKER_STARTING && w->b->probed)
+            w->b->probed(w->b, &w->params, why);
+    }
     if (ch)
         chan_worker_dead(ch, why); /* may still ask for the statistics */
     worker_unlink_files(w);
@@ -429,7 +436,7 @@ static struct worker *find_free(struct broker *b, const struct worker_params *p)
     struct worker *starting = NULL;
 
     for (struct worker *w = b->workers; w; w = w->next) {
-        if (w->ch || !params_equal(&w->params, p))
+        if (w->ch || !worker_params_equal(&w->params, p))
             continue;
         if (w->state == WORKER_WARM)
             return w;
@@ -454,6 +461,15 @@ int worker_claim(struct broker *b, const struct worker_params *p, struct chan *c
     return 0;
 }
 
+int worker_probe(struct broker *b, const struct worker_params *p)
+{
+    struct worker *w = find_free(b, p);
+
+    if (!w)
+        w = worker_start(b, p);
+    return !w ? -1 : w->state == WORKER_WARM;
+}
+
 void worker_keep_warm(struct broker *b, const struct worker_params *p)
 {
     unsigned have = 0;
@@ -461,7 +477,7 @@ void worker_keep_warm(struct broker *b, const struct worker_params *p)
     if (b->stopping)
         return;
     for (struct worker *w = b->workers; w; w = w->next)
-        have += !w->ch && w->state <= WORKER_WARM && params_equal(&w->params, p);
+        have += !w->ch && w->state <= WORKER_WARM && worker_params_equal(&w->params, p);
     while (have < b->cfg.warm && worker_start(b, p))
         have++;
 }
@@ -469,7 +485,7 @@ void worker_keep_warm(struct broker *b, const struct worker_params *p)
 void worker_drop_warm(struct broker *b, const struct worker_params *p)
 {
     for (struct worker *w = b->workers; w; w = w->next) {
-        if (!w->ch && w->state <= WORKER_WARM && params_equal(&w->params, p))
+        if (!w->ch && w->state <= WORKER_WARM && worker_params_equal(&w->params, p))
             worker_end(w);
     }
 }

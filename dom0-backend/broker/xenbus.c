@@ -153,6 +153,7 @@ int xenbus_start(struct xenbus *bus, struct broker *b)
     /* The devices first: the workers are matched with them, and then the rings are mapped. */
     scan(bus);
     the_bus = bus;
+    b->probed = xendev_probed;
     worker_adopt_all(b, adopt);
     if (!xs_watch(bus->xs, "backend/vgpu", "back") || !xs_watch(bus->xs, "@releaseDomain", "release")) {
         log_error("XenStore watches: %m");

@@ -16,6 +16,21 @@
 #include "dom0-backend/broker/xendev.h"
 #include "vgpu_keys.h"
 
+/* A guest can drive its device round in circles; the log need not follow each time. */
+static void __attribute__((format(printf, 2, 3))) note(struct xendev *d, const char *fmt, ...)
+{
+    uint32_t dropped;
+    va_list ap;
+
+    if (!log_rate_ok(&d->notes, &dropped))
+        return;
+    if (dropped)
+        log_info("%s: %u changes of state not shown", d->h.name, dropped);
+    va_start(ap, fmt);
+    log_vline(LOG_INFO_, fmt, ap);
+    va_end(ap);
+}
+
 static void set_state(struct xendev *d, enum xenbus_state s)
 {
     /* A toolstack that removes the directory must not find it made anew by our write. */
@@ -104,12 +119,38 @@ static void offer(struct xendev *d)
     d->failed = false;
     if (read_config(d))
         return;
+    switch (worker_probe(d->h.b, &d->h.params)) {
+    case 0:
+        d->probing = true;
+        return; /* xendev_probed() */
+    case -1:
+        xendev_fail(d, "no worker can be started for device %s", d->h.params.device);
+        d->bad_config = true;
+        return;
+    }
+    d->probing = false;
     xs_put(xs, XBT_NULL, d->back, VGPU_XS_VERSIONS, "%d", VGPU_PROTOCOL_VERSION);
     xs_put(xs, XBT_NULL, d->back, VGPU_XS_MAX_CHANNELS, "%u", d->h.max_channels);
     xs_put(xs, XBT_NULL, d->back, VGPU_XS_MAX_PAGES, "%" PRIu64, d->h.max_pages);
     set_state(d, XB_INITWAIT);
-    log_info("%s: offered: device %s, mem %" PRIu64 ", weight %u", d->h.name, d->h.params.device,
+    note(d, "%s: offered: device %s, mem %" PRIu64 ", weight %u", d->h.name, d->h.params.device,
              d->h.params.mem, d->weight);
+}
+
+void xendev_probed(struct broker *b, const struct worker_params *p, const char *error)
+{
+    for (struct host *h = b->hosts; h; h = h->next) {
+        struct xendev *d = xendev_of(h);
+
+        if (!d->probing || !worker_params_equal(&h->params, p))
+            continue;
+        d->probing = false;
+        if (error) {
+            xendev_fail(d, "%s", error);
+            d->bad_config = true;
+        }
+        xendev_touch(d);
+    }
 }
 
 struct front_keys {
@@ -176,9 +217,9 @@ void xendev_link_up(struct xendev *d, int err, const char *why)
     d->link = LINK_UP;
     if (d->state != XB_CONNECTED) {
         set_state(d, XB_CONNECTED);
-        log_info("%s: connected", d->h.name);
+        note(d, "%s: connected", d->h.name);
     } else {
-        log_info("%s: connected again, %u channels go on", d->h.name, d->h.nchans);
+        note(d, "%s: connected again, %u channels go on", d->h.name, d->h.nchans);
     }
     worker_keep_warm(d->h.b, &d->h.params);
 }
@@ -232,7 +273,7 @@ static void step_closing(struct xendev *d, uint64_t front, bool online)
         }
         if (d->state != XB_CLOSED) {
             set_state(d, XB_CLOSED);
-            log_info("%s: closed%s", d->h.name, online ? "" : ", going away");
+            note(d, "%s: closed%s", d->h.name, online ? "" : ", going away");
         }
         return;
     }
@@ -244,7 +285,7 @@ static void step_open(struct xendev *d, uint64_t front)
     switch (front) {
     case XB_INITIALISING:
         unlink_guest(d); /* if it started again without closing */
-        if (d->link == LINK_NONE && d->state != XB_INITWAIT && !d->bad_config)
+        if (d->link == LINK_NONE && d->state != XB_INITWAIT && !d->bad_config && !d->probing)
             offer(d);
         break;
     case XB_INITIALISED:
@@ -332,6 +373,7 @@ struct xendev *xendev_new(struct xenbus *bus, uint32_t front, uint32_t devid)
     d->h.max_pages = b->cfg.max_pages;
     d->evt_fd = -1;
     d->rate = (struct log_rate)LOG_RATE(5, 10000);
+    d->notes = (struct log_rate)LOG_RATE(12, 10000);
     snprintf(d->back, sizeof(d->back), VGPU_XS_BACK_FMT, bus->domid, front, devid);
     snprintf(d->front, sizeof(d->front), VGPU_XS_FRONT_FMT, front, devid);
     if (xs_get_uint(bus->xs, XBT_NULL, d->back, VGPU_XS_STATE, 0, 8, &state) == 0)

@@ -33,6 +33,7 @@ struct xendev {
     bool dead;               /* the guest, or its frontend directory, is gone: do not wait for it */
     bool failed;             /* it broke the protocol: closed until the frontend starts anew */
     bool bad_config;         /* the toolstack's keys are of no use: never offered */
+    bool probing;            /* a worker tries to open the device */
     uint32_t weight;
 
     uint32_t ring_ref, port;
@@ -48,7 +49,7 @@ struct xendev {
 
     ev_timer update; /* coalesces watch events */
     ev_tstamp updated;
-    struct log_rate rate;
+    struct log_rate rate, notes;
 };
 
 struct xenbus {
@@ -75,6 +76,8 @@ struct xendev *xendev_new(struct xenbus *bus, uint32_t front, uint32_t devid);
 void xendev_update(struct xendev *d);
 /* The guest broke the protocol or cannot be served: one line, the reason in `error`, closed. */
 void xendev_fail(struct xendev *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* broker.probed: offers the devices that wait for this, or fails them. */
+void xendev_probed(struct broker *b, const struct worker_params *p, const char *error);
 extern const struct host_ops xendev_ops;
 
 /* ---- xenctl.c */

@@ -23,7 +23,6 @@ struct list {
     struct xs_handle *xs;
     char *stats; /* the daemon's answer, NULL: none */
     bool processes;
-    unsigned shown;
 };
 
 /* All of what the daemon says; malloc'd, NULL if it is not there. */
@@ -124,6 +123,7 @@ static void show_device(void *arg, uint32_t back, uint32_t front, uint32_t devid
 {
     struct list *l = arg;
     char path[XS_PATH_MAX], name[64] = "-", device[64] = "?", used[24], quota[24];
+    char error[300] = "";
     uint64_t bstate = 0, fstate = 0, mem = 0, calls = 0, bells = 0, mem_used = 0;
     unsigned procs = 0;
     const char *p;
@@ -132,6 +132,7 @@ static void show_device(void *arg, uint32_t back, uint32_t front, uint32_t devid
     xs_get(l->xs, XBT_NULL, path, "name", name, sizeof(name));
     snprintf(path, sizeof(path), VGPU_XS_BACK_FMT, back, front, devid);
     xs_get(l->xs, XBT_NULL, path, VGPU_XS_DEVICE, device, sizeof(device));
+    xs_get(l->xs, XBT_NULL, path, VGPU_XS_ERROR, error, sizeof(error));
     xs_get_uint(l->xs, XBT_NULL, path, VGPU_XS_STATE, 0, 8, &bstate);
     xs_get_uint(l->xs, XBT_NULL, path, VGPU_XS_MEM, 0, INT64_MAX, &mem);
     snprintf(path, sizeof(path), VGPU_XS_FRONT_FMT, front, devid);
@@ -147,9 +148,12 @@ static void show_device(void *arg, uint32_t back, uint32_t front, uint32_t devid
     human(mem, quota, sizeof(quota));
     printf("%-5u %-16s %-4u %-7u %-8.8s %-12s %-6u %6s/%-6s %12" PRIu64 " %10" PRIu64 "\n", front,
            name, devid, back, device,
-           bstate == fstate || bstate == XB_INITWAIT ? state_name(bstate) : "changing", procs, used,
+           bstate == fstate || bstate == XB_INITWAIT || bstate == XB_CLOSED ? state_name(bstate)
+                                                                            : "changing",
+           procs, used,
            mem ? quota : "all", calls, bells);
-    l->shown++;
+    if (bstate >= XB_CLOSING && error[0])
+        printf("      %s\n", error);
     for (p = next_line(l->stats, "process", front, devid); p && l->processes;
          p = next_line(after(p), "process", front, devid)) {
         human(field(p, "mem_used"), used, sizeof(used));

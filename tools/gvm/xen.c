@@ -18,6 +18,7 @@
 #include "tools/gvm/xen.h"
 
 #define DETACH_TIMEOUT_S 10 /* as libxl */
+#define OFFER_TIMEOUT_S  30 /* a driver may take long to open a device */
 
 struct xs_handle *open_xenstore(const char *cmd)
 {
@@ -73,6 +74,24 @@ static void keep(struct xs_handle *xs, uint32_t id, uint32_t devid, const char *
     saved_store(conf.state_dir, uuid, &s);
 }
 
+/* What the backend says to the new device. */
+static int report_attach(struct xs_handle *xs, uint32_t id, uint32_t devid)
+{
+    char why[300];
+    int err = nodes_wait_offer(xs, id, devid, OFFER_TIMEOUT_S, why, sizeof(why));
+
+    if (err == -EIO) {
+        fprintf(stderr, "gvm attach: refused: %s\n", why);
+        nodes_detach(xs, id, devid, DETACH_TIMEOUT_S);
+        return 1;
+    }
+    printf("domain %u: vgpu %u attached\n", id, devid);
+    if (err)
+        fprintf(stderr, "gvm attach: the backend has not answered within %d s: is gvm-backd running?\n",
+                OFFER_TIMEOUT_S);
+    return 0;
+}
+
 int cmd_attach(int argc, char **argv)
 {
     static const char usage[] = "usage: gvm attach DOMAIN [SPEC]\n"
@@ -107,9 +126,9 @@ int cmd_attach(int argc, char **argv)
     } else if (err) {
         fprintf(stderr, "gvm attach: domain %s: %s\n", argv[optind], strerror(-err));
     } else {
-        keep(xs, id, devid, text);
-        printf("domain %u: vgpu %u attached\n", id, devid);
-        status = 0;
+        status = report_attach(xs, id, devid);
+        if (status == 0)
+            keep(xs, id, devid, text);
     }
 out:
     xs_close(xs);
