@@ -11,6 +11,7 @@
  */
 #include "dom0-backend/agent/agent.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -290,6 +291,25 @@ static void remove_stale(void *arg, uint32_t back, uint32_t front, uint32_t devi
     }
 }
 
+/* Marks of domains that died while no agent ran. */
+static void forget_stale(void)
+{
+    DIR *d = opendir(agent.conf->run_dir);
+    struct dirent *e;
+
+    while (d && (e = readdir(d))) {
+        unsigned id;
+        char uuid[37], now[37];
+
+        if (sscanf(e->d_name, "known-%u-%36s", &id, uuid) != 2)
+            continue;
+        if (!is_there(id) || nodes_domain_uuid(agent.xs, id, now) || strcmp(uuid, now) != 0)
+            set_known(id, uuid, false);
+    }
+    if (d)
+        closedir(d);
+}
+
 static void on_watch(struct ev_loop *loop, ev_io *io, int revents)
 {
     bool hit = false;
@@ -323,6 +343,7 @@ int agent_start(struct ev_loop *loop, const struct gvm_conf *conf)
         return -1;
     }
     nodes_each_back(agent.xs, remove_stale, NULL);
+    forget_stale();
     ev_io_init(&agent.io, on_watch, xs_fileno(agent.xs), EV_READ);
     ev_io_start(loop, &agent.io); /* both watches fire at once: enumerate() follows */
     return 0;

@@ -226,9 +226,16 @@ int xenctl_connect(struct xendev *d)
     return err;
 }
 
-void xenctl_disconnect(struct xendev *d)
+void xenctl_forget(struct xendev *d)
 {
     char path[108];
+
+    journal_path(d, path, sizeof(path));
+    unlink(path);
+}
+
+void xenctl_disconnect(struct xendev *d)
+{
 
     ev_io_stop(d->h.b->loop, &d->evt);
     ev_timer_stop(d->h.b->loop, &d->evt_pause);
@@ -241,7 +248,6 @@ void xenctl_disconnect(struct xendev *d)
     if (d->journal) {
         munmap(d->journal, sizeof(*d->journal));
         d->journal = NULL;
-        journal_path(d, path, sizeof(path));
-        unlink(path);
+        xenctl_forget(d);
     }
 }

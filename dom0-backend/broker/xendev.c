@@ -241,6 +241,7 @@ static void xendev_free(struct xendev *d)
     struct host **p;
 
     log_info("%s: removed", d->h.name);
+    xenctl_forget(d);
     for (p = &d->h.b->hosts; *p != &d->h; p = &(*p)->next)
         ;
     *p = d->h.next;

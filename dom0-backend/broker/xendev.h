@@ -87,6 +87,8 @@ int xenctl_connect(struct xendev *d);
 void xendev_link_up(struct xendev *d, int err, const char *why);
 /* Unmaps and unbinds. Channels may still be ending. */
 void xenctl_disconnect(struct xendev *d);
+/* Removes the journal's file, also one that an earlier gvm-backd left. */
+void xenctl_forget(struct xendev *d);
 /* Takes and handles requests. */
 void xenctl_drain(struct xendev *d);
 void xenctl_prepare(struct op *op);
