@@ -461,10 +461,10 @@ static void vgpufront_resume_check(struct work_struct *work)
 	int state;
 
 	mutex_lock(&info->state_lock);
-	/* A cancelled suspend has left our state as we wrote it. */
-	if (!info->resumed && dev->state == XenbusStateConnected &&
+	/* A cancelled suspend has left our node as we wrote it. */
+	if (!info->resumed && info->up &&
 	    (xenbus_scanf(XBT_NIL, dev->nodename, VGPU_XS_STATE, "%d", &state) != 1 ||
-	     state != dev->state)) {
+	     state != XenbusStateConnected)) {
 		disconnect(info,
 			   "the domain has been restored without this device; reload the module "
 			   "when it is attached");
