@@ -128,7 +128,8 @@ static bool split_line(const char *line, size_t len, struct node *out)
         ;
     out->path = strndup(line, (size_t)(eq - line));
     out->value = strndup(eq + 4, (size_t)(q - eq - 4));
-    out->perms = p < end && *p == '(' && end[-1] == ')' ? strndup(p + 1, (size_t)(end - p - 2)) : NULL;
+    out->perms =
+        p < end && *p == '(' && end[-1] == ')' ? strndup(p + 1, (size_t)(end - p - 2)) : NULL;
     return true;
 }
 
@@ -259,7 +260,8 @@ static bool value_ok(const struct schema_key *k, const char *v, const struct ids
     return false;
 }
 
-static const struct node *find_node(const struct check *c, const char *dir, size_t n, const char *key)
+static const struct node *find_node(const struct check *c, const char *dir, size_t n,
+                                    const char *key)
 {
     for (size_t i = 0; i < c->n; i++) {
         const char *p = c->nodes[i].path;

@@ -109,8 +109,9 @@ static void give_config(uint32_t id, const char *name, const char *uuid, const s
         d++;
     }
     if (cfg->vgpu_lost)
-        log_warn("domain %u '%s': %u vgpu entries are not used: allowed are %d of at most %d octets",
-                 id, name, cfg->vgpu_lost, XLCFG_MAX_VGPU, VGPU_SPEC_MAX);
+        log_warn(
+            "domain %u '%s': %u vgpu entries are not used: allowed are %d of at most %d octets", id,
+            name, cfg->vgpu_lost, XLCFG_MAX_VGPU, VGPU_SPEC_MAX);
     saved_store(agent.conf->state_dir, uuid, &s);
 }
 
@@ -132,7 +133,8 @@ static void list_dirs(char *buf, size_t n)
 
     buf[0] = '\0';
     for (unsigned i = 0; i < agent.conf->nconfig_dirs && used < n; i++)
-        used += (size_t)snprintf(buf + used, n - used, "%s%s", i ? ", " : "", agent.conf->config_dirs[i]);
+        used += (size_t)snprintf(buf + used, n - used, "%s%s", i ? ", " : "",
+                                 agent.conf->config_dirs[i]);
 }
 
 /*
@@ -202,7 +204,8 @@ static void new_domain(uint32_t id, const char *uuid)
         give_saved(id, name, &s);
     else {
         list_dirs(files, sizeof(files));
-        log_info("domain %u '%s': no vgpu: no file in %s has this name (gvm attach %s SPEC gives it one)",
+        log_info("domain %u '%s': no vgpu: no file in %s has this name (gvm attach %s SPEC gives "
+                 "it one)",
                  id, name, files, name);
     }
 }

@@ -30,19 +30,21 @@ enum kind { NUMBER, DIRS, PATH, WORD };
 static const struct {
     const char *name;
     enum kind kind;
-    size_t off, size;   /* of the member */
-    uint64_t min, max;  /* NUMBER */
-    const char *words;  /* WORD: allowed, separated and enclosed by spaces */
+    size_t off, size;  /* of the member */
+    uint64_t min, max; /* NUMBER */
+    const char *words; /* WORD: allowed, separated and enclosed by spaces */
     const char *allowed;
 } keys[] = {
 #define AT(m) offsetof(struct gvm_conf, m), sizeof(((struct gvm_conf *)0)->m)
-    {"config_dirs", DIRS, AT(config_dirs), 0, 0, NULL, "up to 8 absolute paths, separated by commas"},
+    {"config_dirs", DIRS, AT(config_dirs), 0, 0, NULL,
+     "up to 8 absolute paths, separated by commas"},
     {"run_dir", PATH, AT(run_dir), 0, 0, NULL, "an absolute path of at most 63 octets"},
     {"state_dir", PATH, AT(state_dir), 0, 0, NULL, "an absolute path of at most 127 octets"},
     {"warm_workers", NUMBER, AT(warm_workers), 0, 64, NULL, "0..64"},
     {"threads", NUMBER, AT(threads), 0, 1024, NULL, "0..1024 (0: all)"},
     {"device_kind", WORD, AT(kind), 0, 0, " ptx cuda ", "ptx or cuda"},
-    {"log_level", WORD, AT(log_level), 0, 0, " error warning info debug ", "error, warning, info or debug"},
+    {"log_level", WORD, AT(log_level), 0, 0, " error warning info debug ",
+     "error, warning, info or debug"},
     {"max_channels", NUMBER, AT(max_channels), 1, 256, NULL, "1..256"},
     {"max_pages", NUMBER, AT(max_pages), 64, UINT32_MAX, NULL, "64..4294967295"},
     {"max_host_pages", NUMBER, AT(max_host_pages), 64, UINT32_MAX, NULL, "64..4294967295"},
@@ -150,7 +152,8 @@ static bool parse_line(char *line, struct gvm_conf *c, char *why, size_t why_n)
         return false;
     }
     if (!set(c, k, value)) {
-        snprintf(why, why_n, "%s = '%.80s' is not allowed; allowed is %s", key, value, keys[k].allowed);
+        snprintf(why, why_n, "%s = '%.80s' is not allowed; allowed is %s", key, value,
+                 keys[k].allowed);
         return false;
     }
     return true;

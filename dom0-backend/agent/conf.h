@@ -15,11 +15,11 @@
 struct gvm_conf {
     char config_dirs[GVM_CONF_MAX_DIRS][256]; /* where xl's files are looked for by name */
     unsigned nconfig_dirs;
-    char run_dir[64];        /* sockets of workers and of the daemon */
-    char state_dir[128];     /* accepted vgpu= entries by domain UUID */
-    unsigned warm_workers;   /* kept ready per device in use */
-    unsigned threads;        /* CPU threads of the software device per worker, 0: all */
-    char kind[8];            /* "ptx" or "cuda"; "": the worker's default */
+    char run_dir[64];      /* sockets of workers and of the daemon */
+    char state_dir[128];   /* accepted vgpu= entries by domain UUID */
+    unsigned warm_workers; /* kept ready per device in use */
+    unsigned threads;      /* CPU threads of the software device per worker, 0: all */
+    char kind[8];          /* "ptx" or "cuda"; "": the worker's default */
     char log_level[8];
     uint32_t max_channels;   /* guest processes at a time per device */
     uint64_t max_pages;      /* 4 KiB pages per device */

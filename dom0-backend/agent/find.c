@@ -56,7 +56,8 @@ static void look(struct find *f, const char *dir, const char *file)
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return;
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > XLCFG_MAX_SIZE) {
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 ||
+        st.st_size > XLCFG_MAX_SIZE) {
         close(fd);
         return;
     }

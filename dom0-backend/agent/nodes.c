@@ -123,7 +123,8 @@ static int create_in(struct xs_handle *xs, xs_transaction_t t, void *arg)
     return err ? err : write_front(xs, t, c, back, front);
 }
 
-int nodes_create(struct xs_handle *xs, uint32_t front, uint32_t *devid, const struct vgpu_spec *spec)
+int nodes_create(struct xs_handle *xs, uint32_t front, uint32_t *devid,
+                 const struct vgpu_spec *spec)
 {
     struct create c = {.front = front, .wanted = *devid, .spec = spec};
     int err;
@@ -268,7 +269,8 @@ static bool has_begun(uint64_t state)
 }
 
 void nodes_each_back(struct xs_handle *xs,
-                     void (*fn)(void *arg, uint32_t back, uint32_t front, uint32_t devid), void *arg)
+                     void (*fn)(void *arg, uint32_t back, uint32_t front, uint32_t devid),
+                     void *arg)
 {
     uint32_t *doms, *fronts, *devs;
     unsigned nd, nf, nv;

@@ -20,7 +20,8 @@ int nodes_domain_uuid(struct xs_handle *xs, uint32_t domid, char uuid[37]);
  * transaction. 0; -EEXIST: there is such a device; -ENOSPC: no number is free; -ESRCH: no such
  * domain; -ENOENT: no such backend domain; another -errno of XenStore.
  */
-int nodes_create(struct xs_handle *xs, uint32_t front, uint32_t *devid, const struct vgpu_spec *spec);
+int nodes_create(struct xs_handle *xs, uint32_t front, uint32_t *devid,
+                 const struct vgpu_spec *spec);
 
 /*
  * Waits at most `timeout_s` seconds until the backend has looked at a new device. 0: it offers it;
@@ -45,6 +46,7 @@ int nodes_remove_domain(struct xs_handle *xs, uint32_t front, uint32_t back);
  * For each device directory in any domain's backend/vgpu: fn(arg, back, front, devid).
  */
 void nodes_each_back(struct xs_handle *xs,
-                     void (*fn)(void *arg, uint32_t back, uint32_t front, uint32_t devid), void *arg);
+                     void (*fn)(void *arg, uint32_t back, uint32_t front, uint32_t devid),
+                     void *arg);
 
 #endif

@@ -138,7 +138,8 @@ static int parse_item(char *item, unsigned *seen, struct vgpu_spec *out, char *w
     unsigned i;
 
     if (!eq) {
-        snprintf(why, why_n, "'%.60s' is not of the form KEY=VALUE; keys are backend, device, mem, weight",
+        snprintf(why, why_n,
+                 "'%.60s' is not of the form KEY=VALUE; keys are backend, device, mem, weight",
                  item);
         return -EINVAL;
     }

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define VGPU_SPEC_MAX    1024 /* octets of an entry */
+#define VGPU_SPEC_MAX       1024 /* octets of an entry */
 #define VGPU_DEFAULT_WEIGHT 256
 
 struct vgpu_spec {

@@ -47,7 +47,8 @@ static void skip(struct parser *ps, bool lines)
         if (c == '#') {
             while (peek(ps) >= 0 && peek(ps) != '\n')
                 ps->p++;
-        } else if (c == ' ' || c == '\t' || c == '\r' || (c == '\\' && ps->p + 1 < ps->end && ps->p[1] == '\n')) {
+        } else if (c == ' ' || c == '\t' || c == '\r' ||
+                   (c == '\\' && ps->p + 1 < ps->end && ps->p[1] == '\n')) {
             if (c == '\\') {
                 ps->p++;
                 ps->line++;

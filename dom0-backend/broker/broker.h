@@ -51,7 +51,7 @@ enum worker_state {
 struct worker_record {
     uint32_t magic;
     int32_t pid;
-    uint64_t start; /* of the process, see start_time() */
+    uint64_t start; /* of the process, see worker_start_time() */
     struct worker_params params;
     uint32_t port; /* guest's, of the CREATE */
     uint32_t chunk_pages[VGPU_MAX_CHUNKS];
@@ -64,10 +64,10 @@ struct worker {
     enum worker_state state;
     uint32_t id;
     pid_t pid;
-    bool child;   /* ours to reap; not so after a restart of the broker */
-    int pidfd;    /* readable when the process is gone */
-    int sock;     /* -1 after end of file */
-    int rec_fd;   /* struct worker_record; -1: none */
+    bool child; /* ours to reap; not so after a restart of the broker */
+    int pidfd;  /* readable when the process is gone */
+    int sock;   /* -1 after end of file */
+    int rec_fd; /* struct worker_record; -1: none */
     struct worker_record rec;
     int stats_fd; /* struct wk_stats, written by the worker: read by pread() only */
     struct worker_params params;
@@ -81,7 +81,7 @@ struct worker {
 struct chan {
     struct host *host;
     struct chan *next;
-    uint32_t id;   /* chosen by the frontend */
+    uint32_t id; /* chosen by the frontend */
     uint32_t order, npages, port, uid, pid, window_try;
     struct worker *w; /* NULL: none yet, or it is dead */
     bool dead;        /* its worker is gone; only a destroy is of use now */
@@ -94,19 +94,19 @@ struct chan {
 };
 
 struct op {
-    struct op *next;      /* in the channel's queue */
+    struct op *next; /* in the channel's queue */
     struct host *host;
     struct chan *ch;
     struct vgpu_ctl_req req; /* private copy, decoded */
-    unsigned slot;        /* of the host, for its own use */
-    uint32_t seq;         /* of the message to the worker; 0: not sent */
-    uint32_t pages;       /* charged for this request, returned if it fails */
-    bool preparing;       /* a helper thread is at work; the op must outlive it */
+    unsigned slot;           /* of the host, for its own use */
+    uint32_t seq;            /* of the message to the worker; 0: not sent */
+    uint32_t pages;          /* charged for this request, returned if it fails */
+    bool preparing;          /* a helper thread is at work; the op must outlive it */
     bool cancelled;
-    int fds[3];           /* for the worker */
+    int fds[3]; /* for the worker */
     int nfds;
-    struct wk_msg msg;    /* what the host fills in for the worker: kind, port, gnt_index */
-    int rsp_fds[3];       /* for the guest (local transport) */
+    struct wk_msg msg; /* what the host fills in for the worker: kind, port, gnt_index */
+    int rsp_fds[3];    /* for the guest (local transport) */
     int rsp_nfds;
     ev_timer timer;
 };
@@ -172,8 +172,8 @@ struct worker *worker_start(struct broker *b, const struct worker_params *p);
 /* A warm worker with these parameters, or a new one; reserved for `ch` and linked with it.
  * chan_worker_ready(ch) follows, at once if it is warm. 0 or -errno. */
 int worker_claim(struct broker *b, const struct worker_params *p, struct chan *ch);
-/* Is the device usable? 1: a worker has it open; 0: b->probed() will be called; -1: no worker can be
- * started. */
+/* Is the device usable? 1: a worker has it open; 0: b->probed() will be called; -1: no worker can
+ * be started. */
 int worker_probe(struct broker *b, const struct worker_params *p);
 bool worker_params_equal(const struct worker_params *a, const struct worker_params *b);
 /* Starts workers until `cfg.warm` with these parameters are ready or starting. */

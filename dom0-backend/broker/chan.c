@@ -295,7 +295,8 @@ static void show_stats(const struct chan *ch)
     if (!ch->host->b->show_stats || !worker_stats(ch->w, &s))
         return;
     log_info("pid %u: calls=%" PRIu64 " launches=%" PRIu64 " doorbells_in=%" PRIu64
-             " doorbells_out=%" PRIu64 " bytes_in=%" PRIu64 " bytes_out=%" PRIu64 " busy_ms=%" PRIu64,
+             " doorbells_out=%" PRIu64 " bytes_in=%" PRIu64 " bytes_out=%" PRIu64
+             " busy_ms=%" PRIu64,
              ch->pid, s.calls, s.launches, s.doorbells_in, s.doorbells_out, s.bytes_in, s.bytes_out,
              s.busy_ns / 1000000);
 }
@@ -308,8 +309,9 @@ void chan_worker_dead(struct chan *ch, const char *why)
 
     show_stats(ch);
     if (lost)
-        log_warn("%s channel %u (guest pid %u, uid %u): worker %d %s; the process's context is lost",
-                 ch->host->name, ch->id, ch->pid, ch->uid, (int)ch->w->pid, why);
+        log_warn(
+            "%s channel %u (guest pid %u, uid %u): worker %d %s; the process's context is lost",
+            ch->host->name, ch->id, ch->pid, ch->uid, (int)ch->w->pid, why);
     else if (wanted)
         log_warn("%s channel %u: worker %d %s before it served", ch->host->name, ch->id,
                  (int)ch->w->pid, why);
@@ -462,8 +464,8 @@ void ctl_request(struct host *h, const struct vgpu_ctl_req *req, unsigned slot)
 
     if (!op) { /* the answer needs an op, so this request is answered by one on the stack */
         struct op tmp = {.host = h, .req = *req, .slot = slot};
-        struct vgpu_ctl_rsp rsp = {.id = req->id, .op = req->op, .status = -ENOMEM,
-                                   .channel = req->channel};
+        struct vgpu_ctl_rsp rsp = {
+            .id = req->id, .op = req->op, .status = -ENOMEM, .channel = req->channel};
 
         h->ops->respond(h, &tmp, &rsp);
         return;

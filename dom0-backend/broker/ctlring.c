@@ -69,7 +69,8 @@ int ctl_ring_take(struct ctl_ring *c, struct vgpu_ctl_req *copy, unsigned *slot,
         prod = __atomic_load_n(&c->r.sring->req_prod, __ATOMIC_ACQUIRE);
     }
     /* The index may not go backwards either: then it is far ahead. */
-    if (RING_REQUEST_PROD_OVERFLOW(&c->r, prod) || prod - c->r.req_cons > CTL_SLOTS || j->used == ~0u) {
+    if (RING_REQUEST_PROD_OVERFLOW(&c->r, prod) || prod - c->r.req_cons > CTL_SLOTS ||
+        j->used == ~0u) {
         *why = "the request index makes no sense";
         return -EPROTO;
     }

@@ -15,9 +15,9 @@
 #include "protocol/vgpuif.h"
 
 #define __XEN_TOOLS__ 1
-#define xen_mb()  __atomic_thread_fence(__ATOMIC_SEQ_CST)
-#define xen_rmb() __atomic_thread_fence(__ATOMIC_ACQUIRE)
-#define xen_wmb() __atomic_thread_fence(__ATOMIC_RELEASE)
+#define xen_mb()      __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define xen_rmb()     __atomic_thread_fence(__ATOMIC_ACQUIRE)
+#define xen_wmb()     __atomic_thread_fence(__ATOMIC_RELEASE)
 #include <xen/xen.h>
 #include <xen/grant_table.h>
 #include <xen/io/ring.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * grants.h - Xen's gntdev and evtchn devices, as far as the broker needs them, and the helper
- * threads for what a guest could stall. Plain ioctls: the descriptors themselves are what is handed on.
+ * threads for what a guest could stall. Plain ioctls: the descriptors themselves are handed on.
  */
 #ifndef GVM_GRANTS_H
 #define GVM_GRANTS_H
@@ -34,12 +34,12 @@ int gntdev_map_page(uint32_t domid, uint32_t ref, bool write, void **page);
 struct grant_job {
     /* in */
     uint32_t domid;
-    bool ring;         /* map one page for good, nothing else */
-    uint32_t ref;      /* the page, or the first directory page */
+    bool ring;    /* map one page for good, nothing else */
+    uint32_t ref; /* the page, or the first directory page */
     uint32_t npages;
-    bool channel;      /* bind `port`, and watch over the mapping */
+    bool channel; /* bind `port`, and watch over the mapping */
     uint32_t port;
-    uint32_t notify_at; /* offset of the octet */
+    uint32_t notify_at;                /* offset of the octet */
     void (*done)(struct grant_job *j); /* on the event loop's thread */
     void *arg;
     /* out */

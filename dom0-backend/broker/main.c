@@ -23,9 +23,9 @@
 
 struct options {
     const char *config;
-    const char *local;      /* socket of the local transport */
-    int listen_fd;          /* the same, bound by gvm run */
-    pid_t parent;           /* gvm run: end with it, and remove the socket's directory */
+    const char *local; /* socket of the local transport */
+    int listen_fd;     /* the same, bound by gvm run */
+    pid_t parent;      /* gvm run: end with it, and remove the socket's directory */
     struct worker_params params;
     enum log_level level;
 };
@@ -59,10 +59,18 @@ static int parse(int argc, char **argv, struct options *o)
     enum { CONFIG, LOCAL, LISTEN, PARENT, DEVICE, MEM, THREADS, STATS, KIND, WORKER, LEVEL, HELP };
     static const struct option opts[] = {
         {"config", 1, NULL, CONFIG},
-        {"local", 1, NULL, LOCAL},     {"listen-fd", 1, NULL, LISTEN}, {"with-parent", 1, NULL, PARENT},
-        {"device", 1, NULL, DEVICE},   {"mem", 1, NULL, MEM},          {"threads", 1, NULL, THREADS},
-        {"stats", 0, NULL, STATS},     {"kind", 1, NULL, KIND},        {"worker", 1, NULL, WORKER},
-        {"log-level", 1, NULL, LEVEL}, {"help", 0, NULL, HELP},        {NULL, 0, NULL, 0},
+        {"local", 1, NULL, LOCAL},
+        {"listen-fd", 1, NULL, LISTEN},
+        {"with-parent", 1, NULL, PARENT},
+        {"device", 1, NULL, DEVICE},
+        {"mem", 1, NULL, MEM},
+        {"threads", 1, NULL, THREADS},
+        {"stats", 0, NULL, STATS},
+        {"kind", 1, NULL, KIND},
+        {"worker", 1, NULL, WORKER},
+        {"log-level", 1, NULL, LEVEL},
+        {"help", 0, NULL, HELP},
+        {NULL, 0, NULL, 0},
     };
     uint64_t v;
     int c;
@@ -156,7 +164,8 @@ static int bind_local(const char *path)
     int fd;
 
     if (strlen(path) >= sizeof(a.sun_path)) {
-        log_error("--local %s: a socket's path has at most %zu octets", path, sizeof(a.sun_path) - 1);
+        log_error("--local %s: a socket's path has at most %zu octets", path,
+                  sizeof(a.sun_path) - 1);
         return -1;
     }
     strcpy(a.sun_path, path);
@@ -242,7 +251,8 @@ static int take_run_dir(const char *dir)
     snprintf(path, sizeof(path), "%s/backd.lock", dir);
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        log_error("%s: %s", path, errno == EWOULDBLOCK ? "another gvm-backd is running" : strerror(errno));
+        log_error("%s: %s", path,
+                  errno == EWOULDBLOCK ? "another gvm-backd is running" : strerror(errno));
         return -1;
     }
     return 0; /* held until the process ends */

@@ -31,12 +31,12 @@ static void print_channel(FILE *f, const struct host *h, const struct chan *ch)
         pages += ch->chunk_pages[i];
     fprintf(f,
             "process domid=%u devid=%u channel=%u pid=%u uid=%u worker=%d pages=%" PRIu64
-            " calls=%" PRIu64 " launches=%" PRIu64 " doorbells_in=%" PRIu64 " doorbells_out=%" PRIu64
-            " bytes_in=%" PRIu64 " bytes_out=%" PRIu64 " mem_used=%" PRIu64 " busy_ns=%" PRIu64
-            " sticky=%" PRIu64 "\n",
-            h->domid, h->devid, ch->id, ch->pid, ch->uid, ch->w ? (int)ch->w->pid : 0, pages, s.calls,
-            s.launches, s.doorbells_in, s.doorbells_out, s.bytes_in, s.bytes_out, s.mem_used,
-            s.busy_ns, s.sticky);
+            " calls=%" PRIu64 " launches=%" PRIu64 " doorbells_in=%" PRIu64
+            " doorbells_out=%" PRIu64 " bytes_in=%" PRIu64 " bytes_out=%" PRIu64
+            " mem_used=%" PRIu64 " busy_ns=%" PRIu64 " sticky=%" PRIu64 "\n",
+            h->domid, h->devid, ch->id, ch->pid, ch->uid, ch->w ? (int)ch->w->pid : 0, pages,
+            s.calls, s.launches, s.doorbells_in, s.doorbells_out, s.bytes_in, s.bytes_out,
+            s.mem_used, s.busy_ns, s.sticky);
 }
 
 static void print_all(FILE *f, const struct broker *b)
@@ -84,7 +84,8 @@ int query_start(struct broker *b, const char *path)
 
     snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
     unlink(path);
-    err = fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 8) < 0 ? -errno : 0;
+    err =
+        fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 8) < 0 ? -errno : 0;
     umask(old);
     if (err) {
         if (fd >= 0)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * spawn.c - starts a worker with three descriptors, its own user id and its own view of the machine.
+ * spawn.c - starts a worker with three descriptors, a user id and a view of the machine of its own.
  *
  * The first step of confinement: user id, network, IPC, PID and mount namespaces with a root that
  * holds libraries and the device nodes a driver needs, all before the worker's first instruction.
  * The worker itself adds the system call filter (worker/confine.c). Where a step is not possible
- * (an initramfs cannot pivot, a container may not mount) the next best is done and one line says so.
+ * (an initramfs cannot pivot, a container may not mount) the next best is done, and a line says so.
  *
  * Between clone and exec only system calls are made: the broker has threads.
  */
@@ -30,10 +30,9 @@ extern char **environ;
 /* Seen by a confined worker, read-only, if they exist. A symbolic link is copied as a link. */
 static const char *const root_dirs[] = {"/usr/lib", "/usr/lib64", "/lib", "/lib64"};
 static const char *const root_files[] = {
-    "/etc/ld.so.cache", "/dev/null",         "/dev/zero",       "/dev/urandom",
-    "/dev/nvidiactl",   "/dev/nvidia-uvm",   "/dev/nvidia0",    "/dev/nvidia1",
-    "/dev/nvidia2",     "/dev/nvidia3",      "/dev/nvidia4",    "/dev/nvidia5",
-    "/dev/nvidia6",     "/dev/nvidia7",
+    "/etc/ld.so.cache", "/dev/null",    "/dev/zero",    "/dev/urandom", "/dev/nvidiactl",
+    "/dev/nvidia-uvm",  "/dev/nvidia0", "/dev/nvidia1", "/dev/nvidia2", "/dev/nvidia3",
+    "/dev/nvidia4",     "/dev/nvidia5", "/dev/nvidia6", "/dev/nvidia7",
 };
 
 #define ROOT_DIR "/run/gvm/root" /* mount point; empty outside of a worker */
@@ -139,7 +138,8 @@ static void make_root(void)
         complain("changing the root");
         return;
     }
-    if (mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, "size=256k,mode=0755") < 0)
+    if (mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV,
+              "size=256k,mode=0755") < 0)
         complain("read-only root");
 }
 

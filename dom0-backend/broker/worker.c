@@ -4,12 +4,10 @@
  * A worker is trusted with one guest's data and with nothing else: what it sends is checked, and
  * one that does not answer or does not read is killed.
  */
-#include "dom0-backend/broker/broker.h"
+#include "dom0-backend/broker/worker_int.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,12 +27,12 @@ bool worker_params_equal(const struct worker_params *a, const struct worker_para
     return strcmp(a->device, b->device) == 0 && a->mem == b->mem && a->window_try == b->window_try;
 }
 
-static void worker_path(const struct worker *w, const char *suffix, char *buf, size_t n)
+void worker_path(const struct worker *w, const char *suffix, char *buf, size_t n)
 {
     snprintf(buf, n, "%s/worker-%u.%s", w->b->cfg.run_dir, w->id, suffix);
 }
 
-static void worker_unlink_files(struct worker *w)
+void worker_unlink_files(struct worker *w)
 {
     char path[108];
 
@@ -48,7 +46,7 @@ static void worker_unlink_files(struct worker *w)
     unlink(path);
 }
 
-static void worker_free(struct worker *w)
+void worker_free(struct worker *w)
 {
     struct worker **p;
 
@@ -241,7 +239,7 @@ static void on_death(struct ev_loop *loop, ev_io *io, int revents)
     worker_free(w);
 }
 
-static struct worker *worker_new(struct broker *b, const struct worker_params *p)
+struct worker *worker_new(struct broker *b, const struct worker_params *p)
 {
     struct worker *w = calloc(1, sizeof(*w));
 
@@ -258,7 +256,7 @@ static struct worker *worker_new(struct broker *b, const struct worker_params *p
     return w;
 }
 
-static void worker_link(struct worker *w)
+void worker_link(struct worker *w)
 {
     ev_io_set(&w->io, w->sock, EV_READ);
     ev_io_start(w->b->loop, &w->io);
@@ -303,9 +301,7 @@ static int open_listen(struct worker *w)
     return fd;
 }
 
-/* Field 22 of /proc/PID/stat: start time in ticks, which tells a process from a later one with
- * the same pid. 0: no such process. */
-static unsigned long long start_time(pid_t pid)
+unsigned long long worker_start_time(pid_t pid)
 {
     char path[64], buf[1024], *p;
     unsigned long long v = 0;
@@ -329,8 +325,6 @@ static unsigned long long start_time(pid_t pid)
     return v;
 }
 
-#define RECORD_MAGIC 0x4756574bu
-
 void worker_save(struct worker *w)
 {
     if (w->rec_fd >= 0 && pwrite(w->rec_fd, &w->rec, sizeof(w->rec), 0) != (ssize_t)sizeof(w->rec))
@@ -347,7 +341,7 @@ static void open_record(struct worker *w)
         log_warn("%s: %m: a restarted gvm-backd will not find worker %d", path, (int)w->pid);
     w->rec.magic = RECORD_MAGIC;
     w->rec.pid = w->pid;
-    w->rec.start = start_time(w->pid);
+    w->rec.start = worker_start_time(w->pid);
     w->rec.params = w->params;
     worker_save(w);
 }
@@ -503,99 +497,4 @@ void worker_leave_all(struct broker *b)
 bool worker_stats(const struct worker *w, struct wk_stats *out)
 {
     return w->stats_fd >= 0 && pread(w->stats_fd, out, sizeof(*out), 0) == (ssize_t)sizeof(*out);
-}
-
-/* ---- after a restart */
-
-static bool read_record(struct worker *w)
-{
-    char path[108];
-
-    worker_path(w, "info", path, sizeof(path));
-    w->rec_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (w->rec_fd < 0 || pread(w->rec_fd, &w->rec, sizeof(w->rec), 0) != (ssize_t)sizeof(w->rec) ||
-        w->rec.magic != RECORD_MAGIC || w->rec.start == 0)
-        return false;
-    w->pid = w->rec.pid;
-    w->params = w->rec.params;
-    w->params.device[sizeof(w->params.device) - 1] = '\0';
-    w->pidfd = (int)syscall(SYS_pidfd_open, w->pid, 0);
-    /* In this order: a pid that is reused after the check has another start time. */
-    return w->pidfd >= 0 && start_time(w->pid) == w->rec.start;
-}
-
-static bool say_hello(struct worker *w, int timeout_ms)
-{
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    struct wk_msg m = {.type = WK_HELLO};
-    struct pollfd p;
-    int nfds;
-
-    w->sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    worker_path(w, "sock", a.sun_path, sizeof(a.sun_path));
-    if (w->sock < 0 || connect(w->sock, (struct sockaddr *)&a, sizeof(a)) < 0 ||
-        fdmsg_send(w->sock, &m, sizeof(m), NULL, 0) < 0)
-        return false;
-    p = (struct pollfd){.fd = w->sock, .events = POLLIN};
-    do {
-        if (poll(&p, 1, timeout_ms) <= 0)
-            return false;
-        if (fdmsg_recv(w->sock, &w->ready, sizeof(w->ready), NULL, 0, &nfds, 1) != 1)
-            return false;
-    } while (w->ready.type != WK_READY); /* a WK_DONE or WK_LOG that was under way */
-    return true;
-}
-
-static void adopt_one(struct broker *b, uint32_t id, int timeout_ms,
-                      bool (*adopt)(struct broker *, struct worker *))
-{
-    struct worker_params none = {.device = "0"};
-    struct worker *w = worker_new(b, &none);
-    char path[108];
-
-    if (!w)
-        return;
-    w->id = id;
-    if (!read_record(w))
-        goto gone;
-    if (!say_hello(w, timeout_ms)) {
-        log_warn("worker %d of an earlier gvm-backd does not answer: killed", (int)w->pid);
-        worker_kill(w);
-        goto gone;
-    }
-    worker_path(w, "stats", path, sizeof(path));
-    w->stats_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    w->state = WORKER_SERVING;
-    worker_link(w);
-    if (!adopt(b, w)) {
-        log_info("worker %d has lost its guest: ended", (int)w->pid);
-        worker_end(w);
-    }
-    if (id >= b->next_worker)
-        b->next_worker = id + 1;
-    return;
-gone:
-    worker_unlink_files(w);
-    worker_free(w);
-}
-
-void worker_adopt_all(struct broker *b, bool (*adopt)(struct broker *b, struct worker *w))
-{
-    DIR *d = opendir(b->cfg.run_dir);
-    uint32_t ids[1024];
-    struct dirent *e;
-    unsigned n = 0;
-
-    if (!d)
-        return;
-    while ((e = readdir(d)) && n < 1024) {
-        char tail[8] = "";
-        uint32_t id;
-
-        if (sscanf(e->d_name, "worker-%u.%7s", &id, tail) == 2 && strcmp(tail, "sock") == 0)
-            ids[n++] = id;
-    }
-    closedir(d);
-    for (unsigned i = 0; i < n; i++)
-        adopt_one(b, ids[i], n > 8 ? 250 : 1000, adopt);
 }

@@ -10,7 +10,8 @@
 #include "dom0-backend/agent/nodes.h"
 #include "dom0-backend/broker/xendev.h"
 
-#define MIN_INTERVAL_S 0.02 /* between two looks at a device: a guest can make watches fire at will */
+#define MIN_INTERVAL_S                                                                             \
+    0.02 /* between two looks at a device: a guest can make watches fire at will */
 
 static void on_update(struct ev_loop *loop, ev_timer *t, int revents)
 {
@@ -155,7 +156,8 @@ int xenbus_start(struct xenbus *bus, struct broker *b)
     the_bus = bus;
     b->probed = xendev_probed;
     worker_adopt_all(b, adopt);
-    if (!xs_watch(bus->xs, "backend/vgpu", "back") || !xs_watch(bus->xs, "@releaseDomain", "release")) {
+    if (!xs_watch(bus->xs, "backend/vgpu", "back") ||
+        !xs_watch(bus->xs, "@releaseDomain", "release")) {
         log_error("XenStore watches: %m");
         return -1;
     }

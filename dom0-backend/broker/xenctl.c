@@ -14,9 +14,9 @@
 #include "dom0-backend/broker/xendev.h"
 #include "dom0-backend/common/fdmsg.h"
 
-#define BUDGET       32  /* requests per wake-up */
-#define PERIOD_S     0.2 /* a guest that signals more than MAX_EVENTS per period is left masked */
-#define MAX_EVENTS   200 /* until the period ends */
+#define BUDGET     32  /* requests per wake-up */
+#define PERIOD_S   0.2 /* a guest that signals more than MAX_EVENTS per period is left masked */
+#define MAX_EVENTS 200 /* until the period ends */
 
 /* ---- requests */
 

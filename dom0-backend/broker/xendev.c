@@ -134,7 +134,7 @@ static void offer(struct xendev *d)
     xs_put(xs, XBT_NULL, d->back, VGPU_XS_MAX_PAGES, "%" PRIu64, d->h.max_pages);
     set_state(d, XB_INITWAIT);
     note(d, "%s: offered: device %s, mem %" PRIu64 ", weight %u", d->h.name, d->h.params.device,
-             d->h.params.mem, d->weight);
+         d->h.params.mem, d->weight);
 }
 
 void xendev_probed(struct broker *b, const struct worker_params *p, const char *error)
@@ -267,7 +267,7 @@ static void step_closing(struct xendev *d, uint64_t front, bool online)
     if (d->link != LINK_NONE)
         return; /* xendev_empty() looks again */
     if (d->dead || !active || d->failed) {
-        /* A failed device that its frontend still thinks connected stays in 5 until that answers. */
+        /* A failed device whose frontend thinks it connected stays in 5 until that answers. */
         if (d->failed && active && !d->dead) {
             set_state(d, XB_CLOSING);
             return;
@@ -290,7 +290,8 @@ static void step_open(struct xendev *d, uint64_t front)
             offer(d);
         break;
     case XB_INITIALISED:
-        if (d->link == LINK_NONE && (d->state == XB_INITWAIT || d->state == XB_CONNECTED) && !d->failed)
+        if (d->link == LINK_NONE && (d->state == XB_INITWAIT || d->state == XB_CONNECTED) &&
+            !d->failed)
             connect_front(d);
         break;
     case XB_CONNECTED:

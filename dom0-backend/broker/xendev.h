@@ -14,10 +14,10 @@
 #include "dom0-backend/common/xs.h"
 
 enum xendev_link {
-    LINK_NONE,       /* no ring, no channels */
-    LINK_MAPPING,    /* a helper thread maps the control ring */
+    LINK_NONE,    /* no ring, no channels */
+    LINK_MAPPING, /* a helper thread maps the control ring */
     LINK_UP,
-    LINK_CLOSING,    /* channels are being ended */
+    LINK_CLOSING, /* channels are being ended */
 };
 
 struct xenbus;
@@ -29,11 +29,11 @@ struct xendev {
     bool watched;
     enum xenbus_state state; /* that we wrote, or found, last */
     enum xendev_link link;
-    bool gone;               /* free it as soon as nothing uses it */
-    bool dead;               /* the guest, or its frontend directory, is gone: do not wait for it */
-    bool failed;             /* it broke the protocol: closed until the frontend starts anew */
-    bool bad_config;         /* the toolstack's keys are of no use: never offered */
-    bool probing;            /* a worker tries to open the device */
+    bool gone;       /* free it as soon as nothing uses it */
+    bool dead;       /* the guest, or its frontend directory, is gone: do not wait for it */
+    bool failed;     /* it broke the protocol: closed until the frontend starts anew */
+    bool bad_config; /* the toolstack's keys are of no use: never offered */
+    bool probing;    /* a worker tries to open the device */
     uint32_t weight;
 
     uint32_t ring_ref, port;

@@ -89,8 +89,8 @@ bool xs_exists(struct xs_handle *xs, xs_transaction_t t, const char *path)
     return v != NULL;
 }
 
-int xs_transact(struct xs_handle *xs, int (*fn)(struct xs_handle *xs, xs_transaction_t t, void *arg),
-                void *arg)
+int xs_transact(struct xs_handle *xs,
+                int (*fn)(struct xs_handle *xs, xs_transaction_t t, void *arg), void *arg)
 {
     for (int tries = 0; tries < 20; tries++) {
         xs_transaction_t t = xs_transaction_start(xs);

@@ -15,19 +15,19 @@
 #define XS_MAX_DOMID 32751
 
 enum xenbus_state { /* public/io/xenbus.h */
-    XB_UNKNOWN,
-    XB_INITIALISING,
-    XB_INITWAIT,
-    XB_INITIALISED,
-    XB_CONNECTED,
-    XB_CLOSING,
-    XB_CLOSED,
+                    XB_UNKNOWN,
+                    XB_INITIALISING,
+                    XB_INITWAIT,
+                    XB_INITIALISED,
+                    XB_CONNECTED,
+                    XB_CLOSING,
+                    XB_CLOSED,
 };
 
 /* dir/key into buf; false if it does not fit. */
 bool xs_path(char *buf, size_t n, const char *dir, const char *key);
 
-/* Reads dir/key as a string into buf. 0; -ENOENT; -EINVAL: longer than n-1 octets or holds a NUL. */
+/* Reads dir/key as a string into buf. 0; -ENOENT; -EINVAL: over n-1 octets, or holds a NUL. */
 int xs_get(struct xs_handle *xs, xs_transaction_t t, const char *dir, const char *key, char *buf,
            size_t n);
 
@@ -48,8 +48,8 @@ bool xs_exists(struct xs_handle *xs, xs_transaction_t t, const char *path);
  * Runs fn in a transaction until it commits; other users may force it to be repeated, at most 20
  * times. fn returns 0 to commit, -errno to abort. Returns that, or -EAGAIN.
  */
-int xs_transact(struct xs_handle *xs, int (*fn)(struct xs_handle *xs, xs_transaction_t t, void *arg),
-                void *arg);
+int xs_transact(struct xs_handle *xs,
+                int (*fn)(struct xs_handle *xs, xs_transaction_t t, void *arg), void *arg);
 
 /* The directory's entries that are decimal numbers <= max; malloc'd, NULL if there are none. */
 uint32_t *xs_numbers(struct xs_handle *xs, const char *dir, uint32_t max, unsigned *n);

@@ -127,10 +127,8 @@ static void missing_nodes(void **state)
 static void text_form(void **state)
 {
     static const char text[] = B "state = \"9\"   (n0,r5)\r\n"
-                               "garbage\n"
-                               F "state = \"1\"   (n5,r7)\n"
-                               F "backend = \"a = \"b\" c\"\n"
-                               F "backend-id = \"0\"";
+                                 "garbage\n" F "state = \"1\"   (n5,r7)\n" F
+                                 "backend = \"a = \"b\" c\"\n" F "backend-id = \"0\"";
     struct check *c = check_new();
     unsigned other;
 

@@ -39,7 +39,9 @@ static void good(void **state)
     assert_int_equal(parse("# comment\n\n  max_channels = 32  # more\n"
                            "config_dirs = /a, /b/c ,/d\nwarm_workers=0\ndevice_kind = ptx\n"
                            "max_host_pages = 100000\nuid_base = 0\nlog_level=debug\n"
-                           "run_dir = /tmp/run", &c), 0);
+                           "run_dir = /tmp/run",
+                           &c),
+                     0);
     assert_int_equal(c.max_channels, 32);
     assert_int_equal(c.nconfig_dirs, 3);
     assert_string_equal(c.config_dirs[1], "/b/c");
@@ -56,12 +58,18 @@ static void bad_lines_change_nothing(void **state)
     static const struct {
         const char *text, *says;
     } cases[] = {
-        {"\nmax_chanels = 3", "keys are config_dirs"}, {"\nmax_channels = 0", "1..256"},
-        {"\nmax_channels = 257", "1..256"},            {"\nmax_channels = 3x", "1..256"},
-        {"\nmax_channels =", "1..256"},                {"\nconfig_dirs = etc", "absolute"},
-        {"\nconfig_dirs = /a,,/b", "absolute"},        {"\ndevice_kind = gpu", "ptx or cuda"},
-        {"\nlog_level = loud", "debug"},               {"\nlog_level =", "debug"},
-        {"\nrun_dir = x", "absolute"},                 {"\nnonsense", "key = value"},
+        {"\nmax_chanels = 3", "keys are config_dirs"},
+        {"\nmax_channels = 0", "1..256"},
+        {"\nmax_channels = 257", "1..256"},
+        {"\nmax_channels = 3x", "1..256"},
+        {"\nmax_channels =", "1..256"},
+        {"\nconfig_dirs = etc", "absolute"},
+        {"\nconfig_dirs = /a,,/b", "absolute"},
+        {"\ndevice_kind = gpu", "ptx or cuda"},
+        {"\nlog_level = loud", "debug"},
+        {"\nlog_level =", "debug"},
+        {"\nrun_dir = x", "absolute"},
+        {"\nnonsense", "key = value"},
         {"\nconfig_dirs = /1,/2,/3,/4,/5,/6,/7,/8,/9", "up to 8"},
         {"\nmax_pages = 99999999999999999999999", "64..4294967295"},
     };

@@ -255,7 +255,8 @@ static void grant_lists(void **state)
     static const struct {
         uint32_t count, next, ref0, ref1;
     } bad[] = {
-        {0, 0, 1, 2}, {3, 0, 1, 2}, {2, 9, 1, 2}, {2, 0, 0, 2}, {2, 0, 5, 5}, {1, 0, 1, 0}, {~0u, 0, 1, 2},
+        {0, 0, 1, 2}, {3, 0, 1, 2}, {2, 9, 1, 2},   {2, 0, 0, 2},
+        {2, 0, 5, 5}, {1, 0, 1, 0}, {~0u, 0, 1, 2},
     };
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         memset(&d, 0, sizeof(d));

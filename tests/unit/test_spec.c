@@ -19,12 +19,23 @@ static void sizes(void **state)
         int err;
         uint64_t bytes;
     } cases[] = {
-        {"0", 0, 0},           {"1", 0, 1},          {"1k", 0, 1024},       {"1G", 0, 1ull << 30},
-        {"8191T", 0, 8191ull << 40},                 {"", -EINVAL, 0},      {"G", -EINVAL, 0},
-        {"1.5G", -EINVAL, 0},  {"-1", -EINVAL, 0},   {" 1", -EINVAL, 0},    {"1GB", -EINVAL, 0},
-        {"0x10", -EINVAL, 0},  {"8388608T", -ERANGE, 0},
-        {"9223372036854775808", -ERANGE, 0},         {"9223372036854775807", 0, INT64_MAX},
-        {"18446744073709551616", -ERANGE, 0},        {"99999999999999999999999999K", -ERANGE, 0},
+        {"0", 0, 0},
+        {"1", 0, 1},
+        {"1k", 0, 1024},
+        {"1G", 0, 1ull << 30},
+        {"8191T", 0, 8191ull << 40},
+        {"", -EINVAL, 0},
+        {"G", -EINVAL, 0},
+        {"1.5G", -EINVAL, 0},
+        {"-1", -EINVAL, 0},
+        {" 1", -EINVAL, 0},
+        {"1GB", -EINVAL, 0},
+        {"0x10", -EINVAL, 0},
+        {"8388608T", -ERANGE, 0},
+        {"9223372036854775808", -ERANGE, 0},
+        {"9223372036854775807", 0, INT64_MAX},
+        {"18446744073709551616", -ERANGE, 0},
+        {"99999999999999999999999999K", -ERANGE, 0},
     };
 
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -47,14 +58,15 @@ static void good_entries(void **state)
     assert_string_equal(s.device, "0");
     assert_int_equal(s.mem, 0);
     assert_int_equal(s.weight, 256);
-    assert_int_equal(vgpu_spec_parse("backend=gpu-dom, device=3 ,mem=2G,weight=65535", &s, why,
-                                     sizeof(why)), 0);
+    assert_int_equal(
+        vgpu_spec_parse("backend=gpu-dom, device=3 ,mem=2G,weight=65535", &s, why, sizeof(why)), 0);
     assert_string_equal(s.backend, "gpu-dom");
     assert_string_equal(s.device, "3");
     assert_int_equal(s.mem, 2ull << 30);
     assert_int_equal(s.weight, 65535);
-    assert_int_equal(vgpu_spec_parse("device=GPU-01234567-89ab-cdef-0123-456789abcdef", &s, why,
-                                     sizeof(why)), 0);
+    assert_int_equal(
+        vgpu_spec_parse("device=GPU-01234567-89ab-cdef-0123-456789abcdef", &s, why, sizeof(why)),
+        0);
 }
 
 static void bad_entries(void **state)

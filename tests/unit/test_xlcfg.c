@@ -32,7 +32,8 @@ static void ordinary_file(void **state)
                            "vgpu = [ 'backend=0,device=0,mem=1G',   # the first\n"
                            "         \"device=1\",\n"
                            "       ]\n"
-                           "on_crash = \"destroy\""), 0);
+                           "on_crash = \"destroy\""),
+                     0);
     assert_string_equal(cfg.name, "web");
     assert_int_equal(cfg.nvgpu, 2);
     assert_string_equal(cfg.vgpu[0], "backend=0,device=0,mem=1G");
@@ -64,8 +65,9 @@ static void forms(void **state)
 static void errors_name_the_line(void **state)
 {
     static const char *const bad[] = {
-        "name = 'x'\nvgpu = [ 'a'\n", "name = 'x'\nvgpu = 'a\n", "name = 'x'\n= 3\n",
-        "name = 'x'\nmemory\n",       "name = 'x'\nvif = { }\n", "name = 'x'\na = 'b' 'c'\n",
+        "name = 'x'\nvgpu = [ 'a'\n", "name = 'x'\nvgpu = 'a\n",
+        "name = 'x'\n= 3\n",          "name = 'x'\nmemory\n",
+        "name = 'x'\nvif = { }\n",    "name = 'x'\na = 'b' 'c'\n",
         "name = 'x'\n1a = 2\n",       "name = 'x'\nvgpu = [ 'a' 'b' ]\n",
     };
 

@@ -61,7 +61,8 @@ static int add_file(struct check *c, const char *path)
     err = check_add_text(c, text, len, &other);
     free(text);
     if (other)
-        fprintf(stderr, "gvm check: %s: %u lines are not of the form of xenstore-ls -f\n", path, other);
+        fprintf(stderr, "gvm check: %s: %u lines are not of the form of xenstore-ls -f\n", path,
+                other);
     return err;
 }
 
@@ -74,11 +75,11 @@ static void perms_text(struct xs_handle *xs, const char *path, char *buf, size_t
 
     buf[0] = '\0';
     for (unsigned i = 0; p && i < count && used < n; i++) {
-        char c = p[i].perms == XS_PERM_NONE                       ? 'n'
-                 : p[i].perms == XS_PERM_READ                     ? 'r'
-                 : p[i].perms == XS_PERM_WRITE                    ? 'w'
-                 : p[i].perms == (XS_PERM_READ | XS_PERM_WRITE)   ? 'b'
-                                                                  : '?';
+        char c = p[i].perms == XS_PERM_NONE                     ? 'n'
+                 : p[i].perms == XS_PERM_READ                   ? 'r'
+                 : p[i].perms == XS_PERM_WRITE                  ? 'w'
+                 : p[i].perms == (XS_PERM_READ | XS_PERM_WRITE) ? 'b'
+                                                                : '?';
 
         used += (size_t)snprintf(buf + used, n - used, "%s%c%u", i ? "," : "", c, p[i].id);
     }
@@ -128,10 +129,10 @@ static int add_live(struct check *c, struct xs_handle *xs)
 
 int cmd_check(int argc, char **argv)
 {
-    static const char usage[] =
-        "usage: gvm check [FILE|-]\n"
-        "Compares XenStore (or saved output of xenstore-ls -f, or -fp for permissions) with the vgpu\n"
-        "schema; prints each violation. Exit status 0: none, 1: some.\n";
+    static const char usage[] = "usage: gvm check [FILE|-]\n"
+                                "Compares XenStore (or saved output of xenstore-ls -f, or -fp for "
+                                "permissions) with the vgpu\n"
+                                "schema; prints each violation. Exit status 0: none, 1: some.\n";
     struct check *c;
     unsigned bad, dirs;
     int err, status = only_help(argc, argv, usage, 0, 1);
@@ -154,7 +155,8 @@ int cmd_check(int argc, char **argv)
         xs_close(xs);
     }
     if (err) {
-        fprintf(stderr, "gvm check: %s: %s\n", argc > optind ? argv[optind] : "XenStore", strerror(-err));
+        fprintf(stderr, "gvm check: %s: %s\n", argc > optind ? argv[optind] : "XenStore",
+                strerror(-err));
         check_free(c);
         return 1;
     }

@@ -44,7 +44,8 @@ static bool needs_runtime(const struct image *f, const Elf64_Shdr *sh, const Elf
             continue;
         name = str(f, tab->sh_offset + d[i].d_un.d_val, tab->sh_size - d[i].d_un.d_val);
         /* libcuda.so: a driver API program carries images of its own too. */
-        if (name && (strncmp(name, "libcudart.so", 12) == 0 || strncmp(name, "libcuda.so", 10) == 0))
+        if (name &&
+            (strncmp(name, "libcudart.so", 12) == 0 || strncmp(name, "libcuda.so", 10) == 0))
             return true;
     }
     return false;
@@ -64,9 +65,9 @@ static bool is_static_cuda(const struct image *f)
         return false;
     names = sh + eh->e_shstrndx;
     for (unsigned i = 0; i < eh->e_shnum; i++) {
-        const char *n = sh[i].sh_name < names->sh_size
-                            ? str(f, names->sh_offset + sh[i].sh_name, names->sh_size - sh[i].sh_name)
-                            : NULL;
+        const char *n = sh[i].sh_name < names->sh_size ? str(f, names->sh_offset + sh[i].sh_name,
+                                                             names->sh_size - sh[i].sh_name)
+                                                       : NULL;
 
         if (n && (strcmp(n, ".nv_fatbin") == 0 || strcmp(n, ".nvFatBinSegment") == 0))
             fatbin = true;

@@ -150,8 +150,7 @@ static void show_device(void *arg, uint32_t back, uint32_t front, uint32_t devid
            name, devid, back, device,
            bstate == fstate || bstate == XB_INITWAIT || bstate == XB_CLOSED ? state_name(bstate)
                                                                             : "changing",
-           procs, used,
-           mem ? quota : "all", calls, bells);
+           procs, used, mem ? quota : "all", calls, bells);
     if (bstate >= XB_CLOSING && error[0])
         printf("      %s\n", error);
     for (p = next_line(l->stats, "process", front, devid); p && l->processes;
@@ -166,8 +165,9 @@ static void show_device(void *arg, uint32_t back, uint32_t front, uint32_t devid
 
 int cmd_list(int argc, char **argv)
 {
-    static const char usage[] = "usage: gvm list [processes]\n"
-                                "Shows each vgpu; with `processes` the guest processes that use it too.\n";
+    static const char usage[] =
+        "usage: gvm list [processes]\n"
+        "Shows each vgpu; with `processes` the guest processes that use it too.\n";
     struct list l = {0};
     struct gvm_conf conf;
     char path[108];
@@ -190,8 +190,8 @@ int cmd_list(int argc, char **argv)
     l.stats = ask_daemon(path);
     if (!l.stats)
         fprintf(stderr, "gvm list: gvm-backd does not answer on %s: use is not shown\n", path);
-    printf("%-5s %-16s %-4s %-7s %-8s %-12s %-6s %13s %12s %10s\n", "dom", "name", "vgpu", "backend",
-           "device", "state", "procs", "memory/quota", "calls", "doorbells");
+    printf("%-5s %-16s %-4s %-7s %-8s %-12s %-6s %13s %12s %10s\n", "dom", "name", "vgpu",
+           "backend", "device", "state", "procs", "memory/quota", "calls", "doorbells");
     nodes_each_back(l.xs, show_device, &l);
     free(l.stats);
     xs_close(l.xs);

@@ -40,7 +40,8 @@ struct run {
 };
 
 static const char usage[] =
-    "usage: gvm run [--device INDEX|GPU-UUID] [--mem SIZE] [--threads N] [--stats] [--kind ptx|cuda]\n"
+    "usage: gvm run [--device INDEX|GPU-UUID] [--mem SIZE] [--threads N] [--stats] [--kind "
+    "ptx|cuda]\n"
     "               [--log-level error|warning|info|debug] [--] PROGRAM [ARGUMENT...]\n"
     "Runs a CUDA program (linked with -cudart shared) on this machine's device, without Xen.\n";
 
@@ -48,9 +49,10 @@ static int parse(int argc, char **argv, struct run *r)
 {
     enum { MEM, DEVICE, THREADS, KIND, LEVEL, STATS, HELP };
     static const struct option opts[] = {
-        {"mem", 1, NULL, MEM},     {"device", 1, NULL, DEVICE},    {"threads", 1, NULL, THREADS},
-        {"kind", 1, NULL, KIND},   {"log-level", 1, NULL, LEVEL},  {"stats", 0, NULL, STATS},
-        {"help", 0, NULL, HELP},   {NULL, 0, NULL, 0},
+        {"mem", 1, NULL, MEM},         {"device", 1, NULL, DEVICE},
+        {"threads", 1, NULL, THREADS}, {"kind", 1, NULL, KIND},
+        {"log-level", 1, NULL, LEVEL}, {"stats", 0, NULL, STATS},
+        {"help", 0, NULL, HELP},       {NULL, 0, NULL, 0},
     };
     uint64_t bytes;
     int c;
@@ -59,7 +61,8 @@ static int parse(int argc, char **argv, struct run *r)
         switch (c) {
         case MEM:
             if (vgpu_size_parse(optarg, &bytes)) {
-                fprintf(stderr, "gvm run: --mem %s: allowed is a number with K, M, G or T, such as 1G\n",
+                fprintf(stderr,
+                        "gvm run: --mem %s: allowed is a number with K, M, G or T, such as 1G\n",
                         optarg);
                 return -1;
             }
@@ -121,11 +124,13 @@ static bool find_parts(struct run *r)
     self[n] = '\0';
     dirname(self);
     if (!find_beside(self, backd, r->backd, sizeof(r->backd))) {
-        fprintf(stderr, "gvm run: gvm-backd is not in %s, ../sbin, ../lib/gvm or /usr/sbin\n", self);
+        fprintf(stderr, "gvm run: gvm-backd is not in %s, ../sbin, ../lib/gvm or /usr/sbin\n",
+                self);
         return false;
     }
     if (!find_beside(self, lib, r->lib, sizeof(r->lib))) {
-        fprintf(stderr, "gvm run: libcudart.so.13 is not in %s/lib, ../lib/gvm or /usr/lib/gvm\n", self);
+        fprintf(stderr, "gvm run: libcudart.so.13 is not in %s/lib, ../lib/gvm or /usr/lib/gvm\n",
+                self);
         return false;
     }
     dirname(r->lib);
@@ -281,7 +286,8 @@ static int wait_program(struct run *r, int sfd)
                 return exit_status(status);
             if (pid == r->daemon) {
                 r->daemon = -1;
-                fprintf(stderr, "gvm run: gvm-backd ended (%s %d); the program goes on without a device\n",
+                fprintf(stderr,
+                        "gvm run: gvm-backd ended (%s %d); the program goes on without a device\n",
                         WIFSIGNALED(status) ? "signal" : "status",
                         WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
             }

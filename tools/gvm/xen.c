@@ -87,16 +87,18 @@ static int report_attach(struct xs_handle *xs, uint32_t id, uint32_t devid)
     }
     printf("domain %u: vgpu %u attached\n", id, devid);
     if (err)
-        fprintf(stderr, "gvm attach: the backend has not answered within %d s: is gvm-backd running?\n",
+        fprintf(stderr,
+                "gvm attach: the backend has not answered within %d s: is gvm-backd running?\n",
                 OFFER_TIMEOUT_S);
     return 0;
 }
 
 int cmd_attach(int argc, char **argv)
 {
-    static const char usage[] = "usage: gvm attach DOMAIN [SPEC]\n"
-                                "DOMAIN: id or name. SPEC: as an entry of vgpu= in xl.cfg, such as\n"
-                                "'backend=0,device=0,mem=1G,weight=256'; default: all defaults.\n";
+    static const char usage[] =
+        "usage: gvm attach DOMAIN [SPEC]\n"
+        "DOMAIN: id or name. SPEC: as an entry of vgpu= in xl.cfg, such as\n"
+        "'backend=0,device=0,mem=1G,weight=256'; default: all defaults.\n";
     struct vgpu_spec spec;
     uint32_t id, devid = UINT32_MAX;
     const char *text;
@@ -169,8 +171,9 @@ int cmd_detach(int argc, char **argv)
         goto out;
     }
     if (r == 1)
-        fprintf(stderr, "gvm detach: the backend did not close domain %s's vgpu %u within %d s; "
-                        "its nodes were removed all the same\n",
+        fprintf(stderr,
+                "gvm detach: the backend did not close domain %s's vgpu %u within %d s; "
+                "its nodes were removed all the same\n",
                 argv[optind], (unsigned)devid, DETACH_TIMEOUT_S);
     printf("domain %u: vgpu %u detached\n", id, (unsigned)devid);
     status = 0;
