@@ -25,7 +25,9 @@ $(SHIM_GEN)/stubs.o: $(BUILD)/gen/stubs.c
 
 $(SHIM_GEN)/%_refused.c: libcudart-shim/%/exports.txt libcudart-shim/refuse.py
 	@mkdir -p $(@D)
-	$(PYTHON) libcudart-shim/refuse.py --summary $(SHIM_GEN)/$*.summary $< $@ $(filter %.o,$^)
+	$(PYTHON) libcudart-shim/refuse.py $(SHIM_GEN)/$*.summary $(REFUSE_$*) $< $@ $(filter %.o,$^)
+REFUSE_driver := gvm_refused
+REFUSE_runtime := rt_refused
 $(SHIM_GEN)/driver_refused.c: $(DRIVER_OBJ)
 $(SHIM_GEN)/runtime_refused.c: $(RUNTIME_OBJ)
 $(SHIM_GEN)/%_refused.o: $(SHIM_GEN)/%_refused.c

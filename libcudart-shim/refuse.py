@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: MIT
 """Completes a library: defines every exported function that its own objects do not define.
 
-usage: refuse.py [--summary FILE] EXPORTS OUT.c OBJECT...
+usage: refuse.py SUMMARY VIA EXPORTS OUT.c OBJECT...
 
 EXPORTS has one function name a line ('#' starts a comment). OUT.c gets, for each name that no
 OBJECT defines, a function that answers "not supported" (801, the same in both APIs) and says so
-once. Arguments are of no interest, so the functions take none. It is an error if an object
-defines a name with the prefix of the list's names that the list does not have.
+once, through `int VIA(const char *name, uint32_t *flag)`. SUMMARY gets one line. Arguments are of
+no interest, so the functions take none. It is an error if an object defines a name with the
+prefix of the list's names that the list does not have.
 """
 import re
 import subprocess
@@ -25,11 +26,9 @@ def defined(objects):
 
 
 def main(argv):
-    summary = None
-    if argv[:1] == ['--summary']:
-        summary, argv = argv[1], argv[2:]
-    if len(argv) < 3:
+    if len(argv) < 5:
         sys.exit(__doc__)
+    summary, via, argv = argv[0], argv[1], argv[2:]
     exports, out, objects = names(argv[0]), argv[1], argv[2:]
     if len(set(exports)) != len(exports):
         sys.exit('%s: a name stands there twice' % argv[0])
@@ -41,22 +40,21 @@ def main(argv):
     with open(out, 'w') as f:
         f.write('/* SPDX-License-Identifier: MIT */\n/* Made by refuse.py from %s; do not edit. */\n'
                 '#include <stdint.h>\n\n'
-                'int gvm_refused(const char *name, uint32_t *flag);\n\n'
+                'int %s(const char *name, uint32_t *flag);\n\n'
                 '#define REFUSE(name)                                          \\\n'
                 '    __attribute__((visibility("default"))) int name(void);    \\\n'
                 '    int name(void)                                            \\\n'
                 '    {                                                         \\\n'
                 '        static uint32_t said;                                 \\\n'
                 '                                                              \\\n'
-                '        return gvm_refused(#name, &said);                     \\\n'
-                '    }\n\n' % argv[0])
+                '        return %s(#name, &said); \\\n'
+                '    }\n\n' % (argv[0], via, via))
         for n in missing:
             f.write('REFUSE(%s)\n' % n)
     line = '%d functions: %d implemented, %d refused\n' % (
         len(exports), len(exports) - len(missing), len(missing))
-    if summary:
-        with open(summary, 'w') as f:
-            f.write(line)
+    with open(summary, 'w') as f:
+        f.write(line)
 
 
 main(sys.argv[1:])

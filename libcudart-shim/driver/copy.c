@@ -163,30 +163,29 @@ static int get_staged(struct gvm_chan *c, const struct gvm_sref *s, uint8_t *dst
     int rc = 0;
 
     while ((n || head != tail) && rc == 0) {
-        struct piece *p = &q[tail % PIPELINE];
-        bool room = n && tail - head < PIPELINE;
+        struct gvm_stage *b = NULL;
+        struct piece *p;
 
-        p->b = NULL;
-        if (room) /* never wait for a buffer while holding some: others may do the same */
-            p->b = gvm_stage_get(c, n, head == tail, &rc);
+        /* Never wait for a buffer while holding some: others may do the same. */
+        if (n && tail - head < PIPELINE)
+            b = gvm_stage_get(c, n, head == tail, &rc);
         if (rc)
             break;
-        if (!room || !p->b) {
+        if (!b) {
             rc = piece_finish(c, &q[head++ % PIPELINE], 0);
             continue;
         }
-        p->dst = dst;
-        p->n = n < gvm_stage_size(p->b) ? n : gvm_stage_size(p->b);
-        rc = vgpu_CopyFromDevice(c, 0, s->id, src, p->b->ref.chunk, p->b->ref.off, p->n);
+        p = &q[tail++ % PIPELINE];
+        *p = (struct piece){b, dst, n < gvm_stage_size(b) ? n : gvm_stage_size(b)};
+        rc = vgpu_CopyFromDevice(c, 0, s->id, src, b->ref.chunk, b->ref.off, p->n);
         if (rc == 0)
-            rc = gvm_stage_mark(c, p->b, s);
-        tail++;
+            rc = gvm_stage_mark(c, b, s);
         dst += p->n;
         src += p->n;
         n -= p->n;
     }
     while (head != tail)
-        piece_finish(c, &q[head++ % PIPELINE], rc ? rc : 0);
+        piece_finish(c, &q[head++ % PIPELINE], rc);
     return rc;
 }
 

@@ -230,8 +230,9 @@ static int connect_locked(void)
         return rc;
     }
     gvm.pool_direct = gvm_pool_same_address() && gvm.info.caps & VGPU_DEVICE_POOL_DIRECT;
+    gvm_features(&gvm.info, gvm.pool_direct);
     gvm.epoch++;
-    gvm.chan = c;
+    __atomic_store_n(&gvm.chan, c, __ATOMIC_RELAXED);
     gvm_objects_reset();
     __atomic_store_n(gvm_usable_word, 1, __ATOMIC_RELEASE);
     return 0;
@@ -257,7 +258,7 @@ void gvm_disconnect(void)
     c = gvm_usable();
     if (c) {
         __atomic_store_n(gvm_usable_word, 0, __ATOMIC_RELEASE);
-        gvm.chan = NULL;
+        __atomic_store_n(&gvm.chan, NULL, __ATOMIC_RELAXED);
         gvm_objects_reset();
         gvm_ranges_clear(&gvm_allocs);
         gvm_pool_stop();

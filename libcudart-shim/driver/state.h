@@ -55,6 +55,9 @@ int gvm_stale(void);
  * threads are the program's mistake, as in CUDA. */
 void gvm_disconnect(void);
 
+/* Takes out of the description what this library does not implement. */
+void gvm_features(struct vgpu_device_info *d, bool pool_direct);
+
 /* Everything that the process has allocated. */
 extern struct gvm_ranges gvm_allocs;
 

@@ -9,6 +9,12 @@
 
 __thread int rt_last;
 
+/* What the functions that refuse.py makes return. */
+int rt_refused(const char *name, uint32_t *flag)
+{
+    return (int)rt_done(gvm_refused(name, flag));
+}
+
 cudaError_t cudaGetLastError(void)
 {
     int err = rt_last, now = gvm_sticky();
