@@ -1,0 +1,249 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""run.py BUILD [NAME...] - programs over the local transport, as users run them.
+
+Works on a copy of what was built, in a folder that an ordinary user can read, and runs everything
+as that user when started by root. A BUILD made with SAN=address gets the sanitizer's library
+preloaded into the programs, which nvcc builds without it. Ends with `N passed, N failed, N skipped`.
+"""
+import glob
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+USER = 65534  # nobody
+LIMIT = 120   # seconds for one program
+PASSING = ('vectorAdd', 'matrixMul', 'reduction', 'blackScholes', 'stencil', 'streams', 'launch10k',
+           'printf', 'twothreads', 'edges')
+
+
+class Failed(Exception):
+    """What was not as it must be."""
+
+
+class Skip(Exception):
+    """Why a test cannot run here."""
+
+
+class Stage:
+    """The copy, and how programs are started in it."""
+
+    def __init__(self, build):
+        self.dir = tempfile.mkdtemp(prefix='gvm-local-')
+        os.chmod(self.dir, 0o755)
+        for name in ('gvm', 'gvm-backd', 'gvm-worker'):
+            shutil.copy(os.path.join(build, name), self.dir)
+        shutil.copytree(os.path.join(build, 'lib'), os.path.join(self.dir, 'lib'), symlinks=True)
+        self.programs = os.path.join(self.dir, 'programs')
+        conformance = os.path.join(build, 'conformance')
+        shutil.copytree(conformance if os.path.isdir(conformance) else os.path.join(
+            os.path.dirname(build), 'conformance'), self.programs)
+        self.user = USER if os.getuid() == 0 else os.getuid()
+        self.tmp = os.path.join(self.dir, 'tmp')
+        os.mkdir(self.tmp)
+        os.chown(self.tmp, self.user, -1)
+        self.env = {'PATH': os.environ['PATH'], 'HOME': self.tmp, 'TMPDIR': self.tmp}
+        needed = subprocess.run(['ldd', os.path.join(self.dir, 'gvm')], stdout=subprocess.PIPE,
+                                text=True).stdout
+        m = re.search(r'(/\S*libasan\S*)', needed)
+        self.asan = m.group(1) if m else None
+        if self.asan:
+            self.env.update(LD_PRELOAD=self.asan, UBSAN_OPTIONS='print_stacktrace=1',
+                            ASAN_OPTIONS='detect_leaks=0:abort_on_error=0')
+
+    def close(self):
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def start(self, program, before=(), **options):
+        command = list(before) + [os.path.join(self.dir, 'gvm'), 'run', '--',
+                                  os.path.join(self.programs, program)]
+        options.setdefault('env', self.env)
+        if os.getuid() == 0:
+            options.update(user=self.user, group=self.user, extra_groups=[])
+        return subprocess.Popen(command, cwd=self.tmp, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                start_new_session=True, **options)
+
+    def run(self, program, **options):
+        """(exit status, output)"""
+        p = self.start(program, **options)
+        return self.finish(p, program)
+
+    @staticmethod
+    def finish(p, program):
+        try:
+            out, _ = p.communicate(timeout=LIMIT)
+        except subprocess.TimeoutExpired:
+            os.killpg(p.pid, signal.SIGKILL)
+            out, _ = p.communicate()
+            raise Failed('%s did not end within %d s; it printed:\n%s' % (program, LIMIT, out))
+        for trouble in ('ERROR: AddressSanitizer', 'runtime error:'):
+            if trouble in out:
+                raise Failed('%s:\n%s' % (program, out))
+        return p.returncode, out
+
+    def processes(self):
+        """Pids of what runs from the copy."""
+        found = []
+        for link in glob.glob('/proc/[0-9]*/exe'):
+            try:
+                if os.readlink(link).startswith(self.dir):
+                    found.append(int(link.split('/')[2]))
+            except OSError:
+                pass
+        return found
+
+
+def expect(got, want, what, out=''):
+    if got != want:
+        raise Failed('%s: expected %r, got %r\n%s' % (what, want, got, out))
+
+
+def gone(stage):
+    """Waits until nothing of the copy runs: what ends sends no event to a stranger."""
+    end = time.monotonic() + 10
+    while stage.processes():
+        if time.monotonic() > end:
+            raise Failed('left behind: processes %s' % stage.processes())
+        time.sleep(0.02)
+    left = [n for n in os.listdir(stage.tmp) if not n.startswith('.')]
+    expect(left, [], 'files left in TMPDIR')
+
+
+def program(name):
+    def test(stage):
+        rc, out = stage.run(name)
+        expect(rc, 0, 'exit status of ' + name, out)
+        if not re.search(r'PASSED$', out, re.M):
+            raise Failed('%s did not say PASSED:\n%s' % (name, out))
+    test.__name__ = name
+    return test
+
+
+def staticlink(stage):
+    """One line that says how to relink."""
+    rc, out = stage.run('staticlink')
+    lines = out.strip().split('\n')
+    if rc == 0 or len(lines) != 1 or '-cudart shared' not in lines[0]:
+        raise Failed('status %d:\n%s' % (rc, out))
+
+
+def no_ptx(stage):
+    """Error 209 and one line of ours that names what the image holds."""
+    rc, out = stage.run('noPTX')
+    expect(rc, 0, 'exit status', out)
+    said = [x for x in out.split('\n') if x.startswith('gvm')]
+    if len(said) != 1 or '209' not in said[0] or 'sm_90' not in said[0]:
+        raise Failed('lines of ours:\n' + out)
+
+
+def oob_beside_another(stage):
+    """A stray store is a sticky error of its own process; the program beside it finishes."""
+    beside = stage.start('blackScholes')
+    rc, out = stage.run('oob')
+    expect(rc, 0, 'exit status of oob', out)
+    if 'error 700 as expected' not in out:
+        raise Failed(out)
+    rc, out = stage.finish(beside, 'blackScholes')
+    expect(rc, 0, 'exit status of blackScholes', out)
+
+
+def system_calls(stage):
+    """10,000 launches cost fewer than 100 system calls of the program."""
+    if not shutil.which('strace'):
+        raise Skip('strace is not installed')
+    if stage.asan:
+        raise Skip('counted in the build without sanitizers')
+    trace = os.path.join(stage.tmp, 'trace')
+    rc, out = stage.run('launch10k', before=['strace', '-f', '-qq', '-o', trace])
+    expect(rc, 0, 'exit status', out)
+    lines = open(trace).read().split('\n')
+    os.unlink(trace)
+    marks = [i for i, x in enumerate(lines) if 'sethostname(' in x]
+    expect(len(marks), 2, 'marks in the trace')
+    pid = lines[marks[0]].split()[0]
+    calls = [x for x in lines[marks[0] + 1:marks[1]] if x.split()[0] == pid]
+    print('       10,000 launches: %d system calls of the program' % len(calls))
+    if len(calls) >= 100:
+        raise Failed('%d system calls:\n%s' % (len(calls), '\n'.join(calls[:20])))
+
+
+def killed(stage, victim):
+    """Starts eventspin, kills one process of it when it runs; (status, output)."""
+    p = stage.start('eventspin')
+    said = p.stdout.readline()
+    while said and 'started' not in said:
+        said = p.stdout.readline()
+    for pid in stage.processes():
+        if os.path.basename(os.readlink('/proc/%d/exe' % pid)) == victim:
+            os.kill(pid, signal.SIGKILL)
+    return stage.finish(p, 'eventspin')
+
+
+def worker_killed(stage):
+    """A program that asks for an event gets an error at once when its worker dies."""
+    start = time.monotonic()
+    rc, out = killed(stage, 'gvm-worker')
+    if rc or not re.search(r'^cudaEventQuery: [1-9]\d* cudaError', out, re.M):
+        raise Failed('status %d:\n%s' % (rc, out))
+    if time.monotonic() - start > 30:
+        raise Failed('it took %.0f s' % (time.monotonic() - start))
+
+
+def gvm_killed(stage):
+    """Killing `gvm run` leaves nothing behind: not the program, the daemon or the worker."""
+    killed(stage, 'gvm')
+
+
+def bad_environment(stage):
+    """A wrong value is one line that names it."""
+    rc, out = stage.run('vectorAdd', env=dict(stage.env, GVM_WAIT_MS='soon'))
+    said = [x for x in out.split('\n') if 'GVM_WAIT_MS' in x]
+    if len(said) != 1 or 'soon' not in said[0]:
+        raise Failed('status %d:\n%s' % (rc, out))
+
+
+TESTS = [program(n) for n in PASSING] + [
+    staticlink, no_ptx, oob_beside_another, system_calls, worker_killed, gvm_killed,
+    bad_environment]
+
+
+def main(argv):
+    if len(argv) < 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    build, names = argv[1], argv[2:]
+    tests = [t for t in TESTS if not names or t.__name__ in names]
+    if not tests:
+        print('no such test; there are: ' + ' '.join(t.__name__ for t in TESTS), file=sys.stderr)
+        return 2
+    count = {'ok': 0, 'FAIL': 0, 'skip': 0}
+    stage = Stage(build)
+    try:
+        for test in tests:
+            start, verdict, text = time.monotonic(), 'ok', ''
+            try:
+                test(stage)
+                gone(stage)
+            except Skip as e:
+                verdict, text = 'skip', ': %s' % e
+            except (Failed, OSError) as e:
+                verdict, text = 'FAIL', ': %s' % e
+                for pid in stage.processes():
+                    os.kill(pid, signal.SIGKILL)
+            count[verdict] += 1
+            print('%-4s %s (%.1f s)%s' % (verdict, test.__name__, time.monotonic() - start, text),
+                  flush=True)
+    finally:
+        stage.close()
+    print('%d passed, %d failed, %d skipped' % (count['ok'], count['FAIL'], count['skip']))
+    return 1 if count['FAIL'] else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv))
