@@ -21,7 +21,8 @@ def names(path):
 
 
 def defined(objects):
-    out = subprocess.run(['nm', '--defined-only'] + objects, check=True, capture_output=True, text=True)
+    out = subprocess.run(['nm', '--defined-only'] + objects, check=True,
+                         capture_output=True, text=True)
     return set(m.group(1) for m in re.finditer(r'^[0-9a-f]+ [TW] (\S+)$', out.stdout, re.M))
 
 
@@ -38,7 +39,8 @@ def main(argv):
         sys.exit('%s lacks: %s' % (argv[0], ' '.join(extra)))
     missing = [n for n in exports if n not in have]
     with open(out, 'w') as f:
-        f.write('/* SPDX-License-Identifier: MIT */\n/* Made by refuse.py from %s; do not edit. */\n'
+        f.write('/* SPDX-License-Identifier: MIT */\n'
+                '/* Made by refuse.py from %s; do not edit. */\n'
                 '#include <stdint.h>\n\n'
                 'int %s(const char *name, uint32_t *flag);\n\n'
                 '#define REFUSE(name)                                          \\\n'

@@ -356,7 +356,8 @@ CUresult cuCtxCreate(CUcontext *ctx, CUctxCreateParams *params, unsigned flags, 
 {
     static uint32_t said;
 
-    if (params && (params->execAffinityParams || params->numExecAffinityParams || params->cigParams))
+    if (params &&
+        (params->execAffinityParams || params->numExecAffinityParams || params->cigParams))
         return (CUresult)gvm_refuse("cuCtxCreate with parameters", &said);
     return create(ctx, flags, dev);
 }

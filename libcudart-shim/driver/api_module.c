@@ -15,7 +15,7 @@ CUresult cuModuleLoadData(CUmodule *m, const void *image)
     return (CUresult)(rc ? rc : gvm_module_load(image, (struct gvm_module **)m));
 }
 
-/* JIT options steer how fast code is made, or ask for logs; the buffers of the latter are emptied. */
+/* JIT options steer how fast code is made, or ask for logs; buffers for logs are emptied. */
 CUresult cuModuleLoadDataEx(CUmodule *m, const void *image, unsigned n, CUjit_option *opt,
                             void **val)
 {
@@ -243,10 +243,8 @@ CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, uns
                         unsigned by, unsigned bz, unsigned shmem, CUstream s, void **params,
                         void **extra)
 {
-    struct gvm_launch l = {.grid = {gx, gy, gz},
-                           .block = {bx, by, bz},
-                           .shmem = shmem,
-                           .stream = api_stream(s)};
+    struct gvm_launch l = {
+        .grid = {gx, gy, gz}, .block = {bx, by, bz}, .shmem = shmem, .stream = api_stream(s)};
 
     return launch(f, &l, params, extra);
 }

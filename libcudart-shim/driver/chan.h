@@ -32,9 +32,9 @@ struct gvm_chan;
 struct gvm_lane {
     struct gvm_chan *chan;
     uint32_t id;
-    uint32_t refs;     /* threads on it; more than one only beyond VGPU_LANES threads */
-    uint32_t err_seen; /* last lane_err word that was reported */
-    uint32_t spin_ns;  /* how long the next wait polls before it sleeps */
+    uint32_t refs;        /* threads on it; more than one only beyond VGPU_LANES threads */
+    uint32_t err_seen;    /* last lane_err word that was reported */
+    uint32_t spin_ns;     /* how long the next wait polls before it sleeps */
     pthread_mutex_t call; /* held over replied calls, and over every record of a shared lane */
 };
 

@@ -103,8 +103,8 @@ static int receive(struct gvm_conn *c, struct vgpu_ctl_rsp *rsp, int *fds, int *
 }
 
 /* One request and its response, with exactly `want` descriptors on success. */
-static int control(struct gvm_conn *c, struct vgpu_ctl_req *req, struct vgpu_ctl_rsp *rsp,
-                   int *fds, int want)
+static int control(struct gvm_conn *c, struct vgpu_ctl_req *req, struct vgpu_ctl_rsp *rsp, int *fds,
+                   int want)
 {
     int rc, nfds = 0;
     ssize_t n;
@@ -170,8 +170,7 @@ static int local_pool_add(struct gvm_conn *c, uint32_t npages, struct gvm_chunk 
     if (rc)
         return rc;
     c->chunks |= 1ull << req.chunk;
-    *out = (struct gvm_chunk){
-        .id = req.chunk, .npages = npages, .addr = rsp.addr, .fd = fds[0]};
+    *out = (struct gvm_chunk){.id = req.chunk, .npages = npages, .addr = rsp.addr, .fd = fds[0]};
     return 0;
 }
 

@@ -30,9 +30,8 @@ static int xen_open(struct gvm_conn *c)
 
 static int xen_create(struct gvm_conn *c, uint32_t ring_order, uint32_t window_try)
 {
-    struct vgpu_ioc_connect a = {.version = VGPU_PROTOCOL_VERSION,
-                                 .ring_order = ring_order,
-                                 .window_try = window_try};
+    struct vgpu_ioc_connect a = {
+        .version = VGPU_PROTOCOL_VERSION, .ring_order = ring_order, .window_try = window_try};
     int rc = xen_ioctl(c->fd, VGPU_IOC_CONNECT, &a);
 
     if (rc)
@@ -58,8 +57,7 @@ static int xen_pool_add(struct gvm_conn *c, uint32_t npages, struct gvm_chunk *o
 
 static int xen_pool_map(struct gvm_conn *c, struct gvm_chunk *k, void *at, void **out)
 {
-    return gvm_conn_map(c->fd, VGPU_MMAP_CHUNK(k->id), at, (size_t)k->npages * VGPU_PAGE_SIZE,
-                        out);
+    return gvm_conn_map(c->fd, VGPU_MMAP_CHUNK(k->id), at, (size_t)k->npages * VGPU_PAGE_SIZE, out);
 }
 
 static void xen_pool_drop(struct gvm_conn *c, struct gvm_chunk *k)

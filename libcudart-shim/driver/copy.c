@@ -13,10 +13,10 @@
 
 #include <string.h>
 
-#define INLINE_MAX  32768u /* of CopyInline */
-#define INLINE_ALL  65536u /* up to here a copy goes inline, in several records */
-#define FETCH_MAX   480u   /* of CopyFetch */
-#define PIPELINE    4      /* pieces from the device under way at a time */
+#define INLINE_MAX 32768u /* of CopyInline */
+#define INLINE_ALL 65536u /* up to here a copy goes inline, in several records */
+#define FETCH_MAX  480u   /* of CopyFetch */
+#define PIPELINE   4      /* pieces from the device under way at a time */
 
 enum side { SIDE_HOST, SIDE_POOL, SIDE_DEVICE };
 
@@ -54,8 +54,8 @@ static int check_dir(enum gvm_dir dir, enum side dst, enum side src)
 
 /* ---- one contiguous piece in each direction; posted unless it says otherwise --------------- */
 
-static int put_inline(struct gvm_chan *c, const struct gvm_sref *s, uint64_t dst, const uint8_t *src,
-                      size_t n)
+static int put_inline(struct gvm_chan *c, const struct gvm_sref *s, uint64_t dst,
+                      const uint8_t *src, size_t n)
 {
     int rc = 0;
 
@@ -70,8 +70,8 @@ static int put_inline(struct gvm_chan *c, const struct gvm_sref *s, uint64_t dst
     return rc;
 }
 
-static int put_staged(struct gvm_chan *c, const struct gvm_sref *s, uint64_t dst, const uint8_t *src,
-                      size_t n)
+static int put_staged(struct gvm_chan *c, const struct gvm_sref *s, uint64_t dst,
+                      const uint8_t *src, size_t n)
 {
     int rc = 0;
 
@@ -112,7 +112,8 @@ static int put_pool(struct gvm_chan *c, const struct gvm_sref *s, uint64_t dst, 
     return rc;
 }
 
-static int get_pool(struct gvm_chan *c, const struct gvm_sref *s, uint8_t *dst, uint64_t src, size_t n)
+static int get_pool(struct gvm_chan *c, const struct gvm_sref *s, uint8_t *dst, uint64_t src,
+                    size_t n)
 {
     struct gvm_pool_ref ref;
     int rc = 0;
@@ -130,7 +131,8 @@ static int get_pool(struct gvm_chan *c, const struct gvm_sref *s, uint8_t *dst, 
 }
 
 /* Complete on return. */
-static int get_small(struct gvm_chan *c, const struct gvm_sref *s, uint8_t *dst, uint64_t src, size_t n)
+static int get_small(struct gvm_chan *c, const struct gvm_sref *s, uint8_t *dst, uint64_t src,
+                     size_t n)
 {
     uint32_t got = 0;
     int rc = vgpu_CopyFetch(c, 0, s->id, src, (uint32_t)n, dst, (uint32_t)n, &got);
@@ -309,8 +311,8 @@ static void fill_here(uint8_t *p, size_t pitch, uint32_t value, unsigned elem, s
     }
 }
 
-int gvm_fill(uint64_t dst, size_t pitch, uint32_t value, unsigned elem, size_t width,
-             size_t height, uint64_t stream, bool sync)
+int gvm_fill(uint64_t dst, size_t pitch, uint32_t value, unsigned elem, size_t width, size_t height,
+             uint64_t stream, bool sync)
 {
     struct gvm_sref s;
     struct gvm_chan *c;

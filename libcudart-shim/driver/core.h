@@ -108,8 +108,8 @@ struct gvm_launch {
     uint32_t shmem;
     uint32_t flags; /* 1: cooperative */
     uint64_t stream;
-    void **params;       /* one pointer per parameter, or */
-    const void *buffer;  /* the flat buffer, buffer_len octets, if not NULL */
+    void **params;      /* one pointer per parameter, or */
+    const void *buffer; /* the flat buffer, buffer_len octets, if not NULL */
     size_t buffer_len;
 };
 /* 9: geometry outside the device's limits (the driver API calls it 1). */

@@ -11,7 +11,11 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-enum { ATTR_MAX_THREADS = 1, ATTR_MAX_BLOCK_X = 2, ATTR_MAX_GRID_X = 5 }; /* CU_DEVICE_ATTRIBUTE_* */
+enum {
+    ATTR_MAX_THREADS = 1,
+    ATTR_MAX_BLOCK_X = 2,
+    ATTR_MAX_GRID_X = 5
+}; /* CU_DEVICE_ATTRIBUTE_* */
 
 /*
  * Errors that only the driver knows (no image for the device, too many resources, out of memory)
@@ -138,7 +142,8 @@ int gvm_launch(struct gvm_func *f, const struct gvm_launch *l)
     r->params_len = f->param_bytes;
     params = (uint8_t *)(r + 1);
     if (len - sizeof(*r) != f->param_bytes)
-        memset((uint8_t *)r + len - 8, 0, 8); /* the octets between the last parameter and the end */
+        memset((uint8_t *)r + len - 8, 0,
+               8); /* the octets between the last parameter and the end */
     if (unlikely(l->buffer != NULL))
         memcpy(params, l->buffer, f->param_bytes);
     else

@@ -44,7 +44,7 @@ struct gvm_module {
     struct gvm_func *funcs;
     struct gvm_param *params; /* of all functions */
     char *names;
-    void *owner; /* context that loaded it */
+    void *owner;             /* context that loaded it */
     struct gvm_module *next; /* all loaded modules */
 };
 

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define GRAIN       512u
-#define PAGE        4096u
-#define CHUNK_MIN   (2u << 20)
-#define CHUNK_MAX   ((size_t)VGPU_MAX_CHUNK_PAGES * VGPU_PAGE_SIZE)
+#define GRAIN     512u
+#define PAGE      4096u
+#define CHUNK_MIN (2u << 20)
+#define CHUNK_MAX ((size_t)VGPU_MAX_CHUNK_PAGES * VGPU_PAGE_SIZE)
 
 struct mapped {
     struct gvm_chunk k;

@@ -21,7 +21,7 @@ struct gvm_pool_ref {
 
 /*
  * Starts the pool of a new channel. `window` != 0: chunks are mapped at the worker's own addresses
- * inside the reserved window [window, window + size). 0: mapped wherever there is room (copied mode).
+ * inside the reserved window [window, window + size). 0: mapped anywhere (copied mode).
  */
 void gvm_pool_start(struct gvm_chan *c, uint64_t window, uint64_t size);
 

@@ -18,6 +18,7 @@ struct entry {
 };
 
 /* cuda.h's macros give the current form of a name; older forms are named in full. */
+/* clang-format off */
 #define E(name, version) {#name, version, (void *)name, NULL}
 #define F(name, version, fn) {#name, version, (void *)fn, NULL}
 #define T(name, version, fn, twin) {#name, version, (void *)fn, (void *)twin}
@@ -36,6 +37,7 @@ struct entry {
     X(cuStreamGetFlags_ptsz) X(cuStreamGetPriority_ptsz) X(cuStreamGetId_ptsz)                     \
     X(cuStreamGetCtx_ptsz) X(cuStreamGetDevice_ptsz) X(cuStreamIsCapturing_ptsz)                   \
     X(cuEventRecord_ptsz) X(cuEventRecordWithFlags_ptsz) X(cuCtxCreate_v2)
+/* clang-format on */
 #define X(name) GVM_API int name(void);
 TWINS(X)
 #undef X
@@ -236,8 +238,9 @@ CUresult cuGetExportTable(const void **table_out, const CUuuid *id)
     static uint32_t said;
 
     if (gvm_once(&said))
-        gvm_log("this program, or a library of it, has NVIDIA's CUDA runtime linked in, which does "
-                "not run here: link with `nvcc -cudart shared` (CMake: CUDA_RUNTIME_LIBRARY Shared)");
+        gvm_log(
+            "this program, or a library of it, has NVIDIA's CUDA runtime linked in, which does "
+            "not run here: link with `nvcc -cudart shared` (CMake: CUDA_RUNTIME_LIBRARY Shared)");
     if (table_out)
         *table_out = NULL;
     return CUDA_ERROR_NOT_FOUND;

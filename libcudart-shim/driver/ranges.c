@@ -60,8 +60,7 @@ out:
     return rc;
 }
 
-bool gvm_ranges_remove(struct gvm_ranges *r, uint64_t base, unsigned kinds,
-                       struct gvm_range *out)
+bool gvm_ranges_remove(struct gvm_ranges *r, uint64_t base, unsigned kinds, struct gvm_range *out)
 {
     bool ok;
     size_t i;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ranges.h - what this process has allocated: device memory, pinned memory, module variables. Answers
- * which allocation holds an address, so that copies can be checked and classified locally.
+ * ranges.h - what this process has allocated: device memory, pinned memory, module variables.
+ * Answers which allocation holds an address, so that copies can be checked and classified locally.
  * Thread-safe.
  */
 #ifndef GVM_RANGES_H
@@ -36,15 +36,17 @@ struct gvm_ranges {
     uint64_t next_id;
 };
 
-#define GVM_RANGES_INIT {.lock = PTHREAD_RWLOCK_INITIALIZER, .next_id = 1}
+#define GVM_RANGES_INIT                                                                            \
+    {                                                                                              \
+        .lock = PTHREAD_RWLOCK_INITIALIZER, .next_id = 1                                           \
+    }
 
 /* Adds a range (its id is chosen here). 0, -ENOMEM, or -EEXIST when it overlaps another. */
 int gvm_ranges_add(struct gvm_ranges *r, const struct gvm_range *g);
 
 /* Removes the range that starts exactly at `base` if its kind is one of `kinds` (1 << kind);
  * what it was goes to *out. False if there is none. */
-bool gvm_ranges_remove(struct gvm_ranges *r, uint64_t base, unsigned kinds,
-                       struct gvm_range *out);
+bool gvm_ranges_remove(struct gvm_ranges *r, uint64_t base, unsigned kinds, struct gvm_range *out);
 
 /* The range that holds `addr`. False: none. */
 bool gvm_ranges_find(struct gvm_ranges *r, uint64_t addr, struct gvm_range *out);

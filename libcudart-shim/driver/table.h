@@ -26,7 +26,7 @@ struct gvm_table_func {
     const char *name; /* name_len octets */
 };
 
-/* Checks the table `t` of `size` octets (8-aligned, a private copy) and counts. 0, or -1: malformed. */
+/* Checks the table `t` of `size` octets (8-aligned, a private copy) and counts. -1: malformed. */
 int gvm_table_count(const uint8_t *t, size_t size, struct gvm_table_count *n);
 
 /* The next function of a table that gvm_table_count() has accepted; at most nfunc times. */

@@ -227,7 +227,8 @@ static void fill(struct cudaDeviceProp *p, const struct vgpu_device_info *d)
 #undef A
 }
 
-_Static_assert(sizeof(struct cudaDeviceProp) == 1008, "properties as programs of CUDA 13 know them");
+_Static_assert(sizeof(struct cudaDeviceProp) == 1008,
+               "properties as programs of CUDA 13 know them");
 
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int number)
 {
@@ -431,8 +432,8 @@ RT_API cudaError_t cudaProfilerStop(void)
 }
 
 static cudaError_t entry_point(const char *name, void **fn, unsigned version,
-                               unsigned long long flags, enum cudaDriverEntryPointQueryResult *status,
-                               bool twin)
+                               unsigned long long flags,
+                               enum cudaDriverEntryPointQueryResult *status, bool twin)
 {
     int err;
 
@@ -472,9 +473,9 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char *name, void **fn, unsign
     return entry_point(name, fn, version, flags, status, false);
 }
 
-RT_API cudaError_t cudaGetDriverEntryPointByVersion_ptsz(const char *name, void **fn,
-                                                         unsigned version, unsigned long long flags,
-                                                         enum cudaDriverEntryPointQueryResult *status)
+RT_API cudaError_t cudaGetDriverEntryPointByVersion_ptsz(
+    const char *name, void **fn, unsigned version, unsigned long long flags,
+    enum cudaDriverEntryPointQueryResult *status)
 {
     return entry_point(name, fn, version, flags, status, true);
 }

@@ -34,8 +34,8 @@ cudaError_t cudaFree(void *p)
 
 cudaError_t cudaHostAlloc(void **p, size_t n, unsigned flags)
 {
-    if (flags & ~(unsigned)(cudaHostAllocPortable | cudaHostAllocMapped |
-                            cudaHostAllocWriteCombined))
+    if (flags &
+        ~(unsigned)(cudaHostAllocPortable | cudaHostAllocMapped | cudaHostAllocWriteCombined))
         return rt_done(1);
     return rt_done(gvm_host_alloc(n, flags, GVM_PINNED, p));
 }
@@ -180,8 +180,7 @@ static cudaError_t copy(void *dst, const void *src, size_t n, enum cudaMemcpyKin
 
     if (dir < 0)
         return rt_done(cudaErrorInvalidMemcpyDirection);
-    return rt_done(
-        gvm_copy(rt_addr(dst), rt_addr(src), n, (enum gvm_dir)dir, rt_stream(s), sync));
+    return rt_done(gvm_copy(rt_addr(dst), rt_addr(src), n, (enum gvm_dir)dir, rt_stream(s), sync));
 }
 
 cudaError_t cudaMemcpy(void *dst, const void *src, size_t n, enum cudaMemcpyKind kind)
@@ -250,8 +249,7 @@ RT_API cudaError_t cudaMemcpy2D_ptds(void *dst, size_t dpitch, const void *src, 
 }
 
 cudaError_t cudaMemcpy2DAsync(void *dst, size_t dpitch, const void *src, size_t spitch,
-                              size_t width, size_t height, enum cudaMemcpyKind kind,
-                              cudaStream_t s)
+                              size_t width, size_t height, enum cudaMemcpyKind kind, cudaStream_t s)
 {
     return copy2d(dst, dpitch, src, spitch, width, height, kind, s, false);
 }
@@ -315,8 +313,8 @@ RT_API cudaError_t cudaMemcpy3DAsync_ptsz(const struct cudaMemcpy3DParms *p, cud
 static cudaError_t fill(void *d, size_t pitch, int value, size_t width, size_t height,
                         cudaStream_t s, bool sync)
 {
-    return rt_done(gvm_fill(rt_addr(d), pitch, (uint32_t)value & 0xff, 1, width, height,
-                            rt_stream(s), sync));
+    return rt_done(
+        gvm_fill(rt_addr(d), pitch, (uint32_t)value & 0xff, 1, width, height, rt_stream(s), sync));
 }
 
 cudaError_t cudaMemset(void *d, int value, size_t n)
@@ -367,8 +365,8 @@ static cudaError_t fill3d(struct cudaPitchedPtr p, int value, struct cudaExtent 
     cudaError_t err = cudaSuccess;
 
     for (size_t z = 0; z < e.depth && !err; z++)
-        err = fill((char *)p.ptr + z * p.pitch * p.ysize, p.pitch, value, e.width, e.height, s,
-                   sync);
+        err =
+            fill((char *)p.ptr + z * p.pitch * p.ysize, p.pitch, value, e.width, e.height, s, sync);
     return err;
 }
 

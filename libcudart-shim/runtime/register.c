@@ -24,7 +24,7 @@ struct image {
     const struct wrapper *w;
     pthread_mutex_t lock; /* one load at a time */
     struct gvm_module *module;
-    int err; /* of the last load, when a retry cannot help */
+    int err;          /* of the last load, when a retry cannot help */
     uint32_t managed; /* it has managed variables */
 };
 

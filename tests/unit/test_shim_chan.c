@@ -38,9 +38,9 @@ int gvm_connect(void)
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t to_guest, to_peer;
-    uint32_t count;   /* events to the guest */
-    bool rung;        /* doorbell to the peer */
-    bool gone, hold;  /* hold: takes nothing */
+    uint32_t count;  /* events to the guest */
+    bool rung;       /* doorbell to the peer */
+    bool gone, hold; /* hold: takes nothing */
     unsigned doorbells;
     struct vgpu_channel ch;
     atomic_uint posted, opened, closed, violations;

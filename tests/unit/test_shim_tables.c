@@ -106,7 +106,7 @@ static void ranges_find_what_holds_an_address(void **state)
     g = (struct gvm_range){.base = 0x77ff, .size = 2, .kind = GVM_DEVICE};
     assert_int_not_equal(gvm_ranges_add(&r, &g), 0); /* overlaps below */
     g.base = 0x7fff;
-    assert_int_not_equal(gvm_ranges_add(&r, &g), 0); /* and above */
+    assert_int_not_equal(gvm_ranges_add(&r, &g), 0);                   /* and above */
     assert_false(gvm_ranges_remove(&r, 0x7010, 1u << GVM_DEVICE, &g)); /* inside: no base */
     assert_false(gvm_ranges_remove(&r, 0x7000, 1u << GVM_PINNED, &g)); /* another kind */
     assert_true(gvm_ranges_remove(&r, 0x7000, 1u << GVM_DEVICE, &g));
