@@ -18,7 +18,10 @@ $(BUILD)/conformance/staticlink: tests/conformance/vectorAdd.cu tests/conformanc
 	@mkdir -p $(@D)
 	$(NVCC) -w -o $@ $<
 
+# Programs are never instrumented: a SAN= build uses those of the plain one.
+ifeq ($(SAN),)
 ALL += $(CONFORMANCE)
+endif
 conformance-build: $(CONFORMANCE)
 .PHONY: conformance-build
 
