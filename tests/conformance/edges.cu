@@ -44,9 +44,11 @@ static void copies(void)
     static const size_t sizes[] = {1,     3,     480,    481,         4096,         32768,
                                    32769, 65536, 65537,  (1 << 20) - 1, 1 << 20,    (9 << 20) - 5};
     const size_t max = 9 << 20;
-    unsigned char *a = (unsigned char *)malloc(max), *b = (unsigned char *)malloc(max), *d, *d2;
+    const size_t slack = sizeof(sizes) / sizeof(sizes[0]); /* sources start at a + k */
+    unsigned char *a = (unsigned char *)malloc(max + slack), *b = (unsigned char *)malloc(max);
+    unsigned char *d, *d2;
 
-    for (size_t i = 0; i < max; i++)
+    for (size_t i = 0; i < max + slack; i++)
         a[i] = (unsigned char)(i * 31 >> 3 ^ i >> 11);
     CHECK(cudaMalloc(&d, max));
     CHECK(cudaMalloc(&d2, max));
