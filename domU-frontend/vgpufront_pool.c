@@ -118,6 +118,8 @@ static void add_done(struct vgpufront_req *req)
 		err = -EPIPE;
 	} else if (err) {
 		chunk_remove(chunk);
+		if (err == -ENODEV) /* the link failed just before the channel does */
+			err = -EPIPE;
 	} else if (!addr_ok(chunk, req->rsp.addr)) {
 		pr_warn_ratelimited("%s: channel %u: the backend puts chunk %u at %#llx, outside "
 				    "its pool window %#llx+%#llx\n",
@@ -144,6 +146,8 @@ static void drop_done(struct vgpufront_req *req)
 	int err = req->status;
 
 	mutex_lock(&ch->lock);
+	if (err == -ENODEV)
+		err = -EPIPE;
 	if (chunk->state == CHUNK_GONE)
 		err = -EPIPE;
 	else if (err)

@@ -420,4 +420,10 @@ def run(lab, guest, tests=TESTS, say=print):
         except Exception as e:  # LabError too: the next test may still tell something
             failed.append(test.__name__)
             say("frontend: %s FAILED: %s" % (test.__name__, e))
+            try:  # what the failed test left behind must not fail the next ones
+                bench.back.do("answer")
+                bench.back.at = len(bench.back.cmd.out)
+                bench.reconnect()
+            except Exception as e2:
+                say("frontend: no fresh start after it: %s" % e2)
     return len(tests) - len(failed), failed
