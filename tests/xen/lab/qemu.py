@@ -41,7 +41,8 @@ def command(xen, kernel, initrd, log, dom0_args, memory, dom0_memory, smp, fds, 
                        "loglvl=warning guest_loglvl=warning noreboot=0 bootscrub=0 "
                        # under emulation, Xen's lazy switching of vector registers mixes those of
                        # different domains up: memcpy then copies other people's data
-                       "spec-ctrl=no,eager-fpu=1 xpti=0 watchdog=0 gnttab_max_frames=64" % (dom0_memory, dom0_memory, smp),
+                       "spec-ctrl=no,eager-fpu=1 xpti=0 watchdog=0 gnttab_max_frames=64 "
+                       "conring_size=2M serial_tx_buffer=2M" % (dom0_memory, dom0_memory, smp),
             # QEMU splits at the comma: the kernel with its command line, then its initramfs
             "-initrd", "%s console=hvc0 quiet loglevel=4 panic=1 mitigations=off nokaslr "
                        "%s,%s" % (kernel, dom0_args, initrd)]
