@@ -34,22 +34,22 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_JOBS 64
+#define MAX_JOBS    64
 #define LINE_MAX_IN 65536
-#define CHUNK 2048
+#define CHUNK       2048
 
 struct job {
     bool used;
     unsigned int id;
     pid_t pid;
-    int out;         /* read end of the command's output, -1 after its end */
-    int in;          /* write end of its stdin, -1 if none */
-    bool in_close;   /* close `in` when `pend` is written */
-    char *pend;      /* bytes not yet written to `in` */
+    int out;       /* read end of the command's output, -1 after its end */
+    int in;        /* write end of its stdin, -1 if none */
+    bool in_close; /* close `in` when `pend` is written */
+    char *pend;    /* bytes not yet written to `in` */
     size_t npend;
     bool reaped;
     int status;
-    char text[CHUNK];/* output without newline so far */
+    char text[CHUNK]; /* output without newline so far */
     size_t ntext;
 };
 
