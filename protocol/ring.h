@@ -20,11 +20,19 @@
 #define VGPU_RING_HOOK() ((void)0)
 #endif
 
-#define VGPU_LOAD(p)          (__extension__({ VGPU_RING_HOOK(); __atomic_load_n((p), __ATOMIC_RELAXED); }))
-#define VGPU_LOAD_ACQUIRE(p)  (__extension__({ VGPU_RING_HOOK(); __atomic_load_n((p), __ATOMIC_ACQUIRE); }))
-#define VGPU_STORE(p, v)      __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define VGPU_LOAD(p)                                                                               \
+    (__extension__({                                                                               \
+        VGPU_RING_HOOK();                                                                          \
+        __atomic_load_n((p), __ATOMIC_RELAXED);                                                    \
+    }))
+#define VGPU_LOAD_ACQUIRE(p)                                                                       \
+    (__extension__({                                                                               \
+        VGPU_RING_HOOK();                                                                          \
+        __atomic_load_n((p), __ATOMIC_ACQUIRE);                                                    \
+    }))
+#define VGPU_STORE(p, v)         __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define VGPU_STORE_RELEASE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-#define VGPU_FENCE()          __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define VGPU_FENCE()             __atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 /* A mapped channel, seen from either end. */
 struct vgpu_channel {

@@ -152,11 +152,12 @@ struct vgpu_ctl_req {
     uint32_t gref_dir;   /* CREATE, ADD_CHUNK: first grant directory page */
     uint32_t npages;     /* CREATE: VGPU_CH_PAGES(ring_order); ADD_CHUNK: 1..VGPU_MAX_CHUNK_PAGES */
     uint32_t ring_order; /* CREATE: VGPU_RING_ORDER_MIN..MAX */
-    uint32_t window_try; /* CREATE: 0, 1, ...: which address windows to offer, when the last were taken */
-    uint32_t chunk;      /* ADD_CHUNK, DROP_CHUNK: 0..VGPU_MAX_CHUNKS-1 */
-    uint32_t uid;        /* CREATE: the guest's uid and pid of the process, for sharing and display */
+    uint32_t
+        window_try; /* CREATE: 0, 1, ...: which address windows to offer, when the last were taken */
+    uint32_t chunk; /* ADD_CHUNK, DROP_CHUNK: 0..VGPU_MAX_CHUNKS-1 */
+    uint32_t uid;   /* CREATE: the guest's uid and pid of the process, for sharing and display */
     uint32_t pid;
-    uint32_t phase;      /* CHECKPOINT: 0 begin, 1 cancel */
+    uint32_t phase; /* CHECKPOINT: 0 begin, 1 cancel */
     uint32_t reserved[4];
 };
 
@@ -182,18 +183,18 @@ struct vgpu_grant_dir {
 
 /* --- channel ------------------------------------------------------------------------------ */
 
-#define VGPU_PAGE_SIZE      4096u
-#define VGPU_LANES          128u
-#define VGPU_REPLY_SLOT     512u
-#define VGPU_REPLY_MAX      (VGPU_REPLY_SLOT - 16u) /* payload octets */
-#define VGPU_COUNTERS       4096u
-#define VGPU_RING_ORDER_MIN 4u /* 64 KiB */
-#define VGPU_RING_ORDER_MAX 9u /* 2 MiB */
-#define VGPU_CH_FRONT_PAGE  0u
-#define VGPU_CH_BACK_PAGE   1u
-#define VGPU_CH_REPLY_PAGE  2u
-#define VGPU_CH_COUNT_PAGE  18u
-#define VGPU_CH_RING_PAGE   22u
+#define VGPU_PAGE_SIZE       4096u
+#define VGPU_LANES           128u
+#define VGPU_REPLY_SLOT      512u
+#define VGPU_REPLY_MAX       (VGPU_REPLY_SLOT - 16u) /* payload octets */
+#define VGPU_COUNTERS        4096u
+#define VGPU_RING_ORDER_MIN  4u /* 64 KiB */
+#define VGPU_RING_ORDER_MAX  9u /* 2 MiB */
+#define VGPU_CH_FRONT_PAGE   0u
+#define VGPU_CH_BACK_PAGE    1u
+#define VGPU_CH_REPLY_PAGE   2u
+#define VGPU_CH_COUNT_PAGE   18u
+#define VGPU_CH_RING_PAGE    22u
 #define VGPU_CH_PAGES(order) (VGPU_CH_RING_PAGE + (1u << (order)))
 
 #define VGPU_REC_ALIGN 16u

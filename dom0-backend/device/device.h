@@ -38,15 +38,15 @@ struct dev_event;
 
 /* What cannot change while the device is open; sent to the guest once, at connect. */
 struct dev_info {
-    char name[256];           /* cuDeviceGetName */
-    uint8_t uuid[16];         /* cuDeviceGetUuid */
-    char pci_bus_id[32];      /* cuDeviceGetPCIBusId */
-    uint64_t total_mem;       /* bytes, cuDeviceTotalMem */
-    int32_t driver_version;   /* cuDriverGetVersion: 1000 * major + 10 * minor */
-    int32_t prio_least;       /* cuCtxGetStreamPriorityRange */
+    char name[256];         /* cuDeviceGetName */
+    uint8_t uuid[16];       /* cuDeviceGetUuid */
+    char pci_bus_id[32];    /* cuDeviceGetPCIBusId */
+    uint64_t total_mem;     /* bytes, cuDeviceTotalMem */
+    int32_t driver_version; /* cuDriverGetVersion: 1000 * major + 10 * minor */
+    int32_t prio_least;     /* cuCtxGetStreamPriorityRange */
     int32_t prio_greatest;
-    uint32_t caps;            /* DEV_CAP_* */
-    int32_t attr[DEV_NATTR];  /* cuDeviceGetAttribute by attribute number; 0 when unknown */
+    uint32_t caps;           /* DEV_CAP_* */
+    int32_t attr[DEV_NATTR]; /* cuDeviceGetAttribute by attribute number; 0 when unknown */
 };
 #define DEV_CAP_POOL_DIRECT 1u /* kernels and copies reach pool memory at its own address */
 
@@ -64,19 +64,19 @@ struct dev_param {
 struct dev_launch {
     uint32_t grid[3];
     uint32_t block[3];
-    uint32_t cluster[3];  /* 0 = no cluster */
-    uint32_t shmem;       /* dynamic shared memory, bytes */
+    uint32_t cluster[3]; /* 0 = no cluster */
+    uint32_t shmem;      /* dynamic shared memory, bytes */
     bool cooperative;
-    const void *params;   /* flat buffer laid out as func_param() says */
-    uint32_t params_len;  /* bytes; >= offset + size of the last parameter */
+    const void *params;  /* flat buffer laid out as func_param() says */
+    uint32_t params_len; /* bytes; >= offset + size of the last parameter */
 };
 
 struct dev_config {
-    const char *select;    /* "0", "1", ... or "GPU-<uuid>"; NULL = first */
-    uint64_t mem_limit;    /* device memory quota in bytes, 0 = the device's own size */
-    void *pool_base;       /* pool window: reserved (PROT_NONE) before open(), by reserve() or by */
-    size_t pool_size;      /*   the worker; pool chunks are mapped inside it */
-    unsigned threads;      /* CPU threads the software device may use, 0 = all online CPUs */
+    const char *select; /* "0", "1", ... or "GPU-<uuid>"; NULL = first */
+    uint64_t mem_limit; /* device memory quota in bytes, 0 = the device's own size */
+    void *pool_base;    /* pool window: reserved (PROT_NONE) before open(), by reserve() or by */
+    size_t pool_size;   /*   the worker; pool chunks are mapped inside it */
+    unsigned threads;   /* CPU threads the software device may use, 0 = all online CPUs */
     /* Called once, from any thread, when the context becomes unusable (sticky error `err`). */
     void (*on_fault)(void *arg, int err, const char *what);
     /* Text printed by kernels (device-side printf), for fd 1 or 2, in pieces of any length; called

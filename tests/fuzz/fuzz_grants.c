@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t n = size - at < sizeof(*d) ? size - at : sizeof(*d);
 
         must(d != NULL);
-        must(next != 0);                               /* where the next page is */
+        must(next != 0);                                         /* where the next page is */
         must(pages <= VGPU_MAX_CHUNK_PAGES / VGPU_DIR_REFS + 1); /* no endless chain */
         memcpy(d, data + at, n);
         at += n;

@@ -71,7 +71,8 @@ char **xs_directory(struct xs_handle *h, xs_transaction_t t, const char *path, u
     return list;
 }
 
-bool xs_write(struct xs_handle *h, xs_transaction_t t, const char *path, const void *d, unsigned int n)
+bool xs_write(struct xs_handle *h, xs_transaction_t t, const char *path, const void *d,
+              unsigned int n)
 {
     return true;
 }

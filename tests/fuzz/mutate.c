@@ -8,7 +8,7 @@
 #define ENTRY 5u
 
 static const uint8_t *plan;
-static size_t left;  /* entries */
+static size_t left; /* entries */
 static unsigned wait_for;
 static uint8_t *target;
 static size_t target_len;

@@ -81,7 +81,8 @@ int wk_resolve_pool(struct wk_lane *lane, uint32_t chunk, uint64_t off, uint64_t
 
 /* ---- what the channel provides */
 
-void *gvm_chan_begin(struct gvm_chan *ch, uint16_t op, uint32_t payload_len, unsigned flags, int *err)
+void *gvm_chan_begin(struct gvm_chan *ch, uint16_t op, uint32_t payload_len, unsigned flags,
+                     int *err)
 {
     assert_ptr_equal(ch, CHAN);
     assert_false(fake.begun);
@@ -408,8 +409,9 @@ static void test_trace(void **state)
     fake.resolve_status = 400;
     vgpu_Launch(CHAN, VGPU_REC_REPLY, 20, 0, 1, 4, grid, block, cluster, 1, "ABC", 3);
     text = traced(fake.rec, 16 + fake.payload_len);
-    assert_string_equal(text, "#1 lane 0 Launch (reply) module=20 stream=0 func=1 shmem=4 grid=1,2,3 "
-                              "block=4,5,6 cluster=0,0,0 flags=0x1 params=[3]:41 42 43");
+    assert_string_equal(text,
+                        "#1 lane 0 Launch (reply) module=20 stream=0 func=1 shmem=4 grid=1,2,3 "
+                        "block=4,5,6 cluster=0,0,0 flags=0x1 params=[3]:41 42 43");
     free(text);
     vgpu_ModuleGlobal(CHAN, 0, 20, "na\"me\n", NULL, NULL);
     text = traced(fake.rec, 16 + fake.payload_len);

@@ -11,7 +11,7 @@
 #include "ops.h"
 
 #define NO_ADDR_REG UINT32_MAX
-#define AF_WIDE 1u /* the address register has 64 bits */
+#define AF_WIDE     1u /* the address register has 64 bits */
 enum { AS_GLOBAL, AS_SHARED, AS_LOCAL, AS_PARAM, AS_GENERIC };
 #define INLINE static inline __attribute__((always_inline))
 
@@ -66,7 +66,7 @@ INLINE int resolve(struct warp *w, const struct uop *u, const int space, const u
             ptx_bad_addr(w, u, space, bytes, ad);
         LOOP p[i] = base | (ad[i] & mask);
     } else {
-        u64 size = space == AS_SHARED ? w->shared_size
+        u64 size = space == AS_SHARED  ? w->shared_size
                    : space == AS_LOCAL ? w->local_size
                                        : w->params_len;
         u64 lim = size - bytes;

@@ -18,11 +18,11 @@
 
 #include "ptx_int.h"
 
-#define WARP 32
-#define FULL 0xffffffffu
-#define MAX_WARPS (PTX_MAX_THREADS / WARP)
+#define WARP           32
+#define FULL           0xffffffffu
+#define MAX_WARPS      (PTX_MAX_THREADS / WARP)
 #define MAX_CALL_DEPTH 256
-#define NBARRIERS 16
+#define NBARRIERS      16
 
 struct warp;
 struct uop;
@@ -36,17 +36,17 @@ enum { B_FRAME, B_CONST, B_SREG, B_COUNT };
 /* What the interpreter itself does with a micro-op; K_FN: its handler does everything. */
 enum uop_kind {
     K_FN,
-    K_JOIN,   /* start of a block that others branch to: merge and reschedule */
-    K_BRA,    /* target */
-    K_BRX,    /* a: index register; imm: table in pfunc.targets, n: its length */
+    K_JOIN, /* start of a block that others branch to: merge and reschedule */
+    K_BRA,  /* target */
+    K_BRX,  /* a: index register; imm: table in pfunc.targets, n: its length */
     K_RET,
     K_EXIT,
-    K_CALL,   /* imm: struct call */
-    K_BAR,    /* a: barrier slot or imm; see uop.n BAR_* */
-    K_WSYNC,  /* a: member mask; wait until the members are here or gone */
-    K_YIELD,  /* let other warps run */
+    K_CALL,  /* imm: struct call */
+    K_BAR,   /* a: barrier slot or imm; see uop.n BAR_* */
+    K_WSYNC, /* a: member mask; wait until the members are here or gone */
+    K_YIELD, /* let other warps run */
     K_TRAP,
-    K_END,    /* past the last instruction: as ret */
+    K_END, /* past the last instruction: as ret */
 };
 enum { BAR_SYNC, BAR_ARRIVE, BAR_POPC, BAR_AND, BAR_OR };
 
@@ -75,14 +75,14 @@ struct uop {
 
 struct call_arg {
     bool is_var;
-    uint32_t slot;    /* !is_var: operand code */
-    uint32_t off;     /* is_var: offset in the caller's local frame */
-    uint32_t size;    /* bytes */
-    uint8_t wide;     /* !is_var: 8-byte lanes */
+    uint32_t slot; /* !is_var: operand code */
+    uint32_t off;  /* is_var: offset in the caller's local frame */
+    uint32_t size; /* bytes */
+    uint8_t wide;  /* !is_var: 8-byte lanes */
 };
 enum builtin { BI_NONE, BI_VPRINTF, BI_MALLOC, BI_FREE, BI_ASSERTFAIL };
 struct call {
-    int func;            /* index in prog->funcs, -1 = indirect through uop.a */
+    int func; /* index in prog->funcs, -1 = indirect through uop.a */
     enum builtin builtin;
     uint32_t nargs, nrets;
     struct call_arg *args, *rets; /* rets: is_var only */
@@ -101,13 +101,13 @@ struct pfunc {
 };
 
 struct prog {
-    struct pool pool; /* calls and their arguments */
+    struct pool pool;    /* calls and their arguments */
     struct pfunc *funcs; /* [0] is the kernel */
     uint32_t nfuncs;
-    int *func_map;    /* module function index -> funcs index, -1 = not reachable */
-    uint8_t *consts;  /* lane arrays */
+    int *func_map;              /* module function index -> funcs index, -1 = not reachable */
+    uint8_t *consts;            /* lane arrays */
     uint32_t nconst, cap_const; /* bytes */
-    uint32_t shared_bytes; /* static */
+    uint32_t shared_bytes;      /* static */
     bool spins, cooperative;
 };
 
@@ -119,9 +119,9 @@ struct frame {
     const struct uop *ret_pc; /* of the caller */
     const struct call *call;  /* how to hand back results */
     uint32_t depth;
-    uint32_t live;            /* lanes that are in it or below it */
-    uint32_t local_base;      /* offset of its frame in local memory */
-    uint8_t *regs;            /* fn->frame_bytes, 64-byte aligned */
+    uint32_t live;       /* lanes that are in it or below it */
+    uint32_t local_base; /* offset of its frame in local memory */
+    uint8_t *regs;       /* fn->frame_bytes, 64-byte aligned */
 };
 
 enum { G_RUN, G_WSYNC, G_BAR };
@@ -134,7 +134,7 @@ struct group {
 
 struct barrier {
     uint32_t arrived[MAX_WARPS]; /* lanes */
-    uint32_t expected;    /* threads, 0 = all */
+    uint32_t expected;           /* threads, 0 = all */
     uint32_t red_count;
     bool active, red_and, red_or;
 };
@@ -142,27 +142,27 @@ struct barrier {
 enum { WS_READY, WS_BLOCKED, WS_DONE };
 struct cta;
 struct warp {
-    uint8_t *base[4];     /* operand bases; [B_FRAME] follows the running group */
-    uint32_t mask;        /* lanes the handler acts on */
-    uint32_t active;      /* lanes of the running group */
-    uint32_t alive;       /* lanes that have not exited */
-    uint32_t cc;          /* carry flags, one bit per lane */
+    uint8_t *base[4]; /* operand bases; [B_FRAME] follows the running group */
+    uint32_t mask;    /* lanes the handler acts on */
+    uint32_t active;  /* lanes of the running group */
+    uint32_t alive;   /* lanes that have not exited */
+    uint32_t cc;      /* carry flags, one bit per lane */
     struct frame *frame;
     struct ptx_exec *x;
     struct cta *cta;
-    uint8_t *local;       /* lane 0's local memory; lanes are x->local_stride apart */
+    uint8_t *local; /* lane 0's local memory; lanes are x->local_stride apart */
     uint8_t *shared;
-    uint32_t shared_size; /* bytes */
-    uint32_t local_size;  /* bytes per lane */
+    uint32_t shared_size;        /* bytes */
+    uint32_t local_size;         /* bytes per lane */
     uint64_t win_base, win_mask; /* the device window */
     const uint8_t *params;
     uint32_t params_len;
     const struct uop *pc; /* of the group to resume */
     uint32_t npend;
-    uint32_t spin;        /* back edges taken while others waited */
-    bool fair;            /* a spinning group gave way: no switch back before this one waits */
-    uint8_t status;       /* WS_* */
-    uint8_t index;        /* in the CTA */
+    uint32_t spin;  /* back edges taken while others waited */
+    bool fair;      /* a spinning group gave way: no switch back before this one waits */
+    uint8_t status; /* WS_* */
+    uint8_t index;  /* in the CTA */
     struct group pend[WARP];
     struct frame *frame0;
     struct frame *free_frames;
@@ -187,20 +187,20 @@ struct ptx_exec {
     const struct ptx_launch *l;
     struct ptx_kernel *k;
     struct prog *prog;
-    uint32_t csr;          /* current mode bits */
-    uint32_t csr_saved;    /* MXCSR to restore */
+    uint32_t csr;       /* current mode bits */
+    uint32_t csr_saved; /* MXCSR to restore */
     uint32_t local_stride;
-    uint64_t steps;        /* %clock64 and the stop flag's period */
+    uint64_t steps; /* %clock64 and the stop flag's period */
     struct ptx_fault fault;
     uint64_t sig_addr;
     int sig;
     /* memory, grown as needed and kept from launch to launch */
     uint8_t *mem;
     size_t mem_size;
-    uint32_t nslots;       /* CTAs that fit into mem as laid out */
+    uint32_t nslots; /* CTAs that fit into mem as laid out */
     struct cta *ctas;
     uint32_t cap_ctas;
-    uint64_t call_bytes;   /* size of the frames made by calls, to bound it */
+    uint64_t call_bytes;       /* size of the frames made by calls, to bound it */
     struct frame *heap_frames; /* all frames made by calls: freed at the end of the launch */
 };
 

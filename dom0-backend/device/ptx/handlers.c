@@ -5,8 +5,9 @@
 /* The AVX2 twins may be missing (other compilers, instrumented builds): weak. */
 #define OPS_TABLES(X)                                                                              \
     X(ops_int)                                                                                     \
-    X(ops_bits) X(ops_fp) X(ops_half) X(ops_cmp) X(ops_cvt) X(ops_mem) X(ops_vec) X(ops_atom)      \
-        X(ops_warp) X(ops_misc)
+    X(ops_bits)                                                                                    \
+    X(ops_fp) X(ops_half) X(ops_cmp) X(ops_cvt) X(ops_mem) X(ops_vec) X(ops_atom) X(ops_warp)      \
+        X(ops_misc)
 #define X(n)                                                                                       \
     extern const struct uop_handler n##_base[];                                                    \
     extern const struct uop_handler n##_avx2[] __attribute__((weak));

@@ -19,8 +19,8 @@
 #define PTX_ISA base
 #endif
 #define ISA_CAT2(a, b) a##_##b
-#define ISA_CAT(a, b) ISA_CAT2(a, b)
-#define ISA(n) ISA_CAT(n, PTX_ISA)
+#define ISA_CAT(a, b)  ISA_CAT2(a, b)
+#define ISA(n)         ISA_CAT(n, PTX_ISA)
 
 typedef uint8_t u8;
 typedef uint16_t u16;
@@ -39,7 +39,7 @@ static const u32 lane_bit[WARP] __attribute__((aligned(64))) = {
     1u << 16, 1u << 17, 1u << 18, 1u << 19, 1u << 20, 1u << 21, 1u << 22, 1u << 23,
     1u << 24, 1u << 25, 1u << 26, 1u << 27, 1u << 28, 1u << 29, 1u << 30, 1u << 31};
 
-#define LOOP _Pragma("GCC ivdep") for (int i = 0; i < WARP; i++)
+#define LOOP     _Pragma("GCC ivdep") for (int i = 0; i < WARP; i++)
 #define RG(code) (void *)__builtin_assume_aligned(reg_at(w, code), 64)
 
 /*
@@ -112,8 +112,14 @@ static inline void pred_write(struct warp *w, u32 code, u32 v)
     }
 
 #define TABLE(name) const struct uop_handler ISA(name)[]
-#define H(str, id) {str, id}
-#define HEND {NULL, NULL}
+#define H(str, id)                                                                                 \
+    {                                                                                              \
+        str, id                                                                                    \
+    }
+#define HEND                                                                                       \
+    {                                                                                              \
+        NULL, NULL                                                                                 \
+    }
 
 static inline f32 u2f(u32 v)
 {
@@ -146,8 +152,10 @@ static inline u64 d2u(f64 v)
         x_ != x_ ? u2f(0x7fffffffu) : x_;                                                          \
     })
 
-#define OPS_TABLES(X) X(ops_int) X(ops_bits) X(ops_fp) X(ops_half) X(ops_cmp) X(ops_cvt) X(ops_mem) \
-    X(ops_vec) X(ops_atom) X(ops_warp) X(ops_misc)
+#define OPS_TABLES(X)                                                                              \
+    X(ops_int)                                                                                     \
+    X(ops_bits) X(ops_fp) X(ops_half) X(ops_cmp) X(ops_cvt) X(ops_mem) X(ops_vec) X(ops_atom)      \
+        X(ops_warp) X(ops_misc)
 #define X(n) extern const struct uop_handler ISA(n)[];
 OPS_TABLES(X)
 #undef X

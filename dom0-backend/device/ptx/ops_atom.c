@@ -109,15 +109,19 @@ ATOM(add_bf16, u16, u32, add_b(x, y))
 ATOM(add_f16x2, u32, u32, add_h(x, y) | add_h(x >> 16, y >> 16) << 16)
 ATOM(add_bf16x2, u32, u32, add_b(x, y) | add_b(x >> 16, y >> 16) << 16)
 
-TABLE(ops_atom) = {
-    H("atom.add.u32", add_u32), H("atom.add.s32", add_u32), H("atom.add.u64", add_u64),
-    H("atom.add.s64", add_u64), H("atom.and.b32", and_b32), H("atom.and.b64", and_b64),
-    H("atom.or.b32", or_b32), H("atom.or.b64", or_b64), H("atom.xor.b32", xor_b32),
-    H("atom.xor.b64", xor_b64), H("atom.exch.b32", exch_b32), H("atom.exch.b64", exch_b64),
-    H("atom.min.u32", min_u32), H("atom.min.s32", min_s32), H("atom.min.u64", min_u64),
-    H("atom.min.s64", min_s64), H("atom.max.u32", max_u32), H("atom.max.s32", max_s32),
-    H("atom.max.u64", max_u64), H("atom.max.s64", max_s64), H("atom.inc.u32", inc_u32),
-    H("atom.dec.u32", dec_u32), H("atom.cas.b16", cas_b16), H("atom.cas.b32", cas_b32),
-    H("atom.cas.b64", cas_b64), H("atom.add.f32", add_f32), H("atom.add.f64", add_f64),
-    H("atom.add.f16", add_f16), H("atom.add.bf16", add_bf16), H("atom.add.f16x2", add_f16x2),
-    H("atom.add.bf16x2", add_bf16x2), HEND};
+TABLE(ops_atom) = {H("atom.add.u32", add_u32),       H("atom.add.s32", add_u32),
+                   H("atom.add.u64", add_u64),       H("atom.add.s64", add_u64),
+                   H("atom.and.b32", and_b32),       H("atom.and.b64", and_b64),
+                   H("atom.or.b32", or_b32),         H("atom.or.b64", or_b64),
+                   H("atom.xor.b32", xor_b32),       H("atom.xor.b64", xor_b64),
+                   H("atom.exch.b32", exch_b32),     H("atom.exch.b64", exch_b64),
+                   H("atom.min.u32", min_u32),       H("atom.min.s32", min_s32),
+                   H("atom.min.u64", min_u64),       H("atom.min.s64", min_s64),
+                   H("atom.max.u32", max_u32),       H("atom.max.s32", max_s32),
+                   H("atom.max.u64", max_u64),       H("atom.max.s64", max_s64),
+                   H("atom.inc.u32", inc_u32),       H("atom.dec.u32", dec_u32),
+                   H("atom.cas.b16", cas_b16),       H("atom.cas.b32", cas_b32),
+                   H("atom.cas.b64", cas_b64),       H("atom.add.f32", add_f32),
+                   H("atom.add.f64", add_f64),       H("atom.add.f16", add_f16),
+                   H("atom.add.bf16", add_bf16),     H("atom.add.f16x2", add_f16x2),
+                   H("atom.add.bf16x2", add_bf16x2), HEND};

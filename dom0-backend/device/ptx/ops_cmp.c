@@ -33,10 +33,10 @@ ICMP(s64, u64)
     CMP2(num_##T, L, G(a[i]) == G(a[i]) && G(b[i]) == G(b[i]))                                     \
     CMP2(nan_##T, L, G(a[i]) != G(a[i]) || G(b[i]) != G(b[i]))
 #define SAME(x) (x)
-#define GH(x) h2f((x)&0xffff)
-#define GB(x) bf2f((x)&0xffff)
-#define GHH(x) h2f((x) >> 16)
-#define GBH(x) bf2f((x) >> 16)
+#define GH(x)   h2f((x)&0xffff)
+#define GB(x)   bf2f((x)&0xffff)
+#define GHH(x)  h2f((x) >> 16)
+#define GBH(x)  bf2f((x) >> 16)
 FCMP(f32, f32, SAME)
 FCMP(f64, f64, SAME)
 FCMP(f16, u32, GH)
@@ -61,11 +61,11 @@ TESTP(64, u64, 0x7fffffffffffffffull, 0x7ff0000000000000ull, 0x0010000000000000u
         H("gt." #T, gt_##T), H("ge." #T, ge_##T)
 #define HF(T)                                                                                      \
     HI(T), H("equ." #T, equ_##T), H("neu." #T, neu_##T), H("ltu." #T, ltu_##T),                    \
-        H("leu." #T, leu_##T), H("gtu." #T, gtu_##T), H("geu." #T, geu_##T), H("num." #T, num_##T), \
-        H("nan." #T, nan_##T)
+        H("leu." #T, leu_##T), H("gtu." #T, gtu_##T), H("geu." #T, geu_##T),                       \
+        H("num." #T, num_##T), H("nan." #T, nan_##T)
 #define HT(T)                                                                                      \
     H("testp.finite." #T, finite_##T), H("testp.infinite." #T, infinite_##T),                      \
         H("testp.number." #T, number_##T), H("testp.notanumber." #T, notanumber_##T),              \
         H("testp.normal." #T, normal_##T), H("testp.subnormal." #T, subnormal_##T)
-TABLE(ops_cmp) = {HI(u16), HI(s16), HI(u32), HI(s32), HI(u64), HI(s64), HF(f32), HF(f64), HF(f16),
-                  HF(bf16), HF(f16h), HF(bf16h), HT(f32), HT(f64), HEND};
+TABLE(ops_cmp) = {HI(u16), HI(s16),  HI(u32),  HI(s32),   HI(u64), HI(s64), HF(f32), HF(f64),
+                  HF(f16), HF(bf16), HF(f16h), HF(bf16h), HT(f32), HT(f64), HEND};

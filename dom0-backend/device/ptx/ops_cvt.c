@@ -27,7 +27,9 @@ OP1(cvt_32_64, u32, u64, (u32)a[i])
 /* saturating: the source widened to 64 bits, signed or not */
 #define SATI(T, lo, hi)                                                                            \
     OP1(sat_##T##_s64, u64, u64,                                                                   \
-        (u64)(T)((s64)a[i] < (s64)lo ? (T)lo : (s64)a[i] > (s64)hi ? (T)hi : (T)a[i]))             \
+        (u64)(T)((s64)a[i] < (s64)lo   ? (T)lo                                                     \
+                 : (s64)a[i] > (s64)hi ? (T)hi                                                     \
+                                       : (T)a[i]))                                                 \
     OP1(sat_##T##_u64, u64, u64, (u64)(T)(a[i] > (u64)hi ? (T)hi : (T)a[i]))
 SATI(u8, 0, UINT8_MAX)
 SATI(s8, INT8_MIN, INT8_MAX)
@@ -145,23 +147,62 @@ OP1(cvt_tf32_f32, u32, u32,
     : (a[i] & 0x7f800000u) == 0x7f800000u ? a[i]
                                           : (a[i] + 0x1000u) & 0xffffe000u)
 
-TABLE(ops_cvt) = {
-    H("ext.32.u8", ext_32_u8), H("ext.32.s8", ext_32_s8), H("ext.32.u16", ext_32_u16),
-    H("ext.32.s16", ext_32_s16), H("cvt.64.u8", cvt_64_u8), H("cvt.64.s8", cvt_64_s8),
-    H("cvt.64.u16", cvt_64_u16), H("cvt.64.s16", cvt_64_s16), H("cvt.64.u32", cvt_64_u32),
-    H("cvt.64.s32", cvt_64_s32), H("ext.64.u8", ext_64_u8), H("ext.64.s8", ext_64_s8),
-    H("ext.64.u16", ext_64_u16), H("ext.64.s16", ext_64_s16), H("ext.64.u32", ext_64_u32),
-    H("ext.64.s32", ext_64_s32), H("cvt.32.64", cvt_32_64),
+TABLE(ops_cvt) = {H("ext.32.u8", ext_32_u8),
+                  H("ext.32.s8", ext_32_s8),
+                  H("ext.32.u16", ext_32_u16),
+                  H("ext.32.s16", ext_32_s16),
+                  H("cvt.64.u8", cvt_64_u8),
+                  H("cvt.64.s8", cvt_64_s8),
+                  H("cvt.64.u16", cvt_64_u16),
+                  H("cvt.64.s16", cvt_64_s16),
+                  H("cvt.64.u32", cvt_64_u32),
+                  H("cvt.64.s32", cvt_64_s32),
+                  H("ext.64.u8", ext_64_u8),
+                  H("ext.64.s8", ext_64_s8),
+                  H("ext.64.u16", ext_64_u16),
+                  H("ext.64.s16", ext_64_s16),
+                  H("ext.64.u32", ext_64_u32),
+                  H("ext.64.s32", ext_64_s32),
+                  H("cvt.32.64", cvt_32_64),
 #define HS(T) H("sat." #T ".s64", sat_##T##_s64), H("sat." #T ".u64", sat_##T##_u64)
-    HS(u8), HS(s8), HS(u16), HS(s16), HS(u32), HS(s32), HS(s64),
-    H("sat.u64.s64", sat_u64_s64),
+                  HS(u8),
+                  HS(s8),
+                  HS(u16),
+                  HS(s16),
+                  HS(u32),
+                  HS(s32),
+                  HS(s64),
+                  H("sat.u64.s64", sat_u64_s64),
 #define HI(T) H("cvti." #T ".f32", cvti_##T##_f32), H("cvti." #T ".f64", cvti_##T##_f64)
-    HI(u8), HI(s8), HI(u16), HI(s16), HI(u32), HI(s32), HI(u64), HI(s64),
+                  HI(u8),
+                  HI(s8),
+                  HI(u16),
+                  HI(s16),
+                  HI(u32),
+                  HI(s32),
+                  HI(u64),
+                  HI(s64),
 #define HF(T) H("cvt.f32." #T, cvt_f32_##T), H("cvt.f64." #T, cvt_f64_##T)
-    HF(u8), HF(s8), HF(u16), HF(s16), HF(u32), HF(s32), HF(u64), HF(s64),
-    H("rint.f32", rint_f32), H("rint.f64", rint_f64), H("cvt.f64.f32", cvt_f64_f32),
-    H("cvt.f32.f64", cvt_f32_f64), H("canon.f32", canon_f32), H("cvt.f32.f16", cvt_f32_f16),
-    H("cvt.f32.bf16", cvt_f32_bf16), H("cvt.f16.f32", cvt_f16_f32), H("cvt.f16.f64", cvt_f16_f64),
-    H("cvt.bf16.f32", cvt_bf16_f32), H("cvt.bf16.f64", cvt_bf16_f64),
-    H("cvt.f16x2.f32", cvt_f16x2_f32), H("cvt.bf16x2.f32", cvt_bf16x2_f32),
-    H("cvt.tf32.f32", cvt_tf32_f32), HEND};
+                  HF(u8),
+                  HF(s8),
+                  HF(u16),
+                  HF(s16),
+                  HF(u32),
+                  HF(s32),
+                  HF(u64),
+                  HF(s64),
+                  H("rint.f32", rint_f32),
+                  H("rint.f64", rint_f64),
+                  H("cvt.f64.f32", cvt_f64_f32),
+                  H("cvt.f32.f64", cvt_f32_f64),
+                  H("canon.f32", canon_f32),
+                  H("cvt.f32.f16", cvt_f32_f16),
+                  H("cvt.f32.bf16", cvt_f32_bf16),
+                  H("cvt.f16.f32", cvt_f16_f32),
+                  H("cvt.f16.f64", cvt_f16_f64),
+                  H("cvt.bf16.f32", cvt_bf16_f32),
+                  H("cvt.bf16.f64", cvt_bf16_f64),
+                  H("cvt.f16x2.f32", cvt_f16x2_f32),
+                  H("cvt.bf16x2.f32", cvt_bf16x2_f32),
+                  H("cvt.tf32.f32", cvt_tf32_f32),
+                  HEND};

@@ -30,8 +30,7 @@ OP1(abs_f32, u32, u32, a[i] & 0x7fffffffu)
 OP1(neg_f64, u64, u64, a[i] ^ 0x8000000000000000ull)
 OP1(abs_f64, u64, u64, a[i] & 0x7fffffffffffffffull)
 OP2(copysign_f32, u32, u32, u32, (b[i] & 0x7fffffffu) | (a[i] & 0x80000000u))
-OP2(copysign_f64, u64, u64, u64,
-    (b[i] & 0x7fffffffffffffffull) | (a[i] & 0x8000000000000000ull))
+OP2(copysign_f64, u64, u64, u64, (b[i] & 0x7fffffffffffffffull) | (a[i] & 0x8000000000000000ull))
 /* subnormal -> zero of the same sign; NaN canonical */
 OP1(ftz_f32, u32, u32, (a[i] & 0x7f800000u) ? a[i] : a[i] & 0x80000000u)
 /* to [0, 1], NaN -> +0 */
@@ -97,8 +96,8 @@ static inline f32 lg2(f32 x)
     f32 m = u2f(v - (u32)e);
     f32 fe = (f32)(e >> 23) - (sub ? 24.0f : 0.0f);
     f32 t = (m - 1.0f) / (m + 1.0f), t2 = t * t;
-    f32 p = 0.32059889f;            /* 2 / (9 ln 2) */
-    p = p * t2 + 0.41219858f;       /* 2 / (7 ln 2) */
+    f32 p = 0.32059889f;      /* 2 / (9 ln 2) */
+    p = p * t2 + 0.41219858f; /* 2 / (7 ln 2) */
     p = p * t2 + 0.57707802f;
     p = p * t2 + 0.96179669f;
     p = p * t2 + 2.8853901f;
@@ -114,10 +113,14 @@ OP1(lg2_f32, f32, f32, lg2(a[i]))
 static inline f32 sincos_poly(f64 r, u32 q)
 {
     f64 z = r * r;
-    f64 s = r + r * z * (-1.6666666641626524e-1 + z * (8.333329385889463e-3 +
-            z * (-1.98393348360966317e-4 + z * 2.718311493989822e-6)));
-    f64 c = 1.0 + z * (-4.99999997251031e-1 + z * (4.16666233237390632e-2 +
-            z * (-1.38867637746099295e-3 + z * 2.43904487962774091e-5)));
+    f64 s =
+        r +
+        r * z *
+            (-1.6666666641626524e-1 +
+             z * (8.333329385889463e-3 + z * (-1.98393348360966317e-4 + z * 2.718311493989822e-6)));
+    f64 c = 1.0 + z * (-4.99999997251031e-1 +
+                       z * (4.16666233237390632e-2 +
+                            z * (-1.38867637746099295e-3 + z * 2.43904487962774091e-5)));
     f64 v = q & 1 ? c : s;
     return (f32)(q & 2 ? -v : v);
 }
@@ -155,16 +158,43 @@ static void tanh_f32(struct warp *w, const struct uop *u)
     }
 }
 
-TABLE(ops_fp) = {
-    H("add.f32", add_f32), H("sub.f32", sub_f32), H("mul.f32", mul_f32), H("div.f32", div_f32),
-    H("fma.f32", fma_f32), H("rcp.f32", rcp_f32), H("sqrt.f32", sqrt_f32),
-    H("rsqrt.f32", rsqrt_f32), H("add.f64", add_f64), H("sub.f64", sub_f64), H("mul.f64", mul_f64),
-    H("div.f64", div_f64), H("fma.f64", fma_f64), H("rcp.f64", rcp_f64), H("sqrt.f64", sqrt_f64),
-    H("rcp.approx.f64", rcp_approx_f64), H("rsqrt.approx.f64", rsqrt_approx_f64),
-    H("rsqrt.f64", rsqrt_f64), H("neg.f32", neg_f32), H("abs.f32", abs_f32), H("neg.f64", neg_f64),
-    H("abs.f64", abs_f64), H("copysign.f32", copysign_f32), H("copysign.f64", copysign_f64),
-    H("ftz.f32", ftz_f32), H("sat.f32", sat_f32), H("sat.f64", sat_f64), H("relu.f32", relu_f32),
-    H("min.f32", min_f32), H("max.f32", max_f32), H("min.NaN.f32", min_nan_f32),
-    H("max.NaN.f32", max_nan_f32), H("min.f64", min_f64), H("max.f64", max_f64),
-    H("ex2.f32", ex2_f32), H("lg2.f32", lg2_f32), H("sin.f32", sin_f32), H("cos.f32", cos_f32),
-    H("tanh.f32", tanh_f32), HEND};
+TABLE(ops_fp) = {H("add.f32", add_f32),
+                 H("sub.f32", sub_f32),
+                 H("mul.f32", mul_f32),
+                 H("div.f32", div_f32),
+                 H("fma.f32", fma_f32),
+                 H("rcp.f32", rcp_f32),
+                 H("sqrt.f32", sqrt_f32),
+                 H("rsqrt.f32", rsqrt_f32),
+                 H("add.f64", add_f64),
+                 H("sub.f64", sub_f64),
+                 H("mul.f64", mul_f64),
+                 H("div.f64", div_f64),
+                 H("fma.f64", fma_f64),
+                 H("rcp.f64", rcp_f64),
+                 H("sqrt.f64", sqrt_f64),
+                 H("rcp.approx.f64", rcp_approx_f64),
+                 H("rsqrt.approx.f64", rsqrt_approx_f64),
+                 H("rsqrt.f64", rsqrt_f64),
+                 H("neg.f32", neg_f32),
+                 H("abs.f32", abs_f32),
+                 H("neg.f64", neg_f64),
+                 H("abs.f64", abs_f64),
+                 H("copysign.f32", copysign_f32),
+                 H("copysign.f64", copysign_f64),
+                 H("ftz.f32", ftz_f32),
+                 H("sat.f32", sat_f32),
+                 H("sat.f64", sat_f64),
+                 H("relu.f32", relu_f32),
+                 H("min.f32", min_f32),
+                 H("max.f32", max_f32),
+                 H("min.NaN.f32", min_nan_f32),
+                 H("max.NaN.f32", max_nan_f32),
+                 H("min.f64", min_f64),
+                 H("max.f64", max_f64),
+                 H("ex2.f32", ex2_f32),
+                 H("lg2.f32", lg2_f32),
+                 H("sin.f32", sin_f32),
+                 H("cos.f32", cos_f32),
+                 H("tanh.f32", tanh_f32),
+                 HEND};

@@ -49,8 +49,9 @@
 #define ALL(M, sp, spn, N)                                                                         \
     M(sp, spn, u8, u32, N) M(sp, spn, u16, u32, N) M(sp, spn, u32, u32, N) M(sp, spn, u64, u64, N)
 #define LDX(sp, spn, N)                                                                            \
-    ALL(LDV, sp, spn, N) LDV(sp, spn, s8, u32, N) LDV(sp, spn, s16, u32, N)                        \
-    LDV(sp, spn, u32, u64, N) LDV(sp, spn, s32, u64, N)
+    ALL(LDV, sp, spn, N)                                                                           \
+    LDV(sp, spn, s8, u32, N) LDV(sp, spn, s16, u32, N) LDV(sp, spn, u32, u64, N)                   \
+        LDV(sp, spn, s32, u64, N)
 LDX(AS_GLOBAL, global, 2)
 LDX(AS_SHARED, shared, 2)
 LDX(AS_LOCAL, local, 2)
@@ -70,15 +71,30 @@ ALL(STV, AS_SHARED, shared, 4)
 ALL(STV, AS_LOCAL, local, 4)
 ALL(STV, AS_GENERIC, generic, 4)
 
-#define HV1(op, spn, T, D, dn, N) H(#op ".v" #N "." #spn "." #T "." dn, op##v_##spn##_##T##_##D##_##N)
+#define HV1(op, spn, T, D, dn, N)                                                                  \
+    H(#op ".v" #N "." #spn "." #T "." dn, op##v_##spn##_##T##_##D##_##N)
 #define HV(op, spn, N)                                                                             \
     HV1(op, spn, u8, u32, "32", N), HV1(op, spn, u16, u32, "32", N),                               \
         HV1(op, spn, u32, u32, "32", N), HV1(op, spn, u64, u64, "64", N)
 #define HVX(spn, N)                                                                                \
     HV(ld, spn, N), HV1(ld, spn, s8, u32, "32", N), HV1(ld, spn, s16, u32, "32", N),               \
         HV1(ld, spn, u32, u64, "64", N), HV1(ld, spn, s32, u64, "64", N)
-TABLE(ops_vec) = {HVX(global, 2),    HVX(shared, 2),    HVX(local, 2),      HVX(param, 2),
-                  HVX(generic, 2),   HVX(global, 4),    HVX(shared, 4),     HVX(local, 4),
-                  HVX(param, 4),     HVX(generic, 4),   HV(st, global, 2),  HV(st, shared, 2),
-                  HV(st, local, 2),  HV(st, generic, 2), HV(st, global, 4), HV(st, shared, 4),
-                  HV(st, local, 4),  HV(st, generic, 4), HEND};
+TABLE(ops_vec) = {HVX(global, 2),
+                  HVX(shared, 2),
+                  HVX(local, 2),
+                  HVX(param, 2),
+                  HVX(generic, 2),
+                  HVX(global, 4),
+                  HVX(shared, 4),
+                  HVX(local, 4),
+                  HVX(param, 4),
+                  HVX(generic, 4),
+                  HV(st, global, 2),
+                  HV(st, shared, 2),
+                  HV(st, local, 2),
+                  HV(st, generic, 2),
+                  HV(st, global, 4),
+                  HV(st, shared, 4),
+                  HV(st, local, 4),
+                  HV(st, generic, 4),
+                  HEND};

@@ -7,13 +7,13 @@
 
 enum sym_kind { S_VAR, S_FUNC, S_REG, S_REGRANGE };
 struct sym {
-    struct sym *next;   /* hash chain */
-    struct sym *older;  /* order of definition, for leaving a scope */
+    struct sym *next;  /* hash chain */
+    struct sym *older; /* order of definition, for leaving a scope */
     const char *name;
     uint32_t len, hash;
     uint8_t kind, type; /* type: of S_REG and S_REGRANGE */
     uint32_t scope;
-    uint32_t idx;       /* register, function; S_REGRANGE: count */
+    uint32_t idx; /* register, function; S_REGRANGE: count */
     struct ir_var *var;
 };
 
@@ -22,8 +22,8 @@ struct parser {
     struct lexer lx;
     struct ptx_module *m;
     struct sym *bucket[SYM_BUCKETS];
-    struct sym *last;       /* newest symbol */
-    uint32_t depth;         /* open scopes; 0 = module */
+    struct sym *last; /* newest symbol */
+    uint32_t depth;   /* open scopes; 0 = module */
     uint32_t scope_id[LIM_SCOPES + 1];
     uint32_t *scope_parent; /* by scope id, of the current function */
     uint32_t nscopes, cap_scopes;
@@ -32,7 +32,7 @@ struct parser {
     struct label_ref {
         const char *name;
         uint32_t len, scope, line, opnd;
-    } *refs;
+    } * refs;
     uint32_t nrefs, cap_refs;
     struct ir_opnd *tmp_opnds;
     int err;

@@ -25,16 +25,16 @@ struct ptx_kernel;
 struct ptx_exec;
 
 /* Limits of the declared device (compute capability 9.0). */
-#define PTX_MAX_THREADS    1024u
-#define PTX_MAX_SHARED     (227u * 1024) /* static + dynamic, opt-in limit, bytes per CTA */
-#define PTX_MAX_TARGET     90
-#define PTX_MAX_TEXT       (64u << 20) /* bytes of PTX text in one module */
+#define PTX_MAX_THREADS 1024u
+#define PTX_MAX_SHARED  (227u * 1024) /* static + dynamic, opt-in limit, bytes per CTA */
+#define PTX_MAX_TARGET  90
+#define PTX_MAX_TEXT    (64u << 20) /* bytes of PTX text in one module */
 
 /*
  * Generic addresses that are not global: outside every host address, so never in the window.
  * Shared, local and kernel-parameter space start at 0 and are added to these.
  */
-#define PTX_APERTURE_SIZE  (1ull << 32)
+#define PTX_APERTURE_SIZE   (1ull << 32)
 #define PTX_APERTURE_SHARED (0x01ull << 56)
 #define PTX_APERTURE_LOCAL  (0x02ull << 56)
 #define PTX_APERTURE_PARAM  (0x03ull << 56)
@@ -58,11 +58,11 @@ struct ptx_kernel *ptx_module_kernel(struct ptx_module *m, unsigned i); /* i < n
 enum ptx_space { PTX_GLOBAL, PTX_CONST };
 struct ptx_var {
     const char *name;
-    uint64_t size;       /* bytes, may be 0 */
-    uint32_t align;      /* power of two, >= 1 */
+    uint64_t size;  /* bytes, may be 0 */
+    uint32_t align; /* power of two, >= 1 */
     enum ptx_space space;
-    bool managed;        /* .attribute(.managed) */
-    bool has_init;       /* false: all zero */
+    bool managed;  /* .attribute(.managed) */
+    bool has_init; /* false: all zero */
 };
 unsigned ptx_module_nvar(const struct ptx_module *m);
 struct ptx_var ptx_module_var(const struct ptx_module *m, unsigned i);
@@ -79,15 +79,15 @@ void ptx_kernel_param(const struct ptx_kernel *k, unsigned i, uint32_t *offset, 
 uint32_t ptx_kernel_param_bytes(const struct ptx_kernel *k); /* of the whole buffer */
 
 struct ptx_kernel_info {
-    uint32_t shared_bytes;  /* static shared memory */
-    uint32_t const_bytes;   /* module's .const variables */
-    uint32_t local_bytes;   /* per thread */
-    uint32_t regs;          /* 1..255, an estimate in 32-bit registers per thread */
-    uint32_t maxntid;       /* threads per CTA by .maxntid, or PTX_MAX_THREADS */
-    uint32_t reqntid[3];    /* .reqntid, or 0 0 0 */
-    uint32_t ptx_version;   /* 10 * major + minor */
-    uint32_t target;        /* sm number of .target */
-    bool cooperative;       /* uses grid-wide synchronisation (%envreg) */
+    uint32_t shared_bytes; /* static shared memory */
+    uint32_t const_bytes;  /* module's .const variables */
+    uint32_t local_bytes;  /* per thread */
+    uint32_t regs;         /* 1..255, an estimate in 32-bit registers per thread */
+    uint32_t maxntid;      /* threads per CTA by .maxntid, or PTX_MAX_THREADS */
+    uint32_t reqntid[3];   /* .reqntid, or 0 0 0 */
+    uint32_t ptx_version;  /* 10 * major + minor */
+    uint32_t target;       /* sm number of .target */
+    bool cooperative;      /* uses grid-wide synchronisation (%envreg) */
 };
 void ptx_kernel_info(const struct ptx_kernel *k, struct ptx_kernel_info *out);
 
@@ -113,13 +113,13 @@ struct ptx_mem {
 };
 
 struct ptx_fault {
-    int err;             /* CUresult, 0 = none */
+    int err; /* CUresult, 0 = none */
     uint32_t cta[3];
     uint32_t thread[3];
-    uint32_t line;       /* line of the PTX text, 0 = unknown */
-    uint64_t addr;       /* 700, 716: the address as the kernel used it */
+    uint32_t line; /* line of the PTX text, 0 = unknown */
+    uint64_t addr; /* 700, 716: the address as the kernel used it */
     char kernel[128];
-    char what[640];      /* one line for a log: everything above in words; 710: as CUDA prints it */
+    char what[640]; /* one line for a log: everything above in words; 710: as CUDA prints it */
 };
 
 struct ptx_launch {
@@ -130,7 +130,7 @@ struct ptx_launch {
     const void *params;  /* laid out as ptx_kernel_param() says */
     uint32_t params_len; /* bytes, >= ptx_kernel_param_bytes() */
     struct ptx_mem mem;
-    uint64_t grid_id;    /* %gridid */
+    uint64_t grid_id; /* %gridid */
     /* Cooperative launch: zeroed device memory (16 bytes) for grid-wide barriers; 0 = none. */
     uint64_t coop_workspace;
     /* Set to non-zero by any thread to end execution soon: ptx_exec_ctas() returns 702. */

@@ -12,17 +12,17 @@
 #include "ptx.h"
 
 /* CUresult values used here (cuda.h). */
-#define E_INVALID_VALUE   1
-#define E_OUT_OF_MEMORY   2
-#define E_NO_BINARY       209
-#define E_INVALID_PTX     218
-#define E_ILLEGAL_ADDRESS 700
+#define E_INVALID_VALUE    1
+#define E_OUT_OF_MEMORY    2
+#define E_NO_BINARY        209
+#define E_INVALID_PTX      218
+#define E_ILLEGAL_ADDRESS  700
 #define E_LAUNCH_RESOURCES 701
-#define E_LAUNCH_TIMEOUT  702
-#define E_ASSERT          710
-#define E_MISALIGNED      716
-#define E_LAUNCH_FAILED   719
-#define E_NOT_SUPPORTED   801
+#define E_LAUNCH_TIMEOUT   702
+#define E_ASSERT           710
+#define E_MISALIGNED       716
+#define E_LAUNCH_FAILED    719
+#define E_NOT_SUPPORTED    801
 
 /* Limits on hostile text. Real files stay far below (largest seen: 2.3 MiB, 33363 instructions). */
 #define LIM_INSNS   (1u << 20) /* per function */
@@ -30,9 +30,9 @@
 #define LIM_VARS    (1u << 16) /* per module */
 #define LIM_FUNCS   (1u << 14)
 #define LIM_PARAMS  4096
-#define LIM_SCOPES  64         /* nesting of { } */
-#define LIM_OPNDS   16         /* operands of one instruction, vectors flattened not counted */
-#define LIM_IDENT   2048       /* bytes of one identifier (C++ manglings get long) */
+#define LIM_SCOPES  64   /* nesting of { } */
+#define LIM_OPNDS   16   /* operands of one instruction, vectors flattened not counted */
+#define LIM_IDENT   2048 /* bytes of one identifier (C++ manglings get long) */
 #define LIM_VARSIZE (1ull << 32)
 
 /* ---- bump allocator: everything of a module is freed at once --------------------------------- */
@@ -54,13 +54,34 @@ void *grow(void *arr, size_t elem, uint32_t n, uint32_t *cap);
 /* ---- types ------------------------------------------------------------------------------------ */
 
 enum ptx_type {
-    T_NONE, T_PRED,
-    T_B8, T_B16, T_B32, T_B64, T_B128,
-    T_U8, T_U16, T_U32, T_U64,
-    T_S8, T_S16, T_S32, T_S64,
-    T_F16, T_F32, T_F64,
-    T_F16X2, T_BF16, T_BF16X2, T_TF32, T_U16X2, T_S16X2,
-    T_E4M3X2, T_E5M2X2, T_TEXREF, T_OTHER,
+    T_NONE,
+    T_PRED,
+    T_B8,
+    T_B16,
+    T_B32,
+    T_B64,
+    T_B128,
+    T_U8,
+    T_U16,
+    T_U32,
+    T_U64,
+    T_S8,
+    T_S16,
+    T_S32,
+    T_S64,
+    T_F16,
+    T_F32,
+    T_F64,
+    T_F16X2,
+    T_BF16,
+    T_BF16X2,
+    T_TF32,
+    T_U16X2,
+    T_S16X2,
+    T_E4M3X2,
+    T_E5M2X2,
+    T_TEXREF,
+    T_OTHER,
     T_COUNT
 };
 extern const uint8_t ptx_type_bits[T_COUNT]; /* 1 for pred, 0 for opaque */
@@ -68,23 +89,28 @@ extern const char *const ptx_type_name[T_COUNT];
 
 /* ---- modifiers: bit numbers; the X-list is in optable.c's ptx_mod_name order -------------------- */
 
-#define PTX_MODS(X) \
-    X(global) X(shared) X(local) X(param) X(const) X(to) X(wide) X(hi) X(lo) X(rn) X(rz) X(rm) \
-    X(rp) X(rna) X(rni) X(rzi) X(rmi) X(rpi) X(ftz) X(sat) X(approx) X(full) X(eq) X(ne) X(lt) \
-    X(le) X(gt) X(ge) X(ls) X(hs) X(equ) X(neu) X(ltu) X(leu) X(gtu) X(geu) X(num) X(nan) X(NaN) \
-    X(and) X(or) X(xor) X(popc) X(v2) X(v4) X(v8) X(ca) X(cg) X(cs) X(lu) X(cv) X(wb) X(wt) X(nc) \
-    X(volatile) X(relaxed) X(acquire) X(release) X(acq_rel) X(sc) X(weak) X(mmio) X(cta) \
-    X(cluster) X(gpu) X(sys) X(gl) X(sync) X(arrive) X(red) X(aligned) X(warp) X(up) X(down) \
-    X(bfly) X(idx) X(any) X(all) X(uni) X(ballot) X(cas) X(exch) X(add) X(inc) X(dec) X(min) \
-    X(max) X(cc) X(l) X(r) X(clamp) X(wrap) X(f4e) X(b4e) X(rc8) X(ecl) X(ecr) X(rc16) X(async) \
-    X(commit_group) X(wait_group) X(wait_all) X(finite) X(infinite) X(number) X(notanumber) \
-    X(normal) X(subnormal) X(xorsign) X(abs) X(noftz) X(relu) X(satfinite) X(shiftamt) X(proxy) \
-    X(alias) X(acquire_) X(noinc) X(L1) X(L2)
+#define PTX_MODS(X)                                                                                \
+    X(global)                                                                                      \
+    X(shared) X(local) X(param) X(const) X(to) X(wide) X(hi) X(lo) X(rn) X(rz) X(rm) X(rp) X(rna)  \
+        X(rni) X(rzi) X(rmi) X(rpi) X(ftz) X(sat) X(approx) X(full) X(eq) X(ne) X(lt) X(le) X(gt)  \
+            X(ge) X(ls) X(hs) X(equ) X(neu) X(ltu) X(leu) X(gtu) X(geu) X(num) X(nan) X(NaN)       \
+                X(and) X(or) X(xor) X(popc) X(v2) X(v4) X(v8) X(ca) X(cg) X(cs) X(lu) X(cv) X(wb)  \
+                    X(wt) X(nc) X(volatile) X(relaxed) X(acquire) X(release) X(acq_rel) X(sc)      \
+                        X(weak) X(mmio) X(cta) X(cluster) X(gpu) X(sys) X(gl) X(sync) X(arrive)    \
+                            X(red) X(aligned) X(warp) X(up) X(down) X(bfly) X(idx) X(any) X(all)   \
+                                X(uni) X(ballot) X(cas) X(exch) X(add) X(inc) X(dec) X(min) X(max) \
+                                    X(cc) X(l) X(r) X(clamp) X(wrap) X(f4e) X(b4e) X(rc8) X(ecl)   \
+                                        X(ecr) X(rc16) X(async) X(commit_group) X(wait_group)      \
+                                            X(wait_all) X(finite) X(infinite) X(number)            \
+                                                X(notanumber) X(normal) X(subnormal) X(xorsign)    \
+                                                    X(abs) X(noftz) X(relu) X(satfinite)           \
+                                                        X(shiftamt) X(proxy) X(alias) X(acquire_)  \
+                                                            X(noinc) X(L1) X(L2)
 enum ptx_mod {
 #define X(n) M_##n,
     PTX_MODS(X)
 #undef X
-    M_COUNT
+        M_COUNT
 };
 _Static_assert(M_COUNT <= 128, "modifier set is two words");
 
@@ -93,10 +119,10 @@ _Static_assert(M_COUNT <= 128, "modifier set is two words");
 struct lower;
 struct ir_insn;
 /* flags of an opcode */
-#define OPF_DST   1u /* operand 0 is written */
-#define OPF_ELEM  2u /* lane i of the result needs lane i of the sources only, read before written */
-#define OPF_TERM  4u /* ends a basic block */
-#define OPF_SPIN  8u /* a loop with it may wait for another thread */
+#define OPF_DST  1u /* operand 0 is written */
+#define OPF_ELEM 2u /* lane i of the result needs lane i of the sources only, read before written */
+#define OPF_TERM 4u /* ends a basic block */
+#define OPF_SPIN 8u /* a loop with it may wait for another thread */
 struct ptx_opcode {
     const char *name;
     uint8_t min, max; /* operand count */
@@ -112,15 +138,49 @@ int ptx_type_find(const char *s, size_t n); /* T_NONE = not a type */
 /* ---- IR ------------------------------------------------------------------------------------------ */
 
 enum { /* special registers in ir_opnd.idx of O_SREG */
-    SR_TID_X, SR_TID_Y, SR_TID_Z, SR_NTID_X, SR_NTID_Y, SR_NTID_Z, SR_CTAID_X, SR_CTAID_Y,
-    SR_CTAID_Z, SR_NCTAID_X, SR_NCTAID_Y, SR_NCTAID_Z, SR_LANEID, SR_WARPID, SR_NWARPID, SR_SMID,
-    SR_NSMID, SR_LM_EQ, SR_LM_LE, SR_LM_LT, SR_LM_GE, SR_LM_GT, SR_DYN_SMEM, SR_TOTAL_SMEM,
-    SR_AGGR_SMEM, SR_ENVREG1, SR_ENVREG2, SR_ENVREG0, SR_CLUSTER_ONE, SR_CLUSTER_ZERO, SR_NCLUSTER_X,
-    SR_NCLUSTER_Y, SR_NCLUSTER_Z, SR_WARPSZ,
-    SR_LANES, /* the above have a lane array in each warp; the following are computed on read */
-    SR_GRIDID = SR_LANES, SR_CLOCK, SR_CLOCK_HI, SR_CLOCK64, SR_GLOBALTIMER, SR_GLOBALTIMER_LO,
-    SR_GLOBALTIMER_HI,
-    SR_COUNT
+       SR_TID_X,
+       SR_TID_Y,
+       SR_TID_Z,
+       SR_NTID_X,
+       SR_NTID_Y,
+       SR_NTID_Z,
+       SR_CTAID_X,
+       SR_CTAID_Y,
+       SR_CTAID_Z,
+       SR_NCTAID_X,
+       SR_NCTAID_Y,
+       SR_NCTAID_Z,
+       SR_LANEID,
+       SR_WARPID,
+       SR_NWARPID,
+       SR_SMID,
+       SR_NSMID,
+       SR_LM_EQ,
+       SR_LM_LE,
+       SR_LM_LT,
+       SR_LM_GE,
+       SR_LM_GT,
+       SR_DYN_SMEM,
+       SR_TOTAL_SMEM,
+       SR_AGGR_SMEM,
+       SR_ENVREG1,
+       SR_ENVREG2,
+       SR_ENVREG0,
+       SR_CLUSTER_ONE,
+       SR_CLUSTER_ZERO,
+       SR_NCLUSTER_X,
+       SR_NCLUSTER_Y,
+       SR_NCLUSTER_Z,
+       SR_WARPSZ,
+       SR_LANES, /* the above have a lane array in each warp; the following are computed on read */
+       SR_GRIDID = SR_LANES,
+       SR_CLOCK,
+       SR_CLOCK_HI,
+       SR_CLOCK64,
+       SR_GLOBALTIMER,
+       SR_GLOBALTIMER_LO,
+       SR_GLOBALTIMER_HI,
+       SR_COUNT
 };
 
 enum opnd_kind {
@@ -170,12 +230,12 @@ struct ir_reloc {
     struct ir_reloc *next;
     uint64_t offset;
     uint64_t addend;
-    uint8_t size;     /* bytes */
-    uint8_t shift;    /* of the address, before it is cut to size */
+    uint8_t size;  /* bytes */
+    uint8_t shift; /* of the address, before it is cut to size */
     bool generic;
     const char *name; /* resolved at the end of the module */
     struct ir_var *var;
-    int func;         /* -1 = a variable */
+    int func; /* -1 = a variable */
     uint32_t line;
 };
 
@@ -185,14 +245,14 @@ struct ir_var {
     uint8_t type;
     bool ext, managed, has_init, open_array; /* open_array: [] */
     uint32_t align;
-    uint64_t size;      /* bytes */
-    uint8_t *init;      /* init_len bytes, the rest is zero */
+    uint64_t size; /* bytes */
+    uint8_t *init; /* init_len bytes, the rest is zero */
     uint64_t init_len;
     struct ir_reloc *reloc;
-    uint64_t addr;      /* global, const: device address, set by the caller */
-    uint32_t off;       /* param: offset in the buffer; local, fparam: offset in the frame */
-    uint32_t shoff;     /* shared: offset, valid for the kernel being lowered */
-    uint32_t mark;      /* scratch for walks over kernels */
+    uint64_t addr;  /* global, const: device address, set by the caller */
+    uint32_t off;   /* param: offset in the buffer; local, fparam: offset in the frame */
+    uint32_t shoff; /* shared: offset, valid for the kernel being lowered */
+    uint32_t mark;  /* scratch for walks over kernels */
     uint32_t line;
 };
 
@@ -203,7 +263,7 @@ struct ir_reg {
 struct ir_label {
     const char *name;
     uint32_t scope;
-    uint32_t insn; /* index of the instruction it precedes */
+    uint32_t insn;             /* index of the instruction it precedes */
     uint32_t ntarget, target0; /* .branchtargets: labels in opnds */
     bool table;
 };
@@ -236,9 +296,9 @@ struct ptx_kernel {
     struct ptx_module *mod;
     struct ir_func *fn;
     struct ptx_kernel_info info;
-    uint32_t stack_bytes;  /* local memory per thread including callees */
-    struct prog *prog;     /* lowered, NULL until prepared */
-    int prep_err;          /* remembered failure */
+    uint32_t stack_bytes; /* local memory per thread including callees */
+    struct prog *prog;    /* lowered, NULL until prepared */
+    int prep_err;         /* remembered failure */
     char prep_log[256];
 };
 
@@ -258,17 +318,15 @@ struct ptx_module {
 
 /* ---- lexer ----------------------------------------------------------------------------------------- */
 
-enum tok {
-    TK_EOF, TK_IDENT, TK_DOT, /* .word */ TK_INT, TK_F32, TK_F64, TK_STR, TK_PUNCT, TK_BAD
-};
+enum tok { TK_EOF, TK_IDENT, TK_DOT, /* .word */ TK_INT, TK_F32, TK_F64, TK_STR, TK_PUNCT, TK_BAD };
 struct lexer {
     const char *p, *end;
     uint32_t line;
     enum tok t;
     const char *s; /* text of the token, without the dot */
     size_t n;
-    uint64_t val;  /* TK_INT, TK_F32 (32 bits), TK_F64 */
-    char c;        /* TK_PUNCT */
+    uint64_t val; /* TK_INT, TK_F32 (32 bits), TK_F64 */
+    char c;       /* TK_PUNCT */
 };
 void lex_init(struct lexer *lx, const char *text, size_t n);
 void lex_next(struct lexer *lx);
@@ -276,7 +334,8 @@ void lex_next(struct lexer *lx);
 /* ---- passes ----------------------------------------------------------------------------------------- */
 
 int ptx_verify_func(struct ir_func *f, char *log, size_t log_n);
-int ptx_layout_shared(struct ptx_kernel *k, uint32_t *bytes); /* sets shoff of the shared variables */
+int ptx_layout_shared(struct ptx_kernel *k,
+                      uint32_t *bytes); /* sets shoff of the shared variables */
 
 void ptx_log(char *log, size_t log_n, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

@@ -191,8 +191,8 @@ static void show_all(void)
 int main(int argc, char **argv)
 {
     const char *kname = NULL;
-    struct ptx_launch l = {.grid = {1, 1, 1}, .block = {32, 1, 1}, .print = print_out,
-                           .heap_alloc = heap};
+    struct ptx_launch l = {
+        .grid = {1, 1, 1}, .block = {32, 1, 1}, .print = print_out, .heap_alloc = heap};
     uint8_t params[32764] = {0};
     bool timing = false;
     int c;
