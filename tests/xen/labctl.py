@@ -10,6 +10,7 @@
 import argparse
 import os
 import select
+import shutil
 import sys
 import termios
 import tty
@@ -62,7 +63,7 @@ def shell(lab, args):
         lab.spawn("exec gvm-backd > /var/log/gvm-backd.log 2>&1")
     say("Creating guest %s ..." % kind)
     lab.sh("xl create /etc/xen/%s.cfg" % kind, 120)
-    columns, lines = os.get_terminal_size() if sys.stdin.isatty() else (80, 24)
+    columns, lines = shutil.get_terminal_size()
     lab.sh("stty -F /dev/hvc1 cols %d rows %d" % (columns, lines))
     say("\r\ndom0's shell is on this terminal; press Enter.\r\n"
         "  xl list; %s\r\n"

@@ -60,6 +60,7 @@ class Image:
         for d in "bin sbin lib lib64".split():
             self.link(d, "usr/" + d)
         self.link("var/run", "/run")
+        self.link("var/lock", "/run/lock")
         self.entries["dev/console"] = (stat.S_IFCHR | 0o600, (5, 1))
         self.library("libgcc_s.so.1", __file__)  # pthread_cancel loads it when called
         self.text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"
