@@ -53,13 +53,16 @@
     }
 #define SPACE(sp, spn)                                                                             \
     LD(sp, spn, u8, u32)                                                                           \
-    LD(sp, spn, s8, u32) LD(sp, spn, u16, u32) LD(sp, spn, s16, u32) LD(sp, spn, u32, u32)         \
-        LD(sp, spn, u8, u64) LD(sp, spn, s8, u64) LD(sp, spn, u16, u64) LD(sp, spn, s16, u64)      \
-            LD(sp, spn, u32, u64) LD(sp, spn, s32, u64) LD(sp, spn, u64, u64)
+    LD(sp, spn, s8, u32)                                                                           \
+    LD(sp, spn, u16, u32)                                                                          \
+    LD(sp, spn, s16, u32)                                                                          \
+    LD(sp, spn, u32, u32) LD(sp, spn, u8, u64) LD(sp, spn, s8, u64) LD(sp, spn, u16, u64)          \
+        LD(sp, spn, s16, u64) LD(sp, spn, u32, u64) LD(sp, spn, s32, u64) LD(sp, spn, u64, u64)
 #define SPACE_ST(sp, spn)                                                                          \
     ST(sp, spn, u8, u32)                                                                           \
-    ST(sp, spn, u16, u32) ST(sp, spn, u32, u32) ST(sp, spn, u8, u64) ST(sp, spn, u16, u64)         \
-        ST(sp, spn, u32, u64) ST(sp, spn, u64, u64)
+    ST(sp, spn, u16, u32)                                                                          \
+    ST(sp, spn, u32, u32)                                                                          \
+    ST(sp, spn, u8, u64) ST(sp, spn, u16, u64) ST(sp, spn, u32, u64) ST(sp, spn, u64, u64)
 SPACE(AS_GLOBAL, global)
 SPACE(AS_SHARED, shared)
 SPACE(AS_LOCAL, local)

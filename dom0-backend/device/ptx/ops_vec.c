@@ -50,8 +50,8 @@
     M(sp, spn, u8, u32, N) M(sp, spn, u16, u32, N) M(sp, spn, u32, u32, N) M(sp, spn, u64, u64, N)
 #define LDX(sp, spn, N)                                                                            \
     ALL(LDV, sp, spn, N)                                                                           \
-    LDV(sp, spn, s8, u32, N) LDV(sp, spn, s16, u32, N) LDV(sp, spn, u32, u64, N)                   \
-        LDV(sp, spn, s32, u64, N)
+    LDV(sp, spn, s8, u32, N)                                                                       \
+    LDV(sp, spn, s16, u32, N) LDV(sp, spn, u32, u64, N) LDV(sp, spn, s32, u64, N)
 LDX(AS_GLOBAL, global, 2)
 LDX(AS_SHARED, shared, 2)
 LDX(AS_LOCAL, local, 2)
