@@ -72,9 +72,10 @@ def group(g, build, logs, left):
     log = os.path.join(logs, name + '.log')
     open(log, 'wb').close()
     for target in targets:
-        command = ['make', '--no-print-directory', '-s', target]
+        command = ['make', '--no-print-directory', '-s', '-j%d' % min(os.cpu_count() or 1, 8),
+                   target]
         if name == 'build':
-            command += ['-k', '-j%d' % min(os.cpu_count() or 1, 8)]
+            command.append('-k')
         command.append('BUILD=' + (os.path.join(build, folder) if folder else build))
         if folder == 'asan':
             command += SANITIZE

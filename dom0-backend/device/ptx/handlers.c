@@ -3,15 +3,18 @@
 #include "exec.h"
 
 /* The AVX2 twins may be missing (other compilers, instrumented builds): weak. */
+/* clang-format off */
 #define OPS_TABLES(X)                                                                              \
     X(ops_int)                                                                                     \
-    X(ops_bits)                                                                                    \
-    X(ops_fp)                                                                                      \
-    X(ops_half) X(ops_cmp) X(ops_cvt) X(ops_mem) X(ops_vec) X(ops_atom) X(ops_warp) X(ops_misc)
+    X(ops_bits) X(ops_fp) X(ops_half) X(ops_cmp) X(ops_cvt) X(ops_mem) X(ops_vec) X(ops_atom)      \
+        X(ops_warp) X(ops_misc)
+/* clang-format on */
 #define X(n)                                                                                       \
     extern const struct uop_handler n##_base[];                                                    \
     extern const struct uop_handler n##_avx2[] __attribute__((weak));
+/* clang-format off */
 OPS_TABLES(X)
+/* clang-format on */
 #undef X
 
 #define SIZE 2048u /* power of two, about twice the number of handlers */
@@ -42,7 +45,9 @@ static void init(void)
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                 __builtin_cpu_supports("f16c") && !(force && !strcmp(force, "base"));
 #define X(n) add_table(avx2 &&n##_avx2 ? n##_avx2 : n##_base);
+    /* clang-format off */
     OPS_TABLES(X)
+/* clang-format on */
 #undef X
 }
 

@@ -58,16 +58,14 @@ struct low_addr {
 int low_address(struct lower *lo, const struct ir_opnd *o, struct low_addr *a);
 
 #define LOW(n) int n(struct lower *lo, const struct ir_insn *in);
-LOW(low_arith)
-LOW(low_testp)
-LOW(low_carry)
-LOW(low_dp)
-LOW(low_logic) LOW(low_lop3) LOW(low_bits) LOW(low_shf) LOW(low_prmt) LOW(low_video4) LOW(low_setp)
-    LOW(low_set) LOW(low_selp) LOW(low_slct) LOW(low_mov) LOW(low_cvt) LOW(low_cvta)
-        LOW(low_isspacep) LOW(low_ld) LOW(low_st) LOW(low_nop) LOW(low_fence) LOW(low_atom)
-            LOW(low_cp) LOW(low_shfl) LOW(low_vote) LOW(low_match) LOW(low_activemask)
-                LOW(low_redux) LOW(low_elect) LOW(low_bar) LOW(low_bra) LOW(low_brx) LOW(low_call)
-                    LOW(low_ret) LOW(low_exit) LOW(low_trap) LOW(low_nanosleep)
+/* clang-format off */
+LOW(low_arith) LOW(low_testp) LOW(low_carry) LOW(low_dp) LOW(low_logic) LOW(low_lop3) LOW(low_bits)
+LOW(low_shf) LOW(low_prmt) LOW(low_video4) LOW(low_setp) LOW(low_set) LOW(low_selp) LOW(low_slct)
+LOW(low_mov) LOW(low_cvt) LOW(low_cvta) LOW(low_isspacep) LOW(low_ld) LOW(low_st) LOW(low_nop)
+LOW(low_fence) LOW(low_atom) LOW(low_cp) LOW(low_shfl) LOW(low_vote) LOW(low_match)
+LOW(low_activemask) LOW(low_redux) LOW(low_elect) LOW(low_bar) LOW(low_bra) LOW(low_brx)
+LOW(low_call) LOW(low_ret) LOW(low_exit) LOW(low_trap) LOW(low_nanosleep)
+/* clang-format on */
 #undef LOW
 
     /* cfg.c: operand codes for every register of the function, shared by liveness. */

@@ -51,18 +51,14 @@
                 *(T *)(uintptr_t)p[__builtin_ctz(k)] = (T)s[__builtin_ctz(k)];                     \
         }                                                                                          \
     }
+/* clang-format off */
 #define SPACE(sp, spn)                                                                             \
-    LD(sp, spn, u8, u32)                                                                           \
-    LD(sp, spn, s8, u32)                                                                           \
-    LD(sp, spn, u16, u32)                                                                          \
-    LD(sp, spn, s16, u32)                                                                          \
+    LD(sp, spn, u8, u32) LD(sp, spn, s8, u32) LD(sp, spn, u16, u32) LD(sp, spn, s16, u32)          \
     LD(sp, spn, u32, u32) LD(sp, spn, u8, u64) LD(sp, spn, s8, u64) LD(sp, spn, u16, u64)          \
-        LD(sp, spn, s16, u64) LD(sp, spn, u32, u64) LD(sp, spn, s32, u64) LD(sp, spn, u64, u64)
+    LD(sp, spn, s16, u64) LD(sp, spn, u32, u64) LD(sp, spn, s32, u64) LD(sp, spn, u64, u64)
 #define SPACE_ST(sp, spn)                                                                          \
-    ST(sp, spn, u8, u32)                                                                           \
-    ST(sp, spn, u16, u32)                                                                          \
-    ST(sp, spn, u32, u32)                                                                          \
-    ST(sp, spn, u8, u64) ST(sp, spn, u16, u64) ST(sp, spn, u32, u64) ST(sp, spn, u64, u64)
+    ST(sp, spn, u8, u32) ST(sp, spn, u16, u32) ST(sp, spn, u32, u32) ST(sp, spn, u8, u64)          \
+    ST(sp, spn, u16, u64) ST(sp, spn, u32, u64) ST(sp, spn, u64, u64)
 SPACE(AS_GLOBAL, global)
 SPACE(AS_SHARED, shared)
 SPACE(AS_LOCAL, local)
@@ -72,6 +68,7 @@ SPACE_ST(AS_GLOBAL, global)
 SPACE_ST(AS_SHARED, shared)
 SPACE_ST(AS_LOCAL, local)
 SPACE_ST(AS_GENERIC, generic)
+/* clang-format on */
 
 #define HL1(spn, T, D, dn) H("ld." #spn "." #T "." dn, ld_##spn##_##T##_##D)
 #define HL(spn)                                                                                    \

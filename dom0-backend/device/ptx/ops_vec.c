@@ -46,12 +46,12 @@
                 ((T *)(uintptr_t)p[i])[k] = (T)s[k][i];                                            \
         }                                                                                          \
     }
+/* clang-format off */
 #define ALL(M, sp, spn, N)                                                                         \
     M(sp, spn, u8, u32, N) M(sp, spn, u16, u32, N) M(sp, spn, u32, u32, N) M(sp, spn, u64, u64, N)
 #define LDX(sp, spn, N)                                                                            \
-    ALL(LDV, sp, spn, N)                                                                           \
-    LDV(sp, spn, s8, u32, N)                                                                       \
-    LDV(sp, spn, s16, u32, N) LDV(sp, spn, u32, u64, N) LDV(sp, spn, s32, u64, N)
+    ALL(LDV, sp, spn, N) LDV(sp, spn, s8, u32, N) LDV(sp, spn, s16, u32, N)                        \
+    LDV(sp, spn, u32, u64, N) LDV(sp, spn, s32, u64, N)
 LDX(AS_GLOBAL, global, 2)
 LDX(AS_SHARED, shared, 2)
 LDX(AS_LOCAL, local, 2)
@@ -70,6 +70,7 @@ ALL(STV, AS_GLOBAL, global, 4)
 ALL(STV, AS_SHARED, shared, 4)
 ALL(STV, AS_LOCAL, local, 4)
 ALL(STV, AS_GENERIC, generic, 4)
+/* clang-format on */
 
 #define HV1(op, spn, T, D, dn, N)                                                                  \
     H(#op ".v" #N "." #spn "." #T "." dn, op##v_##spn##_##T##_##D##_##N)

@@ -89,28 +89,25 @@ extern const char *const ptx_type_name[T_COUNT];
 
 /* ---- modifiers: bit numbers; the X-list is in optable.c's ptx_mod_name order -------------------- */
 
-#define PTX_MODS(X)                                                                                \
-    X(global)                                                                                      \
-    X(shared)                                                                                      \
-    X(local)                                                                                       \
-    X(param)                                                                                       \
-    X(const) X(to) X(wide) X(hi) X(lo) X(rn) X(rz) X(rm) X(rp) X(rna) X(rni) X(rzi) X(rmi) X(rpi)  \
-        X(ftz) X(sat) X(approx) X(full) X(eq) X(ne) X(lt) X(le) X(gt) X(ge) X(ls) X(hs) X(equ)     \
-            X(neu) X(ltu) X(leu) X(gtu) X(geu) X(num) X(nan) X(NaN) X(and) X(or) X(xor) X(popc)    \
-                X(v2) X(v4) X(v8) X(ca) X(cg) X(cs) X(lu) X(cv) X(wb) X(wt) X(nc) X(volatile)      \
-                    X(relaxed) X(acquire) X(release) X(acq_rel) X(sc) X(weak) X(mmio) X(cta)       \
-                        X(cluster) X(gpu) X(sys) X(gl) X(sync) X(arrive) X(red) X(aligned) X(warp) \
-                            X(up) X(down) X(bfly) X(idx) X(any) X(all) X(uni) X(ballot) X(cas)     \
-                                X(exch) X(add) X(inc) X(dec) X(min) X(max) X(cc) X(l) X(r)         \
-                                    X(clamp) X(wrap) X(f4e) X(b4e) X(rc8) X(ecl) X(ecr) X(rc16)    \
-                                        X(async) X(commit_group) X(wait_group) X(wait_all)         \
-                                            X(finite) X(infinite) X(number) X(notanumber)          \
-                                                X(normal) X(subnormal) X(xorsign) X(abs) X(noftz)  \
-                                                    X(relu) X(satfinite) X(shiftamt) X(proxy)      \
-                                                        X(alias) X(acquire_) X(noinc) X(L1) X(L2)
+/* clang-format off */
+#define PTX_MODS(X) \
+    X(global) X(shared) X(local) X(param) X(const) X(to) X(wide) X(hi) X(lo) X(rn) X(rz) X(rm) \
+    X(rp) X(rna) X(rni) X(rzi) X(rmi) X(rpi) X(ftz) X(sat) X(approx) X(full) X(eq) X(ne) X(lt) \
+    X(le) X(gt) X(ge) X(ls) X(hs) X(equ) X(neu) X(ltu) X(leu) X(gtu) X(geu) X(num) X(nan) X(NaN) \
+    X(and) X(or) X(xor) X(popc) X(v2) X(v4) X(v8) X(ca) X(cg) X(cs) X(lu) X(cv) X(wb) X(wt) X(nc) \
+    X(volatile) X(relaxed) X(acquire) X(release) X(acq_rel) X(sc) X(weak) X(mmio) X(cta) \
+    X(cluster) X(gpu) X(sys) X(gl) X(sync) X(arrive) X(red) X(aligned) X(warp) X(up) X(down) \
+    X(bfly) X(idx) X(any) X(all) X(uni) X(ballot) X(cas) X(exch) X(add) X(inc) X(dec) X(min) \
+    X(max) X(cc) X(l) X(r) X(clamp) X(wrap) X(f4e) X(b4e) X(rc8) X(ecl) X(ecr) X(rc16) X(async) \
+    X(commit_group) X(wait_group) X(wait_all) X(finite) X(infinite) X(number) X(notanumber) \
+    X(normal) X(subnormal) X(xorsign) X(abs) X(noftz) X(relu) X(satfinite) X(shiftamt) X(proxy) \
+    X(alias) X(acquire_) X(noinc) X(L1) X(L2)
+/* clang-format on */
 enum ptx_mod {
 #define X(n) M_##n,
+    /* clang-format off */
     PTX_MODS(X)
+/* clang-format on */
 #undef X
         M_COUNT
 };
