@@ -225,6 +225,11 @@ static int stop(void **state)
     munmap(f->base, f->len);
     gvm.chan = NULL;
     /* The struct stays: this thread's lane points into it. Its pages must not be looked at. */
+    static struct gvm_chan *kept[32];
+    static unsigned nkept;
+
+    assert_true(nkept < sizeof(kept) / sizeof(kept[0]));
+    kept[nkept++] = f->c;
     free(f);
     return (int)peer.violations;
 }
