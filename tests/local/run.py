@@ -180,8 +180,11 @@ def killed(stage, victim):
     while said and 'started' not in said:
         said = p.stdout.readline()
     for pid in stage.processes():
-        if os.path.basename(os.readlink('/proc/%d/exe' % pid)) == victim:
-            os.kill(pid, signal.SIGKILL)
+        try:
+            if os.path.basename(os.readlink('/proc/%d/exe' % pid)) == victim:
+                os.kill(pid, signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it ended with the victim
     return stage.finish(p, 'eventspin')
 
 
@@ -235,7 +238,10 @@ def main(argv):
             except (Failed, OSError) as e:
                 verdict, text = 'FAIL', ': %s' % e
                 for pid in stage.processes():
-                    os.kill(pid, signal.SIGKILL)
+                    try:
+                        os.kill(pid, signal.SIGKILL)
+                    except ProcessLookupError:
+                        pass
             count[verdict] += 1
             print('%-4s %s (%.1f s)%s' % (verdict, test.__name__, time.monotonic() - start, text),
                   flush=True)
