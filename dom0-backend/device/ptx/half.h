@@ -67,6 +67,18 @@ static inline u32 f2bf(f32 f, u32 mode)
     return (v >> 16) + (away && (v & 0xffff) && (v & 0x7f800000u) != 0x7f800000u);
 }
 
+/* Sum of doubles rounded to odd: the exact rest decides the last bit. */
+static inline f64 add_odd(f64 a, f64 b)
+{
+    f64 s = a + b, t = s - a, e = (a - (s - t)) + (b - t);
+    u64 v = d2u(s);
+    if (e == 0 || e != e || (v & 0x7ff0000000000000ull) == 0x7ff0000000000000ull)
+        return s;
+    if ((e < 0) != (s < 0)) /* rounded away from zero: step back */
+        v--;
+    return u2d(v | 1);
+}
+
 /* Double to single, rounded to odd: a later rounding to fewer bits is then as if from the double. */
 static inline f32 d2f_odd(f64 d)
 {

@@ -27,13 +27,9 @@ static int need_types(struct lower *lo, const struct ir_insn *in, unsigned n)
     return 0;
 }
 
-/* One handler with 1..3 sources of type ts (c: tc) and a result of type td. */
-static struct uop *alu(struct lower *lo, const struct ir_insn *in, unsigned nsrc, unsigned td,
-                       unsigned ts, unsigned tc, const char *name)
+static struct uop *alu_codes(struct lower *lo, const struct ir_insn *in, const uint32_t s[3],
+                             unsigned td, const char *name)
 {
-    uint32_t s[3] = {0};
-    for (unsigned i = 0; i < nsrc; i++)
-        s[i] = low_src(lo, opnd(lo, in, i + 1), i == 2 ? tc : ts);
     uint32_t d = low_dst(lo, opnd(lo, in, 0), td);
     if (lo->err)
         return NULL;
@@ -45,6 +41,16 @@ static struct uop *alu(struct lower *lo, const struct ir_insn *in, unsigned nsrc
         u->c = s[2];
     }
     return u;
+}
+
+/* One handler with 1..3 sources of type ts (c: tc) and a result of type td. */
+static struct uop *alu(struct lower *lo, const struct ir_insn *in, unsigned nsrc, unsigned td,
+                       unsigned ts, unsigned tc, const char *name)
+{
+    uint32_t s[3] = {0};
+    for (unsigned i = 0; i < nsrc; i++)
+        s[i] = low_src(lo, opnd(lo, in, i + 1), i == 2 ? tc : ts);
+    return alu_codes(lo, in, s, td, name);
 }
 
 /* A further micro-op on the result just written: saturation, flushing. */
@@ -139,6 +145,22 @@ static int arith_int(struct lower *lo, const struct ir_insn *in, unsigned t)
     return 0;
 }
 
+/* As alu(), with subnormal halves in the sources taken as zero. */
+static struct uop *alu_flushed(struct lower *lo, const struct ir_insn *in, unsigned nsrc,
+                               unsigned t, const char *name)
+{
+    uint32_t s[3] = {0};
+    for (unsigned i = 0; i < nsrc; i++) {
+        uint32_t a = low_src(lo, opnd(lo, in, i + 1), t);
+        struct uop *u = lo->err ? NULL : emit(lo, "ftz.%s", ptx_type_name[t]);
+        if (!u)
+            return NULL;
+        u->a = a;
+        u->d = s[i] = low_tmp(lo, SLOT32);
+    }
+    return alu_codes(lo, in, s, t, name);
+}
+
 /* ---- floating point --------------------------------------------------------------------------------- */
 
 static int arith_fp(struct lower *lo, const struct ir_insn *in, unsigned t)
@@ -163,9 +185,12 @@ static int arith_fp(struct lower *lo, const struct ir_insn *in, unsigned t)
         snprintf(name, sizeof(name), "%s.NaN.%s", n, ty);
     else if (t == T_F64 && approx && (!strcmp(n, "rcp") || (!strcmp(n, "rsqrt") && ftz)))
         snprintf(name, sizeof(name), "%s.approx.f64", n);
+    else if (ftz && half && !bf && (!strcmp(n, "fma") || !strcmp(n, "mul")))
+        snprintf(name, sizeof(name), "%s.ftz.%s", n, ty);
     else
         snprintf(name, sizeof(name), "%s.%s", n, ty);
-    struct uop *u = alu(lo, in, nsrc, t, t, t, name);
+    struct uop *u = ftz && half && !bf ? alu_flushed(lo, in, nsrc, t, name)
+                                       : alu(lo, in, nsrc, t, t, t, name);
     if (!u)
         return -1;
     uint32_t d = u->d;

@@ -291,14 +291,15 @@ static int cvt_int_float(struct lower *lo, const struct ir_insn *in, unsigned td
     if (lo->err)
         return -1;
     if (td == T_F16 || td == T_BF16) {
-        /* f64 holds every integer that a half can reach; larger ones overflow either way */
+        /* through double: exact, or rounded to odd */
         via = T_F64;
         to = low_tmp(lo, SLOT64);
     }
-    snprintf(name, sizeof(name), "cvt.%s.%s", ptx_type_name[via], ptx_type_name[ts]);
+    snprintf(name, sizeof(name), "cvt.%s%s.%s", ptx_type_name[via],
+             via != td && ptx_type_bits[ts] == 64 ? "odd" : "", ptx_type_name[ts]);
     if (!(u = op1(lo, to, s, name)))
         return -1;
-    u->csr = via == td ? mode : CSR_RZ; /* towards zero, then once more: only for overflows */
+    u->csr = via == td ? mode : CSR_RN;
     u->csrmask = CSR_ALL;
     if (via != td) {
         snprintf(name, sizeof(name), "cvt.%s.f64", ptx_type_name[td]);
@@ -324,6 +325,13 @@ static int cvt_float_float(struct lower *lo, const struct ir_insn *in, unsigned 
     uint32_t s = wide_src(lo, opnd(lo, in, 1), ts), d = low_dst(lo, opnd(lo, in, 0), td);
     if (lo->err)
         return -1;
+    if (ts == T_F16 && td == T_F64 && r < 0)
+        sh = false;
+    if (ts == T_BF16 && td == T_F32 && r < 0) {
+        if (!op1(lo, d, s, "cvt.f32.bf16"))
+            return -1;
+        goto finish;
+    }
     if (sh && (td != ts || r >= 0)) {
         s = half_to_single(lo, s, ts);
         ts = T_F32;
@@ -355,6 +363,12 @@ static int cvt_float_float(struct lower *lo, const struct ir_insn *in, unsigned 
         if (!op1(lo, d, s, td == T_F64 ? "mov.64" : "canon.f32"))
             return -1;
     } else {
+        if (ftz && ts == T_F32 && td == T_F64) { /* flushing makes NaNs canonical, too */
+            uint32_t t = low_tmp(lo, SLOT32);
+            if (!op1(lo, t, s, "canon.f32"))
+                return -1;
+            s = t;
+        }
         snprintf(name, sizeof(name), "cvt.%s.%s", ptx_type_name[td], ptx_type_name[ts]);
         if (!(u = op1(lo, d, s, name)))
             return -1;

@@ -95,14 +95,18 @@ ATOM(cas_b16, u16, u32, x == y ? z : x)
 ATOM(cas_b32, u32, u32, x == y ? z : x)
 ATOM(cas_b64, u64, u64, x == y ? z : x)
 ATOM(add_f32, u32, u32, f2u(CANON32(u2f(x) + u2f(y))))
-ATOM(add_f64, u64, u64, d2u(u2d(x) + u2d(y)))
+static inline u64 add_d(u64 x, u64 y) /* in global memory NaNs pass as they are */
+{
+    return u2d(x) != u2d(x) ? x : u2d(y) != u2d(y) ? y : d2u(u2d(x) + u2d(y));
+}
+ATOM(add_f64, u64, u64, shared ? d2u(u2d(x) + u2d(y)) : add_d(x, y))
 static inline u32 add_h(u32 a, u32 b)
 {
     return f2h(h2f(a & 0xffff) + h2f(b & 0xffff), CSR_RN);
 }
 static inline u32 add_b(u32 a, u32 b)
 {
-    return f2bf(d2f_odd((f64)bf2f(a & 0xffff) + (f64)bf2f(b & 0xffff)), CSR_RN);
+    return f2bf(d2f_odd(add_odd((f64)bf2f(a & 0xffff), (f64)bf2f(b & 0xffff))), CSR_RN);
 }
 ATOM(add_f16, u16, u32, add_h(x, y))
 ATOM(add_bf16, u16, u32, add_b(x, y))

@@ -61,13 +61,18 @@ OP3(shf_l_clamp, u32, u32, u32, u32, c[i] >= 32 ? a[i] : shf_l(a[i], b[i], c[i] 
 OP3(shf_r_wrap, u32, u32, u32, u32, shf_r(a[i], b[i], c[i] & 31))
 OP3(shf_r_clamp, u32, u32, u32, u32, c[i] >= 32 ? b[i] : shf_r(a[i], b[i], c[i] & 31))
 
-/* bfe: bits beyond the register are the sign (signed) or 0 */
+/* bfe: bits beyond the register are the sign (signed) or 0. Position and length are 8-bit numbers
+ * in the 32-bit form, whole ones in the 64-bit form. */
 static inline u64 bfe(u64 v, u32 pos, u32 len, unsigned width, bool sign)
 {
-    pos &= 255;
-    len &= 255;
+    if (width == 32) {
+        pos &= 255;
+        len &= 255;
+    }
     if (!len)
         return 0;
+    pos = pos > 255 ? 255 : pos;
+    len = len > 255 ? 255 : len;
     u64 all = width == 64 ? ~0ull : (1ull << width) - 1;
     bool neg = sign && (v >> (pos + len - 1 < width - 1 ? pos + len - 1 : width - 1) & 1);
     u64 r = pos < width ? v >> pos : 0;
@@ -85,8 +90,10 @@ OP3(bfe_s64, u64, u64, u32, u32, bfe(a[i], b[i], c[i], 64, true))
 
 static inline u64 bfi(u64 f, u64 base, u32 pos, u32 len, unsigned width)
 {
-    pos &= 255;
-    len &= 255;
+    if (width == 32) {
+        pos &= 255;
+        len &= 255;
+    }
     if (pos >= width || !len)
         return base;
     if (len > width - pos)

@@ -51,7 +51,8 @@ FCMP(bf16h, u32, GBH)
     CMP2(infinite_f##N, L, ((void)b, (a[i] & MAG) == INF))                                         \
     CMP2(number_f##N, L, ((void)b, (a[i] & MAG) <= INF))                                           \
     CMP2(notanumber_f##N, L, ((void)b, (a[i] & MAG) > INF))                                        \
-    CMP2(normal_f##N, L, ((void)b, (a[i] & MAG) < INF && (a[i] & MAG) >= MINNORM))                 \
+    CMP2(normal_f##N, L,                                                                           \
+         ((void)b, (a[i] & MAG) < INF && ((a[i] & MAG) >= MINNORM || !(a[i] & MAG))))              \
     CMP2(subnormal_f##N, L, ((void)b, (a[i] & MAG) < MINNORM && (a[i] & MAG)))
 TESTP(32, u32, 0x7fffffffu, 0x7f800000u, 0x00800000u)
 TESTP(64, u64, 0x7fffffffffffffffull, 0x7ff0000000000000ull, 0x0010000000000000ull)

@@ -21,14 +21,32 @@ OP3(fma_f64, f64, f64, f64, f64, __builtin_fma(a[i], b[i], c[i]))
 OP1(rcp_f64, f64, f64, 1.0 / a[i])
 OP1(sqrt_f64, f64, f64, __builtin_sqrt(a[i]))
 /* rcp.approx.ftz.f64, rsqrt.approx.ftz.f64: only the upper half of the result is significant */
-OP1(rcp_approx_f64, u64, f64, d2u(1.0 / a[i]) & 0xffffffff00000000ull)
-OP1(rsqrt_approx_f64, u64, f64, d2u(1.0 / __builtin_sqrt(a[i])) & 0xffffffff00000000ull)
+#define HI64 0xffffffff00000000ull
+static inline u64 flush_hi64(u64 v) /* the operand's upper half, subnormal as zero */
+{
+    return v & (v & 0x7ff0000000000000ull ? HI64 : 0x8000000000000000ull);
+}
+static inline u64 approx64(f64 v)
+{
+    return v != v ? 0x7fffffff00000000ull : flush_hi64(d2u(v));
+}
+OP1(rcp_approx_f64, u64, u64, approx64(1.0 / u2d(flush_hi64(a[i]))))
+OP1(rsqrt_approx_f64, u64, u64, approx64(1.0 / __builtin_sqrt(u2d(flush_hi64(a[i])))))
 OP1(rsqrt_f64, f64, f64, 1.0 / __builtin_sqrt(a[i]))
 
-OP1(neg_f32, u32, u32, a[i] ^ 0x80000000u)
-OP1(abs_f32, u32, u32, a[i] & 0x7fffffffu)
-OP1(neg_f64, u64, u64, a[i] ^ 0x8000000000000000ull)
-OP1(abs_f64, u64, u64, a[i] & 0x7fffffffffffffffull)
+/* NaN: canonical in single precision, only quieted in double */
+static inline bool nan32(u32 v)
+{
+    return (v & 0x7fffffffu) > 0x7f800000u;
+}
+static inline bool nan64(u64 v)
+{
+    return (v & 0x7fffffffffffffffull) > 0x7ff0000000000000ull;
+}
+OP1(neg_f32, u32, u32, nan32(a[i]) ? 0x7fffffffu : a[i] ^ 0x80000000u)
+OP1(abs_f32, u32, u32, nan32(a[i]) ? 0x7fffffffu : a[i] & 0x7fffffffu)
+OP1(neg_f64, u64, u64, nan64(a[i]) ? a[i] | 1ull << 51 : a[i] ^ 0x8000000000000000ull)
+OP1(abs_f64, u64, u64, nan64(a[i]) ? a[i] | 1ull << 51 : a[i] & 0x7fffffffffffffffull)
 OP2(copysign_f32, u32, u32, u32, (b[i] & 0x7fffffffu) | (a[i] & 0x80000000u))
 OP2(copysign_f64, u64, u64, u64, (b[i] & 0x7fffffffffffffffull) | (a[i] & 0x8000000000000000ull))
 /* subnormal -> zero of the same sign; NaN canonical */

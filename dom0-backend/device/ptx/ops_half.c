@@ -9,11 +9,11 @@
 
 static inline u32 fma_h(u32 a, u32 b, u32 c)
 {
-    return f2h(d2f_odd((f64)h2f(a) * (f64)h2f(b) + (f64)h2f(c)), CSR_RN);
+    return f2h(d2f_odd(add_odd((f64)h2f(a) * (f64)h2f(b), (f64)h2f(c))), CSR_RN);
 }
 static inline u32 fma_b(u32 a, u32 b, u32 c)
 {
-    return f2bf(d2f_odd((f64)bf2f(a) * (f64)bf2f(b) + (f64)bf2f(c)), CSR_RN);
+    return f2bf(d2f_odd(add_odd((f64)bf2f(a) * (f64)bf2f(b), (f64)bf2f(c))), CSR_RN);
 }
 static inline u32 add_h(u32 a, u32 b)
 {
@@ -29,15 +29,27 @@ static inline u32 mul_h(u32 a, u32 b)
 }
 static inline u32 add_b(u32 a, u32 b)
 {
-    return f2bf(d2f_odd((f64)bf2f(a) + (f64)bf2f(b)), CSR_RN);
+    return f2bf(d2f_odd(add_odd((f64)bf2f(a), (f64)bf2f(b))), CSR_RN);
 }
 static inline u32 sub_b(u32 a, u32 b)
 {
-    return f2bf(d2f_odd((f64)bf2f(a) - (f64)bf2f(b)), CSR_RN);
+    return f2bf(d2f_odd(add_odd((f64)bf2f(a), -(f64)bf2f(b))), CSR_RN);
 }
 static inline u32 mul_b(u32 a, u32 b)
 {
     return f2bf(d2f_odd((f64)bf2f(a) * (f64)bf2f(b)), CSR_RN);
+}
+/* .ftz: what is subnormal before rounding counts, though it may round up to a normal number */
+static inline u32 mulz_h(u32 a, u32 b)
+{
+    f32 r = h2f(a) * h2f(b);
+    return __builtin_fabsf(r) < 6.103515625e-05f ? f2u(r) >> 16 & 0x8000 : RNH(r);
+}
+static inline u32 fmaz_h(u32 a, u32 b, u32 c)
+{
+    f64 r = add_odd((f64)h2f(a) * (f64)h2f(b), (f64)h2f(c));
+    return __builtin_fabs(r) < 6.103515625e-05 ? (u32)(d2u(r) >> 48) & 0x8000
+                                               : f2h(d2f_odd(r), CSR_RN);
 }
 /* min, max on the bits: order-preserving integers, so signed zeros are ordered too */
 static inline s32 key16(u32 h)
@@ -96,14 +108,17 @@ static inline u32 rcp_h(u32 a)
 {
     return RNH(1.0f / h2f(a));
 }
-static inline u32 neg_h(u32 a)
-{
-    return a ^ 0x8000;
-}
-static inline u32 abs_h(u32 a)
-{
-    return a & 0x7fff;
-}
+#define SIGN16(name, inf)                                                                          \
+    static inline u32 neg_##name(u32 a)                                                            \
+    {                                                                                              \
+        return (a & 0x7fff) > inf ? 0x7fff : a ^ 0x8000;                                           \
+    }                                                                                              \
+    static inline u32 abs_##name(u32 a)                                                            \
+    {                                                                                              \
+        return (a & 0x7fff) > inf ? 0x7fff : a & 0x7fff;                                           \
+    }
+SIGN16(h, 0x7c00)
+SIGN16(b, 0x7f80)
 
 #define L16(x) ((x)&0xffff)
 #define H16(x) ((x) >> 16)
@@ -121,6 +136,8 @@ U2(v_add_f16, add_h)
 U2(v_sub_f16, sub_h)
 U2(v_mul_f16, mul_h)
 U3(v_fma_f16, fma_h)
+U2(v_mulz_f16, mulz_h)
+U3(v_fmaz_f16, fmaz_h)
 U2(v_min_f16, min_h)
 U2(v_max_f16, max_h)
 U2(v_minn_f16, min_h_nan)
@@ -133,6 +150,8 @@ U1(v_relu_f16, relu_h)
 U1(v_ex2_f16, ex2_h)
 U1(v_tanh_f16, tanh_h)
 U1(v_rcp_f16, rcp_h)
+U1(v_neg_bf16, neg_b)
+U1(v_abs_bf16, abs_b)
 U2(v_add_bf16, add_b)
 U2(v_sub_bf16, sub_b)
 U2(v_mul_bf16, mul_b)
@@ -147,7 +166,8 @@ U1(v_tanh_bf16, tanh_b)
 
 #define HH(op, ty, id) H(op "." ty, id), H(op "." ty "x2", id##x2)
 TABLE(ops_half) = {HH("add", "f16", v_add_f16),        HH("sub", "f16", v_sub_f16),
-                   HH("mul", "f16", v_mul_f16),        HH("fma", "f16", v_fma_f16),
+                   HH("mul", "f16", v_mul_f16),    HH("fma", "f16", v_fma_f16), HH("mul.ftz", "f16", v_mulz_f16),
+                   HH("fma.ftz", "f16", v_fmaz_f16),
                    HH("min", "f16", v_min_f16),        HH("max", "f16", v_max_f16),
                    HH("min.NaN", "f16", v_minn_f16),   HH("max.NaN", "f16", v_maxn_f16),
                    HH("neg", "f16", v_neg_f16),        HH("abs", "f16", v_abs_f16),
@@ -158,6 +178,6 @@ TABLE(ops_half) = {HH("add", "f16", v_add_f16),        HH("sub", "f16", v_sub_f1
                    HH("mul", "bf16", v_mul_bf16),      HH("fma", "bf16", v_fma_bf16),
                    HH("min", "bf16", v_min_bf16),      HH("max", "bf16", v_max_bf16),
                    HH("min.NaN", "bf16", v_minn_bf16), HH("max.NaN", "bf16", v_maxn_bf16),
-                   HH("neg", "bf16", v_neg_f16),       HH("abs", "bf16", v_abs_f16),
+                   HH("neg", "bf16", v_neg_bf16),       HH("abs", "bf16", v_abs_bf16),
                    HH("relu", "bf16", v_relu_bf16),    HH("ex2", "bf16", v_ex2_bf16),
                    HH("tanh", "bf16", v_tanh_bf16),    HEND};

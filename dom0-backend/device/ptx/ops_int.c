@@ -61,7 +61,7 @@ OP3(mad24_hi_u32, u32, u32, u32, u32,
     (u32)((u64)(a[i] & 0xffffff) * (b[i] & 0xffffff) >> 16) + c[i])
 OP3(mad24_hi_s32, u32, s32, s32, u32, (u32)(s24(a[i]) * s24(b[i]) >> 16) + c[i])
 
-/* ---- division: never traps; x / 0 is all ones, x % 0 is x, as on the device ------------------------ */
+/* ---- division: never traps; x / 0 and x % 0 are all ones, as on the device ------------------------- */
 
 #define DIVS(N, S, U, CA)                                                                          \
     static inline S div_s##N##_(S x, S y)                                                          \
@@ -70,7 +70,7 @@ OP3(mad24_hi_s32, u32, s32, s32, u32, (u32)(s24(a[i]) * s24(b[i]) >> 16) + c[i])
     }                                                                                              \
     static inline S rem_s##N##_(S x, S y)                                                          \
     {                                                                                              \
-        return y == 0 ? x : y == -1 ? 0 : (S)(x % y);                                              \
+        return y == 0 ? (S)-1 : y == -1 ? 0 : (S)(x % y);                                          \
     }                                                                                              \
     static inline U div_u##N##_(U x, U y)                                                          \
     {                                                                                              \
@@ -78,7 +78,7 @@ OP3(mad24_hi_s32, u32, s32, s32, u32, (u32)(s24(a[i]) * s24(b[i]) >> 16) + c[i])
     }                                                                                              \
     static inline U rem_u##N##_(U x, U y)                                                          \
     {                                                                                              \
-        return y == 0 ? x : (U)(x % y);                                                            \
+        return y == 0 ? (U)-1 : (U)(x % y);                                                        \
     }                                                                                              \
     OP2(div_s##N, CA, CA, CA, (CA)(U)div_s##N##_((S)a[i], (S)b[i]))                                \
     OP2(rem_s##N, CA, CA, CA, (CA)(U)rem_s##N##_((S)a[i], (S)b[i]))                                \
