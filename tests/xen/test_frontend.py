@@ -7,8 +7,13 @@ PARTS = ("xen-vgpufront.ko", "vgpu-testback", "vgpu_probe")
 
 
 def bench(lab):
-    """The guest and test backend that all tests of this file share.  gvm-backd does not run yet."""
+    """The guest and test backend that all tests of this file share.  gvm-backd must not run: it
+    would serve the same device."""
     if not hasattr(lab, "frontend_bench"):
+        for name in list(lab.guests):
+            lab.destroy(name)
+        if hasattr(lab, "backd"):
+            lab.backd.stop()
         guest = lab.create("frontend", cmdline="lab.nofront", vcpus=2)
         lab.frontend_bench = frontend.Bench(lab, guest)
     return lab.frontend_bench
