@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""run.py [--host C|oxenstored] [--list] [PATTERN...] - runs the tests inside Xen.
+"""run.py [--host C|oxenstored] [--full] [--list] [PATTERN...] - runs the tests inside Xen.
 
 Boots the lab once per host configuration.  Tests are the functions test_* of tests/xen/test_*.py,
 in the order of the files and of their lines; with PATTERNs those whose names contain one of them.
@@ -26,9 +26,9 @@ BUDGET = 900   # seconds for all of it; what has not run by then has failed.  42
 KEEP_RUNS = 10
 
 
-def collect(patterns):
+def collect(patterns, full):
     found = []
-    for name in MODULES:
+    for name in FULL_MODULES if full else MODULES:
         if not os.path.exists(os.path.join(HERE, name + ".py")):
             continue
         module = importlib.import_module(name)
@@ -137,11 +137,13 @@ def forget_old_runs():
 def main():
     p = argparse.ArgumentParser(description="Runs the tests inside Xen.")
     p.add_argument("--host", choices=HOSTS, help="only this host configuration")
+    p.add_argument("--full", action="store_true",
+                   help="also the kernel module against a backend that misbehaves")
     p.add_argument("--list", action="store_true", help="names of the tests")
     p.add_argument("--budget", type=float, default=BUDGET, help="seconds (default %d)" % BUDGET)
     p.add_argument("pattern", nargs="*")
     args = p.parse_args()
-    tests = collect(args.pattern)
+    tests = collect(args.pattern, args.full)
     if args.list:
         for t in tests:
             print(t.__name__ + (" (every host)" if getattr(t, "every_host", False) else ""))
