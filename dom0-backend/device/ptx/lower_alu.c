@@ -189,8 +189,8 @@ static int arith_fp(struct lower *lo, const struct ir_insn *in, unsigned t)
         snprintf(name, sizeof(name), "%s.ftz.%s", n, ty);
     else
         snprintf(name, sizeof(name), "%s.%s", n, ty);
-    struct uop *u = ftz && half && !bf ? alu_flushed(lo, in, nsrc, t, name)
-                                       : alu(lo, in, nsrc, t, t, t, name);
+    struct uop *u =
+        ftz && half && !bf ? alu_flushed(lo, in, nsrc, t, name) : alu(lo, in, nsrc, t, t, t, name);
     if (!u)
         return -1;
     uint32_t d = u->d;

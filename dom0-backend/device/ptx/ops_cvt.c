@@ -41,8 +41,7 @@ SATI(s32, INT32_MIN, INT32_MAX)
 SATI(s64, INT64_MIN, INT64_MAX)
 OP1(sat_u64_s64, u64, u64, (s64)a[i] < 0 ? 0 : a[i])
 
-#define F2I_NAN(T, F)                                                                              \
-    (T)(sizeof(T) == 8 || sizeof(F) == 8 ? (u64)1 << (8 * sizeof(T) - 1) : 0)
+#define F2I_NAN(T, F) (T)(sizeof(T) == 8 || sizeof(F) == 8 ? (u64)1 << (8 * sizeof(T) - 1) : 0)
 /* float to integer, by truncation. lo, hi: exactly representable bounds of the result; hi1 = hi + 1 */
 #define F2I(T, L, F, lo, hi1, tmax, tmin)                                                          \
     OP1(cvti_##T##_##F, L, F, ({                                                                   \
@@ -83,19 +82,19 @@ F2IS(s64, u64, f64, -9223372036854775808.0, 9223372036854775808.0, INT64_MAX, IN
         const F *a = RG(u->a);                                                                     \
         switch (u->n) {                                                                            \
         case 0: {                                                                                  \
-            BODY(F, QUIET(__builtin_rint##s(a[i])))                                                       \
+            BODY(F, QUIET(__builtin_rint##s(a[i])))                                                \
             break;                                                                                 \
         }                                                                                          \
         case 1: {                                                                                  \
-            BODY(F, QUIET(__builtin_floor##s(a[i])))                                                      \
+            BODY(F, QUIET(__builtin_floor##s(a[i])))                                               \
             break;                                                                                 \
         }                                                                                          \
         case 2: {                                                                                  \
-            BODY(F, QUIET(__builtin_ceil##s(a[i])))                                                       \
+            BODY(F, QUIET(__builtin_ceil##s(a[i])))                                                \
             break;                                                                                 \
         }                                                                                          \
         default: {                                                                                 \
-            BODY(F, QUIET(__builtin_trunc##s(a[i])))                                                      \
+            BODY(F, QUIET(__builtin_trunc##s(a[i])))                                               \
         }                                                                                          \
         }                                                                                          \
     }
@@ -218,13 +217,15 @@ TABLE(ops_cvt) = {H("ext.32.u8", ext_32_u8),
                   HF(s32),
                   HF(u64),
                   HF(s64),
-                  H("cvt.f64odd.u64", cvt_f64odd_u64), H("cvt.f64odd.s64", cvt_f64odd_s64),
-    H("rint.f32", rint_f32),
+                  H("cvt.f64odd.u64", cvt_f64odd_u64),
+                  H("cvt.f64odd.s64", cvt_f64odd_s64),
+                  H("rint.f32", rint_f32),
                   H("rint.f64", rint_f64),
                   H("cvt.f64.f32", cvt_f64_f32),
                   H("cvt.f32.f64", cvt_f32_f64),
                   H("canon.f32", canon_f32),
-                  H("cvt.f32.f16", cvt_f32_f16), H("cvt.f64.f16", cvt_f64_f16),
+                  H("cvt.f32.f16", cvt_f32_f16),
+                  H("cvt.f64.f16", cvt_f64_f16),
                   H("cvt.f32.bf16", cvt_f32_bf16),
                   H("cvt.f16.f32", cvt_f16_f32),
                   H("cvt.f16.f64", cvt_f16_f64),

@@ -166,8 +166,8 @@ U1(v_tanh_bf16, tanh_b)
 
 #define HH(op, ty, id) H(op "." ty, id), H(op "." ty "x2", id##x2)
 TABLE(ops_half) = {HH("add", "f16", v_add_f16),        HH("sub", "f16", v_sub_f16),
-                   HH("mul", "f16", v_mul_f16),    HH("fma", "f16", v_fma_f16), HH("mul.ftz", "f16", v_mulz_f16),
-                   HH("fma.ftz", "f16", v_fmaz_f16),
+                   HH("mul", "f16", v_mul_f16),        HH("fma", "f16", v_fma_f16),
+                   HH("mul.ftz", "f16", v_mulz_f16),   HH("fma.ftz", "f16", v_fmaz_f16),
                    HH("min", "f16", v_min_f16),        HH("max", "f16", v_max_f16),
                    HH("min.NaN", "f16", v_minn_f16),   HH("max.NaN", "f16", v_maxn_f16),
                    HH("neg", "f16", v_neg_f16),        HH("abs", "f16", v_abs_f16),
@@ -178,6 +178,6 @@ TABLE(ops_half) = {HH("add", "f16", v_add_f16),        HH("sub", "f16", v_sub_f1
                    HH("mul", "bf16", v_mul_bf16),      HH("fma", "bf16", v_fma_bf16),
                    HH("min", "bf16", v_min_bf16),      HH("max", "bf16", v_max_bf16),
                    HH("min.NaN", "bf16", v_minn_bf16), HH("max.NaN", "bf16", v_maxn_bf16),
-                   HH("neg", "bf16", v_neg_bf16),       HH("abs", "bf16", v_abs_bf16),
+                   HH("neg", "bf16", v_neg_bf16),      HH("abs", "bf16", v_abs_bf16),
                    HH("relu", "bf16", v_relu_bf16),    HH("ex2", "bf16", v_ex2_bf16),
                    HH("tanh", "bf16", v_tanh_bf16),    HEND};
