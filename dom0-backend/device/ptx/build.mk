@@ -53,3 +53,15 @@ FUZZ_fatbin_OBJS = $(call objs,dom0-backend/device/ptx/fatbin.c)
 FUZZ_fatbin_LIBS = $(PTX_LIBS)
 FUZZ_fatbin_SEEDS = $(if $(DEV_TEST_DATA),$(BUILD)/unit/data)
 $(BUILD)/fuzz/fuzz_fatbin: | $(DEV_TEST_DATA)
+
+# Unit tests of the front end and the interpreter: PTX text in, results out.
+PTX_TEST_OBJS = $(PTX_CORE_OBJS) $(call objs,tests/unit/ptx_fixture.c)
+UNIT_ptx_parse_OBJS = $(PTX_TEST_OBJS)
+UNIT_ptx_parse_LIBS = -lm
+UNIT_ptx_warp_OBJS = $(PTX_TEST_OBJS)
+UNIT_ptx_warp_LIBS = -lm
+UNIT_ptx_exec_OBJS = $(PTX_TEST_OBJS)
+UNIT_ptx_exec_LIBS = -lm
+# The plain handlers alone: the AVX2 twins are the same source.
+FUZZ_ptx_OBJS = $(PTX_BASE_OBJS)
+FUZZ_ptx_LIBS = -lm

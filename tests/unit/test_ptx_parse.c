@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* The PTX front end: what is accepted, what is refused and with which line. */
+#include "tests/unit/ptx_fixture.h"
+
+static void refuses(const char *body, int err, const char *words)
+{
+    int got = pf_load_sm(body);
+
+    if (!got)
+        got = ptx_kernel_prepare(ptx_module_kernel(pf_module(), 0), pf_log, sizeof(pf_log));
+    if (got != err || !strstr(pf_log, words))
+        fail_msg("%s: error %d, not %d; '%s' lacks '%s'", body, got, err, pf_log, words);
+    assert_null(strchr(pf_log, '\n'));
+}
+
+#define K(body)                                                                                    \
+    ".visible .entry k(.param .u64 p)\n{\n.reg .b32 %r<9>; .reg .b64 %rd<9>; "                     \
+    ".reg .pred %p<3>; .reg .f32 %f<3>;\n" body "\nret;\n}\n"
+
+static void not_ptx(void **state)
+{
+    assert_int_equal(pf_load(""), 218);
+    assert_int_equal(pf_load("hello"), 218);
+    assert_int_equal(pf_load(".version 8.0\n"), 218);
+    assert_int_equal(pf_load(".version 8.0\n.target sm_75\n.address_size 32\n"), 218);
+    assert_int_equal(pf_load("/* no end"), 218);
+    assert_int_equal(pf_load(".version 8.0\n.target sm_75\n.address_size 64\n"), 0);
+}
+
+static void targets(void **state)
+{
+    static const struct {
+        const char *sm;
+        int err;
+    } t[] = {{"sm_50", 0},    {"sm_75", 0},     {"sm_90", 0},       {"sm_90a", 0},
+             {"sm_100", 209}, {"sm_120a", 209}, {"sm_75, debug", 0}};
+    char text[200];
+
+    for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        sprintf(text, ".version 9.0\n.target %s\n.address_size 64\n", t[i].sm);
+        assert_int_equal(pf_load(text), t[i].err);
+    }
+    assert_non_null(strstr(pf_log, ""));
+}
+
+static void errors_name_the_line(void **state)
+{
+    refuses(K("frobnicate.b32 %r1, %r2;"), 218, "line 7: 'frobnicate'");
+    refuses(K("add.s32 %r1, %r2;"), 218, "'add' has 2 operands");
+    refuses(K("add.s32 %r1, %r2, %r9;"), 218, "'%r9' is not declared");
+    refuses(K("add.s32 %r1, %r2, nothing;"), 218, "nothing");
+    refuses(K("bra nowhere;"), 218, "nowhere");
+    refuses(K("@%r1 bra l; l:"), 218, "predicate");
+    refuses(K("add.s32 %r1, %rd2, %r3;"), 218, "line 7: add: register %rd2");
+    refuses(K("ld.global.u64 %r1, [%rd1];"), 218, "%r1");
+    refuses(K("mul.s32 %r1, %r2, %r3;"), 218, ".lo, .hi, .wide");
+    refuses(K("setp.s32 %p1, %r2, %r3;"), 218, "comparison");
+    refuses(K(".reg .b32 %r<9>;"), 218, "twice");
+    refuses(K("st.param.u32 [p], %r1;"), 218, "read-only");
+    refuses(".visible .entry k()\n{\nret;", 218, "end of text");
+    refuses(".visible .entry k(\n", 218, "end of text");
+    refuses(".global .u32 a[2] = {1, 2, 3};", 218, "more initial values");
+    refuses(".global .align 3 .b8 a[2];", 218, "alignment");
+    refuses(".global .b8 a[99999999999];", 218, "larger than");
+    refuses(".global .u64 a = b;", 218, "names 'b'");
+}
+
+/* Valid PTX that is not implemented: the module loads, only that kernel is refused, by name. */
+static void unsupported_is_lazy(void **state)
+{
+    static const char *const text =
+        K("wmma.load.a.sync.aligned.row.m16n16k16.shared.f16 "
+          "{%r1,%r2,%r3,%r4,%r5,%r6,%r7,%r8}, [%rd1], %r0;") ".visible .entry good(.param .u64 p) "
+                                                             "{ ret; }\n";
+
+    assert_int_equal(pf_load_sm(text), 0);
+    assert_int_equal(ptx_module_nkernel(pf_module()), 2);
+    assert_int_equal(pf_run("k", 1, 32, 1, (uint64_t)0), 801);
+    assert_non_null(strstr(pf_log, "line 7: wmma"));
+    assert_int_equal(pf_run("good", 1, 32, 1, (uint64_t)0), 0);
+    refuses(K("add.sideways.s32 %r1, %r2, %r3;"), 801, "modifier .sideways");
+    refuses(K("add.approx.s32 %r1, %r2, %r3;"), 801, "modifier .approx");
+    refuses(".extern .func f();\n" K("call f;"), 801, "'f', which this module lacks");
+    refuses(".extern .global .u32 e;\n" K("ld.global.u32 %r1, [e];"), 209, "'e' is not defined");
+}
+
+static void limits(void **state)
+{
+    static char text[1 << 17];
+    size_t n = sprintf(text, ".visible .entry k()\n{\n");
+
+    for (int i = 0; i < 200; i++)
+        n += sprintf(text + n, "{ ");
+    refuses(text, 218, "nested scopes");
+    refuses(K(".reg .b32 %q<4000000000>;"), 218, "registers");
+    refuses(
+        K(".reg .b32 %q<900000000>; mov.u32 %q899999999, 1; st.global.u32 [%rd1], %q899999999;"), 0,
+        "");
+    n = sprintf(text, ".visible .entry k(");
+    for (int i = 0; i < 5000 && n < sizeof(text) - 100; i++)
+        n += sprintf(text + n, "%s.param .u64 p%d", i ? "," : "", i);
+    sprintf(text + n, ") { ret; }");
+    assert_int_not_equal(pf_load_sm(text), 0);
+}
+
+static void parameters_and_resources(void **state)
+{
+    uint32_t off, size;
+    struct ptx_kernel_info info;
+
+    assert_int_equal(
+        pf_load_sm(".shared .align 4 .b8 unused[4000];\n.extern .shared .align 16 .b8 dyn[];\n"
+                   ".visible .entry k(.param .u8 a, .param .u64 b, .param .align 16 .b8 c[20], "
+                   ".param .u32 d)\n.maxntid 128, 2, 1\n.minnctapersm 2\n{\n"
+                   ".shared .align 8 .b8 s[100]; .local .align 8 .b8 l[24]; .reg .b32 %r<4>;\n"
+                   "mov.u32 %r1, s; mov.u32 %r2, dyn; st.shared.u32 [%r1], %r2;\nret;\n}\n"),
+        0);
+    struct ptx_kernel *k = ptx_module_kernel(pf_module(), 0);
+    ptx_kernel_param(k, 0, &off, &size);
+    assert_int_equal(off, 0);
+    assert_int_equal(size, 1);
+    ptx_kernel_param(k, 1, &off, &size);
+    assert_int_equal(off, 8);
+    ptx_kernel_param(k, 2, &off, &size);
+    assert_int_equal(off, 16);
+    assert_int_equal(size, 20);
+    ptx_kernel_param(k, 3, &off, &size);
+    assert_int_equal(off, 36);
+    assert_int_equal(ptx_kernel_param_bytes(k), 40);
+    ptx_kernel_info(k, &info);
+    assert_int_equal(info.shared_bytes, 112); /* 100, then dyn's alignment */
+    assert_int_equal(info.local_bytes, 32);
+    assert_int_equal(info.maxntid, 256);
+    assert_int_equal(info.target, 90);
+    assert_int_equal(info.ptx_version, 80);
+}
+
+static void variables(void **state)
+{
+    assert_int_equal(
+        pf_load_sm(".func (.param .b32 r) f(.param .b32 a);\n"
+                   ".global .align 4 .u32 a[4] = {1, -1, 0x7f};\n.const .f32 c = 0f3f800000;\n"
+                   ".global .f64 d = 0d4000000000000000;\n.global .u64 p = generic(a)+4;\n"
+                   ".global .align 8 .b8 q[16] = {1, 2, 0xFF(a), 0xFF00(a)};\n"
+                   ".global .u64 fp[2] = {f, 7};\n.visible .global .align 1 .b8 z[5];\n"
+                   ".func (.param .b32 r) f(.param .b32 a) { ret; }\n"),
+        0);
+    static const char *const names[] = {"a", "c", "d", "p", "q", "fp", "z"};
+    static const unsigned sizes[] = {16, 4, 8, 8, 16, 16, 5};
+    uint64_t addr[7];
+    uint8_t buf[16];
+
+    assert_int_equal(ptx_module_nvar(pf_module()), 7);
+    for (unsigned i = 0; i < 7; i++) {
+        struct ptx_var v = ptx_module_var(pf_module(), i);
+        assert_string_equal(v.name, names[i]);
+        assert_int_equal(v.size, sizes[i]);
+        addr[i] = 0x1000 * (i + 1);
+        ptx_module_set_var_addr(pf_module(), i, addr[i]);
+    }
+    assert_int_equal(ptx_module_var(pf_module(), 1).space, PTX_CONST);
+    ptx_module_var_init(pf_module(), 0, buf);
+    assert_int_equal(((uint32_t *)buf)[1], 0xffffffff);
+    assert_int_equal(((uint32_t *)buf)[3], 0);
+    ptx_module_var_init(pf_module(), 3, buf);
+    assert_int_equal(*(uint64_t *)buf, addr[0] + 4);
+    ptx_module_var_init(pf_module(), 4, buf);
+    assert_int_equal(buf[1], 2);
+    assert_int_equal(buf[2], addr[0] & 0xff);
+    assert_int_equal(buf[3], addr[0] >> 8);
+    ptx_module_var_init(pf_module(), 5, buf);
+    assert_true(*(uint64_t *)buf >= PTX_APERTURE_FUNC);
+    assert_int_equal(((uint64_t *)buf)[1], 7);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(not_ptx, pf_setup),
+        cmocka_unit_test_setup(targets, pf_setup),
+        cmocka_unit_test_setup(errors_name_the_line, pf_setup),
+        cmocka_unit_test_setup(unsupported_is_lazy, pf_setup),
+        cmocka_unit_test_setup(limits, pf_setup),
+        cmocka_unit_test_setup(parameters_and_resources, pf_setup),
+        cmocka_unit_test_setup(variables, pf_setup),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
