@@ -21,11 +21,11 @@ extern char pf_printed[4096];      /* what the kernel printed since the last loa
 extern struct ptx_launch pf_extra; /* shmem, stop and so on for the next launches */
 
 int pf_setup(void **state);
-uint64_t pf_alloc(size_t bytes);   /* zeroed device memory; a hole follows each block */
+uint64_t pf_alloc(size_t bytes); /* zeroed device memory; a hole follows each block */
 struct ptx_mem pf_mem(void);
 /* Parses body between a header and the text as it is; module replaces the one before. */
 int pf_load(const char *ptx);
-int pf_load_sm(const char *body);  /* with .version, .target and .address_size in front */
+int pf_load_sm(const char *body); /* with .version, .target and .address_size in front */
 /* Runs the kernel of that name; parameters are given as 64-bit words and cut to their sizes. */
 int pf_run(const char *kernel, uint32_t grid, uint32_t block, unsigned nargs, ...);
 int pf_run3(const char *kernel, const uint32_t grid[3], const uint32_t block[3], unsigned nargs,
