@@ -31,6 +31,11 @@ struct dev_module;
 struct dev_func;
 struct dev_stream;
 struct dev_event;
+struct dev_copy_ops;
+struct dev_memory_ops;
+struct dev_texture_ops;
+struct dev_graph_ops;
+struct dev_link_ops;
 
 #define DEV_MAX_PARAMS      4096 /* parameters of one kernel */
 #define DEV_MAX_PARAM_BYTES 32764
@@ -181,6 +186,14 @@ struct dev_ops {
 
     int (*get_limit)(struct dev *d, int limit, uint64_t *value); /* cuCtxGetLimit */
     int (*set_limit)(struct dev *d, int limit, uint64_t value);
+
+    /* Families of calls, each in a header of its own. NULL: the device has none of it, and the
+     * worker answers 801 (NOT_SUPPORTED). */
+    const struct dev_copy_ops *copy;       /* device_copy.h: 2D and 3D copies, arrays, symbols */
+    const struct dev_memory_ops *memory;   /* device_memory.h: pools, VMM, IPC, registered memory */
+    const struct dev_texture_ops *texture; /* device_texture.h: arrays, textures, surfaces */
+    const struct dev_graph_ops *graph;     /* device_graph.h: capture and graphs */
+    const struct dev_link_ops *link;       /* device_link.h: linker, kernels' launch attributes */
 };
 
 /* Implementations; NULL when the build or the host lacks what they need. */

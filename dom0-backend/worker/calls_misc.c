@@ -109,11 +109,10 @@ int wk_OutputFetch(struct wk_lane *lane, const struct vgpu_args_OutputFetch *a,
 
 /* ---- look-ups for the decoder */
 
-static const enum wk_objkind kinds[] = {
-    [VGPU_HANDLE_STREAM] = WK_OBJ_STREAM,
-    [VGPU_HANDLE_EVENT] = WK_OBJ_EVENT,
-    [VGPU_HANDLE_MODULE] = WK_OBJ_MODULE,
-};
+_Static_assert((int)VGPU_HANDLE_EVENT == WK_OBJ_EVENT && (int)VGPU_HANDLE_MODULE == WK_OBJ_MODULE &&
+                   (int)VGPU_HANDLE_MEMORY == WK_OBJ_MEMORY &&
+                   (int)VGPU_HANDLE_MEMORY + 1 == WK_OBJ_KINDS,
+               "kinds of objects in the order of the protocol");
 
 static int per_lane_stream(struct wk_lane *lane, void **obj)
 {
@@ -139,11 +138,11 @@ int wk_resolve(struct wk_lane *lane, enum vgpu_handle kind, uint32_t id, void **
             return per_lane_stream(lane, obj);
         }
     }
-    *obj = wk_obj_hold(lane, kinds[kind], id);
+    *obj = wk_obj_hold(lane, (enum wk_objkind)kind, id);
     return *obj ? WK_OK : WK_INVALID_HANDLE;
 }
 
 int wk_resolve_new(struct wk_lane *lane, enum vgpu_handle kind, uint32_t id)
 {
-    return wk_obj_unused(lane->w, kinds[kind], id) ? WK_OK : WK_INVALID_HANDLE;
+    return wk_obj_unused(lane->w, (enum wk_objkind)kind, id) ? WK_OK : WK_INVALID_HANDLE;
 }

@@ -36,8 +36,11 @@ static int destroy_device_object(struct wk *w, struct wk_obj *o)
         wk_image_uncharge(&w->images, m->image_len);
         return err;
     }
-    default:
-        return WK_INVALID_HANDLE;
+    default: {
+        struct wk_thing *t = (struct wk_thing *)o;
+
+        return t->destroy(w, t);
+    }
     }
 }
 
@@ -45,6 +48,8 @@ static void free_struct(struct wk_obj *o)
 {
     if (o->kind == WK_OBJ_MODULE)
         free(((struct wk_module *)o)->param_bytes);
+    else if (o->kind >= WK_OBJ_ARRAY)
+        free(((struct wk_thing *)o)->extra);
     free(o);
 }
 
@@ -178,6 +183,26 @@ void wk_obj_unpin(struct wk *w, struct wk_obj *o)
     pthread_mutex_unlock(&w->objs.lock);
     if (gone)
         free_struct(o);
+}
+
+int wk_thing_enter(struct wk *w, enum wk_objkind kind, uint32_t id, void *p,
+                   int (*destroy)(struct wk *w, struct wk_thing *t))
+{
+    struct wk_thing *t = calloc(1, sizeof(*t));
+    struct wk_thing last = {.p = p};
+    int err = WK_OUT_OF_MEMORY;
+
+    if (!t)
+        goto out;
+    t->p = p;
+    t->destroy = destroy;
+    if (wk_obj_enter(w, &t->o, kind, id))
+        return WK_OK;
+    free(t);
+    err = WK_INVALID_HANDLE;
+out:
+    destroy(w, &last);
+    return err;
 }
 
 int wk_stream_new(struct wk *w, unsigned flags, int priority, struct wk_stream **out)

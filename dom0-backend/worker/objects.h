@@ -26,7 +26,21 @@ struct wk_lane;
 #define WK_STREAM_LEGACY1  1u
 #define WK_STREAM_PER_LANE 2u
 
-enum wk_objkind { WK_OBJ_STREAM, WK_OBJ_EVENT, WK_OBJ_MODULE, WK_OBJ_KINDS };
+/* In the order of enum vgpu_handle (protocol/gen/spec.py, HANDLES). */
+enum wk_objkind {
+    WK_OBJ_STREAM,
+    WK_OBJ_EVENT,
+    WK_OBJ_MODULE,
+    /* The rest are struct wk_thing. */
+    WK_OBJ_ARRAY,
+    WK_OBJ_TEXTURE, /* texture and surface objects */
+    WK_OBJ_GRAPH,
+    WK_OBJ_EXEC, /* instantiated graphs */
+    WK_OBJ_MEMPOOL,
+    WK_OBJ_LINKER,
+    WK_OBJ_MEMORY, /* physical memory of cuMemCreate */
+    WK_OBJ_KINDS
+};
 
 struct wk_obj {
     enum wk_objkind kind;
@@ -59,6 +73,16 @@ struct wk_module {
     uint32_t *param_bytes; /* nfunc: end of the last parameter */
 };
 
+/* An object that the worker itself knows nothing about. */
+struct wk_thing {
+    struct wk_obj o;
+    void *p;     /* the device's object */
+    uint64_t v;  /* a number that belongs to it, as its maker likes */
+    void *extra; /* freed with the struct */
+    /* Destroys the device object; CUresult. */
+    int (*destroy)(struct wk *w, struct wk_thing *t);
+};
+
 struct wk_objects {
     pthread_mutex_t lock;
     struct wk_obj **tab[WK_OBJ_KINDS]; /* WK_ID_MAX + 1 entries each */
@@ -84,6 +108,11 @@ void wk_obj_release(struct wk *w, struct wk_obj *o);
 /* A device callback will touch the struct: keep the memory until wk_obj_unpin(). Any thread. */
 void wk_obj_pin(struct wk *w, struct wk_obj *o);
 void wk_obj_unpin(struct wk *w, struct wk_obj *o);
+
+/* Enters a device object under an id that the guest minted. On failure (2, 400) the object has been
+ * destroyed. */
+int wk_thing_enter(struct wk *w, enum wk_objkind kind, uint32_t id, void *p,
+                   int (*destroy)(struct wk *w, struct wk_thing *t));
 
 /* Makes a stream that is in no table (a lane's own). CUresult. */
 int wk_stream_new(struct wk *w, unsigned flags, int priority, struct wk_stream **out);

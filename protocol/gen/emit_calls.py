@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """calls.h, calls.c, calls.md: opcodes, wire structures, the table of calls."""
 
+from spec import HANDLES
+
 HEAD = '/* SPDX-License-Identifier: MIT */\n/* Made by protocol/gen/gen.py from %s; do not edit. */\n'
 
 PROLOGUE = r'''
@@ -21,10 +23,7 @@ enum vgpu_class {
 
 /* Kinds of objects that the guest names by number. */
 enum vgpu_handle {
-    VGPU_HANDLE_STREAM,
-    VGPU_HANDLE_EVENT,
-    VGPU_HANDLE_MODULE,
-};
+@HANDLES@};
 
 /* What Info puts into the pool: the properties of a device that cannot change. */
 struct vgpu_device_info {
@@ -142,7 +141,9 @@ def len_function(call):
 
 def calls_h(spec, source):
     o = [HEAD % source + '#ifndef VGPU_CALLS_H\n#define VGPU_CALLS_H\n',
-         '#include <stddef.h>\n#include <stdint.h>\n\n#include "vgpuif.h"', PROLOGUE,
+         '#include <stddef.h>\n#include <stdint.h>\n\n#include "vgpuif.h"',
+         PROLOGUE.replace('@HANDLES@', ''.join('    VGPU_HANDLE_%s,\n' % h.upper()
+                                               for h in HANDLES)),
          'enum vgpu_op {']
     for c in spec.calls:
         o.append('    VGPU_OP_%s = 0x%04x,' % (c.name, c.op))

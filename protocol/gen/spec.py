@@ -22,7 +22,9 @@ SCALARS = {
     'f32': ('float', 4, True),
     'devptr': ('uint64_t', 8, False),
 }
-HANDLES = ('stream', 'event', 'module')
+# Order is that of enum vgpu_handle and of the worker's enum wk_objkind.
+HANDLES = ('stream', 'event', 'module', 'array', 'texture', 'graph', 'exec', 'mempool', 'linker',
+           'memory')
 CLASSES = ('posted', 'quick', 'blocking')
 CHECKS = ('min', 'max', 'mask', 'align')
 CTL_CHECKS = ('min', 'max', 'pages')

@@ -4,7 +4,7 @@ ifeq ($(NVCC),)
   CONFORMANCE :=
 else
 
-CONFORMANCE_SRC := $(sort $(wildcard tests/conformance/*.cu))
+CONFORMANCE_SRC := $(filter-out %/kernels.cu,$(sort $(wildcard tests/conformance/*.cu)))
 CONFORMANCE := $(patsubst tests/conformance/%.cu,$(BUILD)/conformance/%,$(CONFORMANCE_SRC)) \
 	$(BUILD)/conformance/staticlink
 
@@ -17,6 +17,44 @@ $(BUILD)/conformance/%: tests/conformance/%.cu tests/conformance/check.h
 $(BUILD)/conformance/staticlink: tests/conformance/vectorAdd.cu tests/conformance/check.h
 	@mkdir -p $(@D)
 	$(NVCC) -w -o $@ $<
+
+# Programs compared by transcript (transcript.h): tests/conformance/FAMILY/NAME.c or .cu become
+# $(BUILD)/conformance/t/FAMILY_NAME. A .c program can use the kernels of kernels.cu:
+# `extern const unsigned char kernels_image[]`, a fatbin. Linked with the real libraries' names, so
+# that the same binary runs natively.
+TRANSCRIPT_C := $(sort $(wildcard tests/conformance/*/*.c))
+TRANSCRIPT_CU := $(sort $(wildcard tests/conformance/*/*.cu))
+TRANSCRIPTS := $(foreach f,$(TRANSCRIPT_C) $(TRANSCRIPT_CU),\
+	$(BUILD)/conformance/t/$(basename $(subst /,_,$(patsubst tests/conformance/%,%,$(f)))))
+TRANSCRIPT_LIBS = -L$(BUILD)/lib -lcudart -lcuda
+CONFORMANCE += $(TRANSCRIPTS)
+
+$(BUILD)/conformance/kernels.fatbin: tests/conformance/kernels.cu
+	@mkdir -p $(@D)
+	$(NVCC) -fatbin $(NVCC_ARCH) -o $@ $<
+$(BUILD)/conformance/kernels_image.c: $(BUILD)/conformance/kernels.fatbin
+	$(PYTHON) -c 'import sys; d = open(sys.argv[1], "rb").read(); \
+		print("const unsigned char kernels_image[] __attribute__((aligned(16))) = {%s};" % \
+		",".join(map(str, d)))' $< > $@
+$(BUILD)/conformance/kernels_image.o: $(BUILD)/conformance/kernels_image.c
+	$(CC) -c -o $@ $<
+
+# Per program: TRANSCRIPT_FLAGS_FAMILY_NAME adds to nvcc's or gcc's command line.
+define transcript_c
+$$(BUILD)/conformance/t/$(2): $(1) tests/conformance/transcript.h $$(BUILD)/conformance/kernels_image.o \
+		$$(SHIM_LIBS)
+	@mkdir -p $$(@D)
+	$$(CC) -std=gnu11 -O1 -w $$(TRANSCRIPT_FLAGS_$(2)) -Itests/conformance -isystem $$(dir $$(CUDA_INC)) \
+		-o $$@ $(1) $$(BUILD)/conformance/kernels_image.o $$(TRANSCRIPT_LIBS) -lpthread
+endef
+define transcript_cu
+$$(BUILD)/conformance/t/$(2): $(1) tests/conformance/transcript.h $$(SHIM_LIBS)
+	@mkdir -p $$(@D)
+	$$(NVCC) -w -cudart shared $$(NVCC_ARCH) $$(TRANSCRIPT_FLAGS_$(2)) -Itests/conformance -o $$@ $(1) \
+		$$(TRANSCRIPT_LIBS)
+endef
+$(foreach f,$(TRANSCRIPT_C),$(eval $(call transcript_c,$(f),$(basename $(subst /,_,$(patsubst tests/conformance/%,%,$(f)))))))
+$(foreach f,$(TRANSCRIPT_CU),$(eval $(call transcript_cu,$(f),$(basename $(subst /,_,$(patsubst tests/conformance/%,%,$(f)))))))
 
 # Programs are never instrumented: a SAN= build uses those of the plain one.
 ifeq ($(SAN),)
