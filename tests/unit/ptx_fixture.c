@@ -22,8 +22,6 @@ static void on_signal(int sig, siginfo_t *si, void *uc)
 
 int pf_setup(void **state)
 {
-    struct sigaction sa = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_NODEFER};
-
     memset(&pf_extra, 0, sizeof(pf_extra));
     if (mem.base) {
         madvise((void *)(uintptr_t)mem.base, WINDOW, MADV_DONTNEED);
@@ -37,8 +35,6 @@ int pf_setup(void **state)
     mem.base = ((uint64_t)(uintptr_t)p + WINDOW - 1) & ~(WINDOW - 1);
     mem.mask = WINDOW - 1;
     next_addr = mem.base + 65536;
-    sigaction(SIGSEGV, &sa, NULL);
-    sigaction(SIGBUS, &sa, NULL);
     exec_state = ptx_exec_new();
     return exec_state ? 0 : -1;
 }
@@ -110,6 +106,7 @@ int pf_run3(const char *name, const uint32_t grid[3], const uint32_t block[3], u
 {
     struct ptx_kernel *k = NULL;
     struct ptx_launch l = pf_extra;
+    struct sigaction sa = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_NODEFER}, old[2];
     uint8_t params[4096] = {0};
 
     for (unsigned i = 0; i < ptx_module_nkernel(module); i++)
@@ -132,7 +129,12 @@ int pf_run3(const char *name, const uint32_t grid[3], const uint32_t block[3], u
     l.mem = mem;
     l.print = on_print;
     l.heap_alloc = on_malloc;
-    return ptx_exec_ctas(k, &l, exec_state, 0, (uint64_t)grid[0] * grid[1] * grid[2], &pf_fault);
+    sigaction(SIGSEGV, &sa, &old[0]); /* cmocka has handlers of its own */
+    sigaction(SIGBUS, &sa, &old[1]);
+    err = ptx_exec_ctas(k, &l, exec_state, 0, (uint64_t)grid[0] * grid[1] * grid[2], &pf_fault);
+    sigaction(SIGSEGV, &old[0], NULL);
+    sigaction(SIGBUS, &old[1], NULL);
+    return err;
 }
 
 int pf_run(const char *name, uint32_t grid, uint32_t block, unsigned nargs, ...)

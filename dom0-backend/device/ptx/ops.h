@@ -39,7 +39,11 @@ static const u32 lane_bit[WARP] __attribute__((aligned(64))) = {
     1u << 16, 1u << 17, 1u << 18, 1u << 19, 1u << 20, 1u << 21, 1u << 22, 1u << 23,
     1u << 24, 1u << 25, 1u << 26, 1u << 27, 1u << 28, 1u << 29, 1u << 30, 1u << 31};
 
-#define LOOP     _Pragma("GCC ivdep") for (int i = 0; i < WARP; i++)
+#ifdef __clang__ /* instrumented builds only: speed does not matter there */
+#define LOOP for (int i = 0; i < WARP; i++)
+#else
+#define LOOP _Pragma("GCC ivdep") for (int i = 0; i < WARP; i++)
+#endif
 #define RG(code) (void *)__builtin_assume_aligned(reg_at(w, code), 64)
 
 /*
