@@ -46,6 +46,7 @@ enum {
     WK_INVALID_HANDLE = 400,
     WK_NOT_FOUND = 500,
     WK_NOT_READY = 600,
+    WK_NOT_SUPPORTED = 801,
     WK_UNKNOWN = 999,
 };
 

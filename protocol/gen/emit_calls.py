@@ -80,6 +80,29 @@ static inline uint32_t vgpu_table_name_room(uint16_t name_len)
 {
     return (name_len + 8u) & ~7u;
 }
+
+/*
+ * A copy of a box between linear memory and arrays, as Copy3D carries it. The box starts at octet
+ * x of row y of slice z of either end.
+ */
+#define VGPU_SIDE_POOL   1u /* object: chunk, addr: offset in it (may go on into the next chunk) */
+#define VGPU_SIDE_DEVICE 2u /* addr: device address */
+#define VGPU_SIDE_ARRAY  3u /* object: array */
+struct vgpu_copy_side {
+    uint32_t type;
+    uint32_t object;
+    uint64_t addr;
+    uint64_t x, y, z;
+    uint64_t pitch;  /* octets from row to row */
+    uint64_t height; /* rows from slice to slice */
+};
+struct vgpu_copy3d {
+    struct vgpu_copy_side dst, src;
+    uint64_t width; /* octets */
+    uint64_t height;
+    uint64_t depth;
+};
+_Static_assert(sizeof(struct vgpu_copy3d) == 136, "a copy is 136 octets");
 '''
 
 DESC = r'''
