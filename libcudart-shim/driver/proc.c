@@ -8,6 +8,7 @@
  */
 #include "api.h"
 
+#include <dlfcn.h>
 #include <string.h>
 
 struct entry {
@@ -233,11 +234,20 @@ CUresult cuGetProcAddress(const char *symbol, void **fn, int version, cuuint64_t
     return get_v1(symbol, fn, version, flags);
 }
 
+/* NVIDIA's compiler and linker libraries ask for a table too, and do without. */
+static bool can_do_without(const void *caller)
+{
+    Dl_info in;
+
+    return dladdr(caller, &in) && in.dli_fname &&
+           (strstr(in.dli_fname, "/libnvrtc") || strstr(in.dli_fname, "/libnvJitLink"));
+}
+
 CUresult cuGetExportTable(const void **table_out, const CUuuid *id)
 {
     static uint32_t said;
 
-    if (gvm_once(&said))
+    if (!can_do_without(__builtin_return_address(0)) && gvm_once(&said))
         gvm_log(
             "this program, or a library of it, has NVIDIA's CUDA runtime linked in, which does "
             "not run here: link with `nvcc -cudart shared` (CMake: CUDA_RUNTIME_LIBRARY Shared)");
