@@ -22,7 +22,7 @@ $(BUILD)/conformance/staticlink: tests/conformance/vectorAdd.cu tests/conformanc
 # $(BUILD)/conformance/t/FAMILY_NAME. A .c program can use the kernels of kernels.cu:
 # `extern const unsigned char kernels_image[]`, a fatbin. Linked with the real libraries' names, so
 # that the same binary runs natively.
-TRANSCRIPT_C := $(sort $(wildcard tests/conformance/*/*.c))
+TRANSCRIPT_C := $(filter-out tests/conformance/random/%,$(sort $(wildcard tests/conformance/*/*.c)))
 TRANSCRIPT_CU := $(sort $(wildcard tests/conformance/*/*.cu))
 TRANSCRIPTS := $(foreach f,$(TRANSCRIPT_C) $(TRANSCRIPT_CU),\
 	$(BUILD)/conformance/t/$(basename $(subst /,_,$(patsubst tests/conformance/%,%,$(f)))))
@@ -64,3 +64,14 @@ conformance-build: $(CONFORMANCE)
 .PHONY: conformance-build
 
 endif
+
+# NAMES="memory_* graph_build" chooses, OPTIONS="--record --jobs 4" goes to run.py.
+NAMES ?=
+OPTIONS ?=
+conformance: all ## transcripts on the software device, compared with the committed native ones
+	@$(PYTHON) tests/conformance/run.py --build $(BUILD) $(OPTIONS) $(NAMES)
+
+conformance-gpu: all ## transcripts natively and through GVM on this machine's NVIDIA GPU
+	@$(PYTHON) tests/conformance/run.py --build $(BUILD) --gpu $(OPTIONS) $(NAMES)
+
+.PHONY: conformance conformance-gpu

@@ -55,6 +55,12 @@
 #define T_INLINE static inline __attribute__((unused))
 #endif
 
+/* Lines reach the pipe one by one, in order with what the device prints. */
+__attribute__((constructor)) T_INLINE void t_begin(void)
+{
+    setvbuf(stdout, NULL, _IOLBF, 1 << 16);
+}
+
 /* One line per call; the text without addresses or anything else that varies. */
 T_INLINE int t_call(const char *text, int rc)
 {
