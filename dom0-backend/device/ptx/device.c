@@ -318,4 +318,5 @@ const struct dev_ops dev_ptx_ops = {
     .event_elapsed = swdev_event_elapsed,
     .get_limit = swdev_get_limit,
     .set_limit = swdev_set_limit,
+    .copy = &swdev_copy_ops,
 };

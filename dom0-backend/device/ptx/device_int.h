@@ -19,6 +19,8 @@
 #include <stdatomic.h>
 
 #include "dom0-backend/device/device.h"
+#include "dom0-backend/device/device_copy.h"
+#include "dom0-backend/device/device_memory.h"
 #include "dom0-backend/device/ptx/arena.h"
 #include "dom0-backend/device/ptx/ptx.h"
 
@@ -137,7 +139,7 @@ struct dev_event {
     struct mark *mark; /* of the latest record; NULL = never recorded */
 };
 
-enum op_kind { OP_COPY, OP_FILL, OP_LAUNCH, OP_HOST, OP_WRITE, OP_MARK, OP_WAIT };
+enum op_kind { OP_COPY, OP_BOX, OP_FILL, OP_LAUNCH, OP_HOST, OP_WRITE, OP_MARK, OP_WAIT };
 
 struct op {
     enum op_kind kind;
@@ -149,6 +151,7 @@ struct op {
             size_t n;
             bool dst_dev, src_dev;
         } copy;
+        struct dev_copy *box; /* OP_BOX */
         struct {
             uint64_t dst;
             size_t pitch, width, height; /* width in elements */
@@ -281,6 +284,10 @@ int swdev_copy_d2h(struct dev *d, struct dev_stream *s, void *dst, uint64_t src,
 int swdev_copy_d2d(struct dev *d, struct dev_stream *s, uint64_t dst, uint64_t src, size_t n);
 int swdev_fill(struct dev *d, struct dev_stream *s, uint64_t dst, size_t pitch, uint32_t value,
                unsigned elem, size_t width, size_t height);
+/* device_copy.c. box_check() turns both ends into linear memory, box_run() copies (and changes *c). */
+extern const struct dev_copy_ops swdev_copy_ops;
+int box_check(struct dev *d, struct dev_copy *c);
+void box_run(struct dev *d, struct dev_copy *c);
 /* Device-side malloc and free (struct ptx_launch). arg: struct dev. */
 uint64_t heap_alloc(void *arg, uint64_t bytes);
 void heap_free(void *arg, uint64_t addr);

@@ -275,6 +275,8 @@ void op_free(struct dev *d, struct op *op)
 {
     if (op->kind == OP_MARK || op->kind == OP_WAIT)
         mark_put(op->mark);
+    if (op->kind == OP_BOX)
+        free(op->box);
     if (op->kind == OP_LAUNCH) {
         module_put(d, op->launch.func->m);
         free(op->launch.params);

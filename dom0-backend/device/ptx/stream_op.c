@@ -164,6 +164,10 @@ void op_run(struct dev *d, struct op *op, struct ptx_exec **x)
         if (!dead)
             run_copy(d, op);
         break;
+    case OP_BOX:
+        if (!dead)
+            box_run(d, op->box);
+        break;
     case OP_FILL:
         if (!dead)
             run_fill(d, op);
