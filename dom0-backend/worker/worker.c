@@ -24,6 +24,7 @@ int wk_init(struct wk *w, const struct dev_ops *ops, struct dev *dev, void *base
     pthread_cond_init(&w->flow_moved, NULL);
     pthread_mutex_init(&w->out_lock, NULL);
     wk_images_init(&w->images);
+    wk_upcalls_init(&w->upcalls);
     if (wk_objects_init(&w->objs) < 0)
         return -ENOMEM;
     w->lanes = calloc(VGPU_LANES, sizeof(*w->lanes));
@@ -60,6 +61,7 @@ void wk_fini(struct wk *w)
     }
     wk_objects_fini(w);
     wk_images_fini(&w->images);
+    wk_upcalls_fini(&w->upcalls);
     free(w->lanes);
     free(w->legacy);
     free(w->out);
@@ -107,6 +109,7 @@ void wk_on_fault(void *arg, int err, const char *what)
         return; /* not assigned yet; wk_init() publishes it */
     VGPU_STORE_RELEASE(&w->ch.back->sticky, (uint32_t)err);
     VGPU_FENCE();
+    wk_upcalls_fault(w);
     wk_notify(w); /* also a guest that is about to sleep must see it: no look at waiting[] */
 }
 

@@ -10,7 +10,7 @@
  *   the device's own
  *
  * Locks, never nested: wk.objs.lock, wk.chunk_lock, wk.flow_lock, wk.out_lock, wk_lane.lock,
- * wk_images.lock, control.c's ctl_lock. No device operation is called with one of them held.
+ * wk_images.lock, wk.upcalls.lock, control.c's ctl_lock. No device operation is called with one of them held.
  *
  * For tests and fuzzers: a struct wk made by wk_init() on a channel in plain memory, with any
  * dev_ops and a transport whose notify() does nothing, needs neither sockets nor a drain thread;
@@ -30,6 +30,7 @@
 #include "dom0-backend/transport/transport.h"
 #include "dom0-backend/worker/image.h"
 #include "dom0-backend/worker/objects.h"
+#include "dom0-backend/worker/upcall.h"
 #include "protocol/ring.h"
 
 /* Address space per chunk. */
@@ -43,6 +44,7 @@ enum {
     WK_OK = 0,
     WK_INVALID_VALUE = 1,
     WK_OUT_OF_MEMORY = 2,
+    WK_DEINITIALIZED = 4,
     WK_INVALID_HANDLE = 400,
     WK_NOT_FOUND = 500,
     WK_NOT_READY = 600,
@@ -112,6 +114,8 @@ struct wk {
     pthread_mutex_t flow_lock;
     pthread_cond_t flow_moved;
     uint64_t inline_bytes; /* in flight */
+
+    struct wk_upcalls upcalls;
 
     /* Text printed by kernels, as OutputFetch hands it over. */
     pthread_mutex_t out_lock;

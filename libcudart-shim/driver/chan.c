@@ -19,6 +19,8 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 static __thread struct gvm_lane *self __attribute__((tls_model("initial-exec")));
+/* The lane of a thread that runs a function of the program, meanwhile. */
+static __thread struct gvm_lane *barred __attribute__((tls_model("initial-exec")));
 
 static pthread_key_t lane_key;
 static pthread_once_t lane_key_once = PTHREAD_ONCE_INIT;
@@ -116,11 +118,29 @@ static void lane_key_make(void)
     pthread_key_create(&lane_key, lane_put);
 }
 
+void gvm_chan_bar(bool on)
+{
+    if (on) {
+        barred = self;
+        self = NULL;
+    } else {
+        self = barred;
+        barred = NULL;
+    }
+}
+
+bool gvm_chan_barred(void)
+{
+    return barred != NULL;
+}
+
 /* Lanes are reused in turn, so that late errors of a thread that ended rarely meet a new one. */
 static int lane_get(struct gvm_chan *c)
 {
     struct gvm_lane *l = NULL;
 
+    if (barred)
+        return 800; /* CUDA_ERROR_NOT_PERMITTED */
     pthread_once(&lane_key_once, lane_key_make);
     pthread_mutex_lock(&c->lanes_lock);
     for (uint32_t i = 0; i < VGPU_LANES; i++) {
@@ -182,6 +202,14 @@ static int found_dead(struct gvm_chan *c)
 }
 
 int gvm_chan_check(struct gvm_chan *c)
+{
+    int rc = gvm_chan_sticky(c);
+
+    /* CUDA_ERROR_NOT_PERMITTED */
+    return unlikely(barred != NULL) && rc == 0 ? 800 : rc;
+}
+
+int gvm_chan_sticky(struct gvm_chan *c)
 {
     uint32_t sticky = VGPU_LOAD(&c->ch.back->sticky);
 

@@ -74,6 +74,8 @@ int gvm_chan_post(struct gvm_chan *c);
 int gvm_chan_call(struct gvm_chan *c, void *out, uint32_t out_max, uint32_t *got);
 
 /* 0, the sticky error of the context, or GVM_ERR_GONE. */
+int gvm_chan_sticky(struct gvm_chan *c);
+/* The same, or 800 inside a function of the program where calls are not permitted. */
 int gvm_chan_check(struct gvm_chan *c);
 
 /* As gvm_chan_check(), and asks the connection as well: for callers that answer "not yet" from
@@ -91,6 +93,11 @@ static inline bool gvm_counter_done(struct gvm_chan *c, uint32_t slot, uint32_t 
 
 /* Waits for that; `spin` false: sleep at once (CU_EVENT_BLOCKING_SYNC). 0 or an error. */
 int gvm_counter_wait(struct gvm_chan *c, uint32_t slot, uint32_t value, bool spin);
+
+/* This thread, which has a lane, is about to run a function of the program in which CUDA calls are
+ * not permitted (they fail with 800), or has run it. Costs calls of other threads nothing. */
+void gvm_chan_bar(bool on);
+bool gvm_chan_barred(void);
 
 /* Makes a channel over an open connection, its pages mapped. NULL: out of memory. */
 struct gvm_chan *gvm_chan_create(const struct gvm_conn *conn);

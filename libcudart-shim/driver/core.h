@@ -133,6 +133,12 @@ GVM_API int gvm_event_query(uint64_t event);
 GVM_API int gvm_event_sync(uint64_t event);
 GVM_API int gvm_event_elapsed(uint64_t start, uint64_t end, float *ms);
 
+/* ---- functions of the program in a stream ------------------------------------------------- */
+
+GVM_API int gvm_launch_host(uint64_t stream, void (*fn)(void *arg), void *arg);
+GVM_API int gvm_add_callback(uint64_t stream, void (*fn)(void *stream, int status, void *arg),
+                             void *arg, unsigned flags);
+
 /* ---- logging for the runtime ------------------------------------------------------------- */
 
 GVM_API void gvm_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

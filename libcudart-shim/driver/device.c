@@ -42,7 +42,7 @@ int gvm_sticky(void)
 {
     struct gvm_chan *c = gvm_usable();
 
-    return c ? gvm_chan_check(c) : 0;
+    return c ? gvm_chan_sticky(c) : 0;
 }
 
 int gvm_take_error(void)
@@ -52,7 +52,7 @@ int gvm_take_error(void)
 
     if (!c)
         return 0;
-    rc = gvm_chan_check(c);
+    rc = gvm_chan_sticky(c);
     return rc ? rc : gvm_chan_latched(c);
 }
 

@@ -164,6 +164,8 @@ int gvm_event_record(uint64_t event, uint64_t stream)
     e = gvm_id_get(&gvm_events, event);
     if (!e)
         return 400;
+    if (gvm_chan_barred())
+        return 800;
     gvm_work_issue(c, &s);
     return gvm_event_post(c, e, &s, NULL);
 }

@@ -37,7 +37,7 @@ struct entry {
     X(cuStreamQuery_ptsz) X(cuStreamSynchronize_ptsz) X(cuStreamWaitEvent_ptsz)                    \
     X(cuStreamGetFlags_ptsz) X(cuStreamGetPriority_ptsz) X(cuStreamGetId_ptsz)                     \
     X(cuStreamGetCtx_ptsz) X(cuStreamGetDevice_ptsz) X(cuStreamIsCapturing_ptsz)                   \
-    X(cuEventRecord_ptsz) X(cuEventRecordWithFlags_ptsz) X(cuCtxCreate_v2)
+    X(cuLaunchHostFunc_ptsz) X(cuStreamAddCallback_ptsz) X(cuEventRecord_ptsz) X(cuEventRecordWithFlags_ptsz) X(cuCtxCreate_v2)
 /* clang-format on */
 #define X(name) GVM_API int name(void);
 TWINS(X)
@@ -154,6 +154,8 @@ static const struct entry table[] = {
     T(cuStreamGetCtx, 9020, cuStreamGetCtx, cuStreamGetCtx_ptsz),
     T(cuStreamGetDevice, 12080, cuStreamGetDevice, cuStreamGetDevice_ptsz),
     T(cuStreamIsCapturing, 10000, cuStreamIsCapturing, cuStreamIsCapturing_ptsz),
+    T(cuLaunchHostFunc, 10000, cuLaunchHostFunc, cuLaunchHostFunc_ptsz),
+    T(cuStreamAddCallback, 5000, cuStreamAddCallback, cuStreamAddCallback_ptsz),
     E(cuEventCreate, 2000),
     E(cuEventDestroy, 4000),
     E(cuEventQuery, 2000),

@@ -3,6 +3,7 @@
 #include "log.h"
 #include "pool.h"
 #include "stubs.h"
+#include "upcall.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -257,6 +258,7 @@ void gvm_disconnect(void)
     pthread_mutex_lock(&connect_lock);
     c = gvm_usable();
     if (c) {
+        gvm_upcall_stop(c);
         __atomic_store_n(gvm_usable_word, 0, __ATOMIC_RELEASE);
         __atomic_store_n(&gvm.chan, NULL, __ATOMIC_RELAXED);
         gvm_objects_reset();

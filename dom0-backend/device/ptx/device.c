@@ -319,4 +319,5 @@ const struct dev_ops dev_ptx_ops = {
     .get_limit = swdev_get_limit,
     .set_limit = swdev_set_limit,
     .copy = &swdev_copy_ops,
+    .graph = &dev_ptx_graph_ops,
 };

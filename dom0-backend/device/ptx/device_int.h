@@ -21,6 +21,7 @@
 #include "dom0-backend/device/device.h"
 #include "dom0-backend/device/device_copy.h"
 #include "dom0-backend/device/device_memory.h"
+#include "dom0-backend/device/device_graph.h"
 #include "dom0-backend/device/ptx/arena.h"
 #include "dom0-backend/device/ptx/ptx.h"
 
@@ -139,7 +140,7 @@ struct dev_event {
     struct mark *mark; /* of the latest record; NULL = never recorded */
 };
 
-enum op_kind { OP_COPY, OP_BOX, OP_FILL, OP_LAUNCH, OP_HOST, OP_WRITE, OP_MARK, OP_WAIT };
+enum op_kind { OP_COPY, OP_BOX, OP_FILL, OP_LAUNCH, OP_HOST, OP_WRITE, OP_MARK, OP_WAIT, OP_CALL };
 
 struct op {
     enum op_kind kind;
@@ -169,6 +170,10 @@ struct op {
             uint32_t *where; /* OP_WRITE, OP_MARK: may be NULL */
             uint32_t value;
         } host; /* OP_HOST, OP_WRITE, OP_MARK */
+        struct {
+            dev_call_fn *fn;
+            void *arg;
+        } call;
     };
     struct mark *mark; /* OP_MARK, OP_WAIT */
 };
@@ -264,6 +269,11 @@ int swdev_stream_host(struct dev *d, struct dev_stream *s, void (*fn)(void *arg)
 int swdev_stream_write32(struct dev *d, struct dev_stream *s, uint32_t *where, uint32_t value,
                          void (*done)(void *arg), void *arg);
 int swdev_ctx_sync(struct dev *d);
+
+/* call.c */
+void call_run(struct dev *d, dev_call_fn *fn, void *arg);
+int swdev_stream_call(struct dev *d, struct dev_stream *s, dev_call_fn *fn, void *arg);
+void swdev_call_done(struct dev *d, struct dev_gate *g);
 
 int swdev_event_create(struct dev *d, unsigned flags, struct dev_event **out);
 int swdev_event_destroy(struct dev *d, struct dev_event *e);

@@ -184,6 +184,9 @@ void op_run(struct dev *d, struct op *op, struct ptx_exec **x)
     case OP_HOST:
         op->host.fn(op->host.arg);
         break;
+    case OP_CALL:
+        call_run(d, op->call.fn, op->call.arg);
+        break;
     case OP_MARK:
     case OP_WAIT:
         break; /* done by the stream */

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * device_graph.h - functions of the guest inside a stream, and executable graphs.
+ *
+ * Capture and the building of graphs happen in the guest (libcudart-shim/driver/graph*.c); what
+ * arrives here is a finished list of nodes with their edges. The device makes of it whatever runs
+ * as one operation of a stream.
+ */
+#ifndef GVM_DEVICE_GRAPH_H
+#define GVM_DEVICE_GRAPH_H
+
+#include "dom0-backend/device/device.h"
+
+/* Where a stream, or a node of a graph, waits for a function that runs elsewhere. */
+struct dev_gate;
+struct dev_exec;
+
+/* What runs when a call is reached: any thread, must not block, must not call the device but for
+ * call_done(g). `g` is to be given to call_done(), once for each time that this was called. */
+typedef void dev_call_fn(void *arg, struct dev_gate *g);
+
+enum dev_node_type {
+    DEV_NODE_EMPTY,
+    DEV_NODE_KERNEL,
+    DEV_NODE_COPY,
+    DEV_NODE_FILL,
+    DEV_NODE_CALL,
+    DEV_NODE_EVENT_RECORD,
+    DEV_NODE_EVENT_WAIT,
+    DEV_NODE_TYPES
+};
+
+/* One side of a copy. */
+struct dev_place {
+    uint64_t addr; /* of the first octet */
+    bool host;     /* an address in the worker (pool memory), else of the device */
+    size_t pitch;  /* octets between rows */
+    size_t slice;  /* octets between slices */
+};
+
+struct dev_node {
+    enum dev_node_type type;
+    const uint32_t *deps; /* indices of nodes before this one in the list */
+    uint32_t ndeps;
+    bool disabled; /* a kernel, copy or fill that does nothing but keep its place */
+    union {
+        struct {
+            struct dev_func *func;
+            struct dev_launch l;
+        } kernel;
+        struct {
+            struct dev_place dst, src;
+            size_t width, height, depth; /* octets, rows, slices; none is 0 */
+        } copy;
+        struct {
+            uint64_t dst;
+            size_t pitch, width, height; /* width in elements */
+            uint32_t value;
+            unsigned elem; /* 1, 2, 4 */
+        } fill;
+        struct {
+            dev_call_fn *fn;
+            void *arg;
+        } call;
+        struct dev_event *event;
+    };
+};
+
+struct dev_graph_ops {
+    /* Calls fn(arg, gate) once everything before it in `s` is done; later work of `s` waits until
+     * call_done(gate). It is called even if the context has faulted, where the device still can. */
+    int (*stream_call)(struct dev *d, struct dev_stream *s, dev_call_fn *fn, void *arg);
+    void (*call_done)(struct dev *d, struct dev_gate *g);
+
+    /* Makes an executable graph; nothing of `nodes` is kept but functions, events and `arg`s, which
+     * stay valid until exec_destroy(). Failure: *bad is the node at fault, or n. */
+    int (*exec_create)(struct dev *d, const struct dev_node *nodes, uint32_t n,
+                       struct dev_exec **out, uint32_t *bad);
+    /* May be called while it executes: what is under way completes first. */
+    int (*exec_destroy)(struct dev *d, struct dev_exec *x);
+    /* New parameters for node i (same type, deps ignored), for launches from now on. */
+    int (*exec_set)(struct dev *d, struct dev_exec *x, uint32_t i, const struct dev_node *node);
+    /* One operation of `s`. An executable graph never overlaps with itself. */
+    int (*exec_launch)(struct dev *d, struct dev_exec *x, struct dev_stream *s);
+    int (*exec_upload)(struct dev *d, struct dev_exec *x, struct dev_stream *s);
+};
+
+extern const struct dev_graph_ops dev_ptx_graph_ops;
+extern const struct dev_graph_ops dev_cuda_graph_ops;
+
+#endif
