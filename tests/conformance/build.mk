@@ -40,6 +40,11 @@ $(BUILD)/conformance/kernels_image.o: $(BUILD)/conformance/kernels_image.c
 	$(CC) -c -o $@ $<
 
 # Per program: TRANSCRIPT_FLAGS_FAMILY_NAME adds to nvcc's or gcc's command line.
+TRANSCRIPT_FLAGS_module_rdc := -rdc=true tests/conformance/module/parts/rdc_b.cu
+$(BUILD)/conformance/t/module_rdc: tests/conformance/module/parts/rdc_b.cu
+TRANSCRIPT_FLAGS_module_nvrtc := -ldl
+# Code for one kind of device only, which is not the one that tests run on.
+$(BUILD)/conformance/t/launch_noimage: NVCC_ARCH := -gencode arch=compute_75,code=sm_75
 define transcript_c
 $$(BUILD)/conformance/t/$(2): $(1) tests/conformance/transcript.h $$(BUILD)/conformance/kernels_image.o \
 		$$(SHIM_LIBS)
