@@ -134,6 +134,29 @@ static void parameters_and_resources(void **state)
     assert_int_equal(info.ptx_version, 80);
 }
 
+static uint32_t regs_of(const char *directive, unsigned used)
+{
+    struct ptx_kernel_info info;
+    char text[16384];
+    int n = sprintf(text, ".visible .entry k()\n%s\n{\n.reg .b32 %%r<%u>;\n", directive, used);
+
+    for (unsigned i = 0; i < used; i++)
+        n += sprintf(text + n, "mov.u32 %%r%u, %u;\n", i, i);
+    sprintf(text + n, "ret;\n}\n");
+    assert_int_equal(pf_load_sm(text), 0);
+    ptx_kernel_info(ptx_module_kernel(pf_module(), 0), &info);
+    return info.regs;
+}
+
+/* Whatever a kernel uses, a CTA of as many threads as it allows finds enough registers. */
+static void registers_fit_the_block(void **state)
+{
+    assert_int_equal(regs_of("", 40), 40);
+    assert_int_equal(regs_of("", 200), 64);
+    assert_int_equal(regs_of(".maxntid 256, 1, 1", 300), 255);
+    assert_int_equal(regs_of(".maxntid 512, 1, 1", 300), 128);
+}
+
 static void variables(void **state)
 {
     assert_int_equal(
@@ -181,6 +204,7 @@ int main(void)
         cmocka_unit_test_setup(unsupported_is_lazy, pf_setup),
         cmocka_unit_test_setup(limits, pf_setup),
         cmocka_unit_test_setup(parameters_and_resources, pf_setup),
+        cmocka_unit_test_setup(registers_fit_the_block, pf_setup),
         cmocka_unit_test_setup(variables, pf_setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

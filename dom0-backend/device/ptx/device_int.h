@@ -51,7 +51,7 @@ enum {
 /* Of the declared device, compute capability 9.0. */
 #define SM_THREADS        2048
 #define SM_BLOCKS         32
-#define SM_REGS           65536
+#define SM_REGS           PTX_SM_REGS
 #define SM_SHARED         (228 * 1024)
 #define SM_SHARED_RESERVE 1024 /* per block */
 #define BLOCK_SHARED      (48 * 1024)

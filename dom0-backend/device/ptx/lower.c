@@ -648,7 +648,7 @@ static void fill_info(struct ptx_kernel *k, const struct reach *r)
 {
     struct ptx_module *m = k->mod;
     uint64_t local = 0, own = k->fn->local_bytes, cst = 0;
-    uint64_t insns = 0;
+    uint64_t insns = 0, most;
     bool calls = r->n > 1;
     for (uint32_t i = 0; i < r->n; i++) {
         local += m->funcs[r->list[i]]->local_bytes;
@@ -663,8 +663,13 @@ static void fill_info(struct ptx_kernel *k, const struct reach *r)
     o->shared_bytes = layout_shared(m, r);
     o->const_bytes = cst;
     o->local_bytes = own;
-    o->regs = insns < 16 ? 16 : insns > 255 ? 255 : insns;
     o->maxntid = k->fn->maxntid;
+    /* Virtual registers say little about real ones, and there is no register file here: whatever the
+     * number, a block of as many threads as the kernel allows has to fit. */
+    most = PTX_SM_REGS / ((o->maxntid + 31 + !o->maxntid) / 32 * 32) / 8 * 8;
+    if (most > 255)
+        most = 255;
+    o->regs = insns < 16 ? 16 : insns > most ? most : insns;
     memcpy(o->reqntid, k->fn->reqntid, sizeof(o->reqntid));
     o->ptx_version = m->version;
     o->target = m->target;

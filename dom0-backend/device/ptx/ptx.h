@@ -25,6 +25,7 @@ struct ptx_kernel;
 struct ptx_exec;
 
 /* Limits of the declared device (compute capability 9.0). */
+#define PTX_SM_REGS     65536 /* registers of a multiprocessor, compute capability 9.0 */
 #define PTX_MAX_THREADS 1024u
 #define PTX_MAX_SHARED  (227u * 1024) /* static + dynamic, opt-in limit, bytes per CTA */
 #define PTX_MAX_TARGET  90
