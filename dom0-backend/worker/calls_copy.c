@@ -13,9 +13,10 @@ static int pool_span(struct wk_lane *lane, uint32_t chunk, uint64_t off, uint64_
 {
     struct wk *w = lane->w;
     uint64_t first = 0, size;
-    void *p = NULL;
+    void *p;
     int err;
 
+    *at = NULL;
     do {
         if (chunk >= VGPU_MAX_CHUNKS)
             return WK_INVALID_VALUE;

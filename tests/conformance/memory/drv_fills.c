@@ -48,7 +48,6 @@ int main(void)
     T(cuMemsetD8(d, 0, 0));
     T(cuMemsetD8(0, 0, 0));
     T(cuMemsetD8(0, 0, 5));
-    T(cuMemsetD32(d, 0, N));
     T(cuMemsetD2D16(d, 51, 0, 5, 5));
     T(cuMemsetD2D32(d, 66, 0, 5, 5));
     T(cuMemsetD2D8(d, 10, 0, 11, 5));
