@@ -17,6 +17,8 @@ RUNTIME_SRC := $(sort $(wildcard libcudart-shim/runtime/*.c))
 DRIVER_OBJ := $(call objs,$(DRIVER_SRC))
 RUNTIME_OBJ := $(call objs,$(RUNTIME_SRC))
 SHIM_GEN := $(BUILD)/obj/libcudart-shim/gen
+SHIM_STATIC := $(BUILD)/obj/libcudart-shim/static
+OBJCOPY ?= objcopy
 STUBS_OBJ := $(BUILD)/obj/libcudart-shim/gen/stubs.o
 
 $(SHIM_GEN)/stubs.o: $(BUILD)/gen/stubs.c
@@ -35,12 +37,19 @@ $(SHIM_GEN)/%_refused.o: $(SHIM_GEN)/%_refused.c
 
 SHIM_LDFLAGS = -shared $(GVM_LDFLAGS) -Wl,-Bsymbolic-functions -Wl,--exclude-libs,ALL -Wl,-z,nodelete
 
-$(BUILD)/lib/libcuda.so.1: $(DRIVER_OBJ) $(STUBS_OBJ) $(SHIM_GEN)/driver_refused.o \
+$(BUILD)/lib/libcuda.so.1: $(DRIVER_OBJ) $(STUBS_OBJ) $(SHIM_GEN)/driver_refused.o $(SHIM_GEN)/procs.o \
+		$(SHIM_STATIC)/abi.o \
 		libcudart-shim/driver/libcuda.map
 	@mkdir -p $(@D)
 	$(CC) $(SHIM_LDFLAGS) -Wl,-soname,libcuda.so.1 -Wl,--version-script=libcudart-shim/driver/libcuda.map \
 		-o $@ $(filter %.o,$^) -l:libb2.a
 	@ln -sf libcuda.so.1 $(@D)/libcuda.so
+
+$(SHIM_GEN)/procs.c: libcudart-shim/procs.py libcudart-shim/driver/exports.txt
+	@mkdir -p $(@D)
+	$(PYTHON) $< $(dir $(CUDA_INC)) libcudart-shim/driver/exports.txt $@
+$(SHIM_GEN)/procs.o: $(SHIM_GEN)/procs.c
+	$(CC) $(GVM_CFLAGS) -fvisibility=hidden -c -o $@ $<
 
 $(SHIM_GEN)/runtime.map: libcudart-shim/runtime/exports.txt
 	@mkdir -p $(@D)
@@ -55,7 +64,36 @@ $(BUILD)/lib/libcudart.so.13: $(RUNTIME_OBJ) $(SHIM_GEN)/runtime_refused.o $(SHI
 		$(BUILD)/lib/libcuda.so.1
 	@ln -sf libcudart.so.13 $(@D)/libcudart.so
 
-SHIM_LIBS := $(BUILD)/lib/libcuda.so.1 $(BUILD)/lib/libcudart.so.13
+# libcudart_static.a: the same objects and a bridge to libcuda.so.1, as one object of which only the
+# public names are visible. init.o would need the driver at start-up; load.c does its work.
+STATIC_OBJ := $(filter-out %/init.o,$(RUNTIME_OBJ)) $(SHIM_GEN)/runtime_refused.o $(SHIM_STATIC)/load.o \
+	$(call objs,libcudart-shim/driver/errors.c libcudart-shim/driver/log.c)
+$(SHIM_STATIC)/private_abi.h: libcudart-shim/static/bridge.py $(wildcard libcudart-shim/driver/*.h) | $(GENERATED)
+	@mkdir -p $(@D)
+	$(PYTHON) $< abi $@ $(filter %.h,$^) $(BUILD)/gen/calls.h
+$(SHIM_STATIC)/abi.c: $(SHIM_STATIC)/private_abi.h
+	printf '%s\n' '#include <stdint.h>' '#include "private_abi.h"' \
+		'extern const uint64_t gvm_private_abi __attribute__((visibility("default")));' \
+		'const uint64_t gvm_private_abi = GVM_PRIVATE_ABI;' > $@
+$(SHIM_STATIC)/abi.o: $(SHIM_STATIC)/abi.c
+	$(CC) $(GVM_CFLAGS) -c -o $@ $<
+$(SHIM_STATIC)/load.o: libcudart-shim/static/load.c $(SHIM_STATIC)/private_abi.h
+	$(CC) $(GVM_CFLAGS) -I$(SHIM_STATIC) -fvisibility=hidden -c -o $@ $<
+$(SHIM_STATIC)/entries.S: libcudart-shim/static/bridge.py $(STATIC_OBJ)
+	$(PYTHON) $< entries $@ $(filter %.o,$^)
+$(SHIM_STATIC)/%.o: $(SHIM_STATIC)/%.S
+	$(CC) -c -o $@ $<
+$(SHIM_STATIC)/first.o: libcudart-shim/static/first.S
+	@mkdir -p $(@D)
+	$(CC) -c -o $@ $<
+$(BUILD)/lib/libcudart_static.a: $(STATIC_OBJ) $(SHIM_STATIC)/entries.o $(SHIM_STATIC)/first.o
+	@mkdir -p $(@D)
+	$(LD) -r -o $(SHIM_STATIC)/all.o $^
+	$(OBJCOPY) --localize-hidden -w -L 'gvm_*' $(SHIM_STATIC)/all.o
+	rm -f $@
+	$(AR) rcs $@ $(SHIM_STATIC)/all.o
+
+SHIM_LIBS := $(BUILD)/lib/libcuda.so.1 $(BUILD)/lib/libcudart.so.13 $(BUILD)/lib/libcudart_static.a
 ALL += $(SHIM_LIBS)
 
 endif

@@ -146,7 +146,7 @@ GVM_API int gvm_refused(const char *name, uint32_t *flag);
 
 struct gvm_error;
 GVM_API const struct gvm_error *gvm_error_info(int number);
-/* Looks a driver function up by its base name; 0, or 500. */
-GVM_API int gvm_proc(const char *name, int version, bool per_thread, void **fn);
+/* Looks a driver function up by its base name; 0, or 500. status: CU_GET_PROC_ADDRESS_*. */
+GVM_API int gvm_proc(const char *name, int version, bool per_thread, void **fn, int *status);
 
 #endif

@@ -408,7 +408,7 @@ cudaError_t cudaRuntimeGetVersion(int *version)
     return cudaSuccess;
 }
 
-/* What both ends implement. Without a device there is no driver: 0, as natively. */
+/* What both ends implement. 0 without a driver, as natively. */
 cudaError_t cudaDriverGetVersion(int *version)
 {
     const struct vgpu_device_info *d;
@@ -417,8 +417,10 @@ cudaError_t cudaDriverGetVersion(int *version)
     if (!version)
         return rt_done(1);
     d = gvm_device(&err);
-    *version = d ? d->driver_version < CUDA_VERSION ? d->driver_version : CUDA_VERSION : 0;
-    return rt_done(err == 100 ? 0 : err);
+    *version = d && d->driver_version < CUDA_VERSION ? d->driver_version : CUDA_VERSION;
+    if (err == cudaErrorInsufficientDriver)
+        *version = 0;
+    return rt_done(err == 100 || err == cudaErrorInsufficientDriver ? 0 : err);
 }
 
 RT_API cudaError_t cudaProfilerStart(void)
@@ -435,7 +437,7 @@ static cudaError_t entry_point(const char *name, void **fn, unsigned version,
                                unsigned long long flags,
                                enum cudaDriverEntryPointQueryResult *status, bool twin)
 {
-    int err;
+    int err, st;
 
     if (!name || !fn)
         return rt_done(1);
@@ -443,13 +445,13 @@ static cudaError_t entry_point(const char *name, void **fn, unsigned version,
         twin = true;
     if (flags & cudaEnableLegacyStream)
         twin = false;
-    err = gvm_proc(name, (int)version, twin, fn);
-    if (status)
-        *status = err ? cudaDriverEntryPointSymbolNotFound : cudaDriverEntryPointSuccess;
+    err = gvm_proc(name, (int)version, twin, fn, &st);
+    if (err == 0)
+        st = cudaDriverEntryPointSuccess;
+    if (status) /* the numbers are the driver's */
+        *status = (enum cudaDriverEntryPointQueryResult)st;
     else if (err)
         return rt_done(cudaErrorSymbolNotFound);
-    if (err)
-        *fn = NULL;
     return cudaSuccess;
 }
 

@@ -4,9 +4,9 @@ ifeq ($(NVCC),)
   CONFORMANCE :=
 else
 
-CONFORMANCE_SRC := $(filter-out %/kernels.cu,$(sort $(wildcard tests/conformance/*.cu)))
+CONFORMANCE_SRC := $(filter-out %/kernels.cu %/ownstatic.cu,$(sort $(wildcard tests/conformance/*.cu)))
 CONFORMANCE := $(patsubst tests/conformance/%.cu,$(BUILD)/conformance/%,$(CONFORMANCE_SRC)) \
-	$(BUILD)/conformance/staticlink
+	$(BUILD)/conformance/staticlink $(BUILD)/conformance/ownstatic
 
 $(BUILD)/conformance/noPTX: NVCC_ARCH := -gencode arch=compute_90,code=sm_90
 $(BUILD)/conformance/%: tests/conformance/%.cu tests/conformance/check.h
@@ -17,6 +17,11 @@ $(BUILD)/conformance/%: tests/conformance/%.cu tests/conformance/check.h
 $(BUILD)/conformance/staticlink: tests/conformance/vectorAdd.cu tests/conformance/check.h
 	@mkdir -p $(@D)
 	$(NVCC) -w -o $@ $<
+
+# The same link, but our libcudart_static.a is found first.
+$(BUILD)/conformance/ownstatic: tests/conformance/ownstatic.cu tests/conformance/check.h $(SHIM_LIBS)
+	@mkdir -p $(@D)
+	$(NVCC) -w -o $@ $< -L$(BUILD)/lib
 
 # Programs compared by transcript (transcript.h): tests/conformance/FAMILY/NAME.c or .cu become
 # $(BUILD)/conformance/t/FAMILY_NAME. A .c program can use the kernels of kernels.cu:

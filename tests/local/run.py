@@ -133,6 +133,23 @@ def staticlink(stage):
         raise Failed('status %d:\n%s' % (rc, out))
 
 
+def own_static(stage):
+    """nvcc's default link with our libcudart_static.a; libcuda.so.1 is opened at the first call."""
+    rc, out = stage.run('ownstatic')
+    expect(rc, 0, 'exit status', out)
+    needed = subprocess.run(['readelf', '-d', os.path.join(stage.programs, 'ownstatic')],
+                            stdout=subprocess.PIPE, text=True).stdout
+    if 'PASSED' not in out or 'libcuda' in needed:
+        raise Failed(out + needed)
+    if os.path.exists('/usr/lib/x86_64-linux-gnu/libcuda.so.1'):
+        return
+    p = subprocess.run([os.path.join(stage.programs, 'ownstatic')], env=stage.env, text=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT)
+    expect(p.returncode, 0, 'exit status without a driver', p.stdout)
+    if '35 cudaErrorInsufficientDriver' not in p.stdout:
+        raise Failed(p.stdout)
+
+
 def no_ptx(stage):
     """Error 209 and one line of ours that names what the image holds."""
     rc, out = stage.run('noPTX')
@@ -212,7 +229,7 @@ def bad_environment(stage):
 
 
 TESTS = [program(n) for n in PASSING] + [
-    staticlink, no_ptx, oob_beside_another, system_calls, worker_killed, gvm_killed,
+    staticlink, own_static, no_ptx, oob_beside_another, system_calls, worker_killed, gvm_killed,
     bad_environment]
 
 

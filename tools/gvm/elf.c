@@ -71,6 +71,8 @@ static bool is_static_cuda(const struct image *f)
 
         if (n && (strcmp(n, ".nv_fatbin") == 0 || strcmp(n, ".nvFatBinSegment") == 0))
             fatbin = true;
+        if (n && strcmp(n, ".gvm_cudart") == 0) /* our libcudart_static.a */
+            shared = true;
         if (sh[i].sh_type == SHT_DYNAMIC && sh[i].sh_link < eh->e_shnum && sh[i].sh_offset % 8 == 0)
             shared |= needs_runtime(f, sh, &sh[i]);
     }
@@ -94,7 +96,8 @@ const char *elf_why_not(const char *path)
             if (is_static_cuda(&f))
                 why = "has NVIDIA's runtime linked in (nvcc's default) and cannot use this device: "
                       "link it again with nvcc -cudart shared "
-                      "(CMake: CUDA_RUNTIME_LIBRARY Shared)";
+                      "(CMake: CUDA_RUNTIME_LIBRARY Shared), or with GVM's own "
+                      "libcudart_static.a (-L and its folder)";
             munmap(p, (size_t)st.st_size);
         }
     }
