@@ -178,6 +178,8 @@ int worker_probe(struct broker *b, const struct worker_params *p);
 bool worker_params_equal(const struct worker_params *a, const struct worker_params *b);
 /* Starts workers until `cfg.warm` with these parameters are ready or starting. */
 void worker_keep_warm(struct broker *b, const struct worker_params *p);
+/* The same, half a second later. */
+void worker_refill(struct broker *b, const struct worker_params *p);
 /* Ends warm workers with these parameters: nobody is left who could want them. */
 void worker_drop_warm(struct broker *b, const struct worker_params *p);
 /* Sends a message; a worker that does not take it is killed. 0 or -errno. */

@@ -271,7 +271,7 @@ void chan_worker_done(struct chan *ch, const struct wk_msg *m)
         chan_save(ch);
         log_debug("%s channel %u: worker %d serves pid %u of uid %u", ch->host->name, ch->id,
                   (int)ch->w->pid, ch->pid, ch->uid);
-        worker_keep_warm(ch->host->b, &ch->host->params);
+        worker_refill(ch->host->b, &ch->host->params);
         break;
     case VGPU_CTL_ADD_CHUNK:
         ch->chunk_pages[chunk] = op->req.npages;

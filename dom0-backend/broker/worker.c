@@ -476,11 +476,56 @@ void worker_keep_warm(struct broker *b, const struct worker_params *p)
         have++;
 }
 
+/*
+ * The pool is filled up a moment later: making a context takes the driver's locks, and the program
+ * that has just got its worker is about to need them.
+ */
+#define REFILL_S 0.5
+
+static struct {
+    ev_timer timer;
+    struct broker *b;
+    struct worker_params params[8];
+    unsigned n;
+} refill;
+
+static void on_refill(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    unsigned n = refill.n;
+
+    refill.n = 0;
+    for (unsigned i = 0; i < n; i++)
+        worker_keep_warm(refill.b, &refill.params[i]);
+}
+
+void worker_refill(struct broker *b, const struct worker_params *p)
+{
+    for (unsigned i = 0; i < refill.n; i++)
+        if (worker_params_equal(&refill.params[i], p))
+            return;
+    if (refill.n == sizeof(refill.params) / sizeof(refill.params[0])) {
+        worker_keep_warm(b, p);
+        return;
+    }
+    refill.params[refill.n++] = *p;
+    refill.b = b;
+    if (ev_is_active(&refill.timer))
+        return;
+    ev_timer_init(&refill.timer, on_refill, REFILL_S, 0.);
+    ev_timer_start(b->loop, &refill.timer);
+}
+
 void worker_drop_warm(struct broker *b, const struct worker_params *p)
 {
     for (struct worker *w = b->workers; w; w = w->next) {
         if (!w->ch && w->state <= WORKER_WARM && worker_params_equal(&w->params, p))
             worker_end(w);
+    }
+    for (unsigned i = 0; i < refill.n; i++) {
+        if (worker_params_equal(&refill.params[i], p)) {
+            refill.params[i] = refill.params[--refill.n];
+            break;
+        }
     }
 }
 

@@ -5,6 +5,10 @@
  * gvm stays as the parent of both the program and a private gvm-backd. Whoever of the three is
  * killed, the others end: the program and the daemon have this process's death as a signal, the
  * workers have the daemon's socket. The daemon removes the socket and its directory.
+ *
+ * A gvm-backd that runs anyway (`gvm-backd --local SOCKET --warm N`) is used instead if --backd or
+ * GVM_BACKD names its socket, or if it is at the usual place and nothing is asked for that only a
+ * daemon of our own can give. Its workers have their contexts made before the program asks.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +35,7 @@
 
 struct run {
     const char *mem, *device, *threads, *kind, *log_level;
+    const char *backd_sock; /* of a daemon that is already there; NULL: one of our own */
     bool stats;
     char mem_bytes[24];
     char backd[4096], lib[4096];
@@ -43,16 +48,22 @@ static const char usage[] =
     "usage: gvm run [--device INDEX|GPU-UUID] [--mem SIZE] [--threads N] [--stats] [--kind "
     "ptx|cuda]\n"
     "               [--log-level error|warning|info|debug] [--] PROGRAM [ARGUMENT...]\n"
+    "       gvm run --backd SOCKET [--] PROGRAM [ARGUMENT...]\n"
     "Runs a CUDA program (linked with -cudart shared) on this machine's device, without Xen.\n";
+
+/* What only a daemon started for this program can give. */
+static bool wants_own(const struct run *r)
+{
+    return r->mem || r->device || r->threads || r->kind || r->stats || r->log_level;
+}
 
 static int parse(int argc, char **argv, struct run *r)
 {
-    enum { MEM, DEVICE, THREADS, KIND, LEVEL, STATS, HELP };
+    enum { MEM, DEVICE, THREADS, KIND, LEVEL, STATS, BACKD, HELP };
     static const struct option opts[] = {
-        {"mem", 1, NULL, MEM},         {"device", 1, NULL, DEVICE},
-        {"threads", 1, NULL, THREADS}, {"kind", 1, NULL, KIND},
-        {"log-level", 1, NULL, LEVEL}, {"stats", 0, NULL, STATS},
-        {"help", 0, NULL, HELP},       {NULL, 0, NULL, 0},
+        {"mem", 1, NULL, MEM},     {"device", 1, NULL, DEVICE},   {"threads", 1, NULL, THREADS},
+        {"kind", 1, NULL, KIND},   {"log-level", 1, NULL, LEVEL}, {"stats", 0, NULL, STATS},
+        {"backd", 1, NULL, BACKD}, {"help", 0, NULL, HELP},       {NULL, 0, NULL, 0},
     };
     uint64_t bytes;
     int c;
@@ -84,6 +95,9 @@ static int parse(int argc, char **argv, struct run *r)
         case STATS:
             r->stats = true;
             break;
+        case BACKD:
+            r->backd_sock = optarg;
+            break;
         case HELP:
             fputs(usage, stdout);
             exit(0);
@@ -91,6 +105,12 @@ static int parse(int argc, char **argv, struct run *r)
             fputs(usage, stderr);
             return -1;
         }
+    }
+    if (r->backd_sock && wants_own(r)) {
+        fputs("gvm run: --backd uses a daemon as it was started: --mem, --device, --threads, "
+              "--kind and --stats are for a daemon of the program's own\n",
+              stderr);
+        return -1;
     }
     if (optind == argc) {
         fputs(usage, stderr);
@@ -174,6 +194,47 @@ static bool make_socket(struct run *r)
         fprintf(stderr, "gvm run: %s: %s\n", r->sock, strerror(errno));
         return false;
     }
+    return true;
+}
+
+static bool answers(const char *path)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int fd, rc;
+
+    if (strlen(path) >= sizeof(a.sun_path))
+        return false;
+    strcpy(a.sun_path, path);
+    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    rc = fd < 0 ? -1 : connect(fd, (struct sockaddr *)&a, sizeof(a));
+    if (fd >= 0)
+        close(fd);
+    return rc == 0;
+}
+
+/* Finds a daemon that is there already. False after one line: it was named and does not answer. */
+static bool find_daemon(struct run *r)
+{
+    const char *named = r->backd_sock ? r->backd_sock : getenv("GVM_BACKD"), *base;
+
+    if (!r->backd_sock && wants_own(r))
+        return true;
+    if (named && !*named)
+        return true;
+    if (named) {
+        if ((size_t)snprintf(r->sock, sizeof(r->sock), "%s", named) >= sizeof(r->sock) ||
+            !answers(r->sock)) {
+            fprintf(stderr, "gvm run: no gvm-backd answers at %s\n", named);
+            return false;
+        }
+        r->backd_sock = r->sock;
+        return true;
+    }
+    base = getenv("XDG_RUNTIME_DIR");
+    if (base && base[0] == '/' &&
+        (size_t)snprintf(r->sock, sizeof(r->sock), "%s/gvm-backd.sock", base) < sizeof(r->sock) &&
+        answers(r->sock))
+        r->backd_sock = r->sock;
     return true;
 }
 
@@ -353,7 +414,11 @@ int cmd_run(int argc, char **argv)
         fprintf(stderr, "gvm run: signalfd: %s\n", strerror(errno));
         return 1;
     }
-    if (make_socket(&r) && start_daemon(&r, &old) && start_program(&r, argv + first, &old))
+    if (!find_daemon(&r))
+        return 1;
+    if (r.backd_sock
+            ? start_program(&r, argv + first, &old)
+            : make_socket(&r) && start_daemon(&r, &old) && start_program(&r, argv + first, &old))
         status = wait_program(&r, sfd);
     if (r.dir[0])
         stop_daemon(&r, sfd);

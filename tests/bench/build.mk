@@ -1,0 +1,24 @@
+# Benchmarks. The programs hold code for sm_90 and PTX for everything else, the software device
+# among it; they are linked with -cudart shared and run natively as well as through GVM.
+ifneq ($(NVCC),)
+BENCH := $(addprefix $(BUILD)/bench/,micro programs)
+BENCH_ARCH := -gencode arch=compute_90,code=sm_90 -gencode arch=compute_75,code=compute_75
+
+$(BUILD)/bench/%: tests/bench/%.cu tests/bench/bench.h
+	@mkdir -p $(@D)
+	$(NVCC) -w -O2 -cudart shared $(BENCH_ARCH) -o $@ $<
+
+ifeq ($(SAN),)
+ALL += $(BENCH)
+endif
+endif
+
+# BENCH_OPTIONS: see tests/bench/bench.py --help
+BENCH_OPTIONS ?=
+bench-gpu: all ## every measure natively and through GVM on this machine's NVIDIA GPU
+	@$(PYTHON) tests/bench/bench.py gpu --build $(BUILD) $(BENCH_OPTIONS)
+
+bench-local: all ## what the path itself costs for each call, on the software device
+	@$(PYTHON) tests/bench/bench.py local --build $(BUILD) $(BENCH_OPTIONS)
+
+.PHONY: bench-gpu bench-local
