@@ -6,22 +6,24 @@
 #include <string.h>
 
 #include "decode.h"
+#include "dom0-backend/device/device_link.h"
 #include "dom0-backend/worker/worker.h"
 
-/* Loads the private image and enters the module under its id. CUresult; a reason in log. */
-static int load(struct wk *w, const void *image, uint64_t len, uint32_t id, char *log, size_t log_n,
-                struct wk_module **out)
+int wk_module_enter(struct wk *w, const void *image, uint64_t len, uint32_t id, struct dev_jit *jit,
+                    char *log, size_t log_n, struct wk_module **out)
 {
     struct wk_module *m = calloc(1, sizeof(*m));
     int err = WK_OUT_OF_MEMORY;
 
-    log[0] = '\0';
+    if (!jit)
+        log[0] = '\0';
     if (!m)
         return WK_OUT_OF_MEMORY;
     if (wk_image_charge(&w->images, len) < 0)
         goto out;
     m->image_len = len;
-    err = w->ops->module_load(w->dev, image, len, &m->m, log, log_n);
+    err = jit ? w->ops->link->module_load(w->dev, image, len, jit, &m->m)
+              : w->ops->module_load(w->dev, image, len, &m->m, log, log_n);
     if (err)
         goto uncharge;
     m->nfunc = w->ops->module_nfunc(m->m);
@@ -68,7 +70,7 @@ int wk_ModuleFind(struct wk_lane *lane, const struct vgpu_args_ModuleFind *a,
 
     if (!i)
         return WK_NOT_FOUND;
-    err = load(w, i->data, i->len, a->module, log, sizeof(log), &m);
+    err = wk_module_enter(w, i->data, i->len, a->module, NULL, log, sizeof(log), &m);
     if (err)
         return err;
     o->nfunc = m->nfunc;
@@ -91,7 +93,8 @@ int wk_ModuleLoad(struct wk_lane *lane, const struct vgpu_args_ModuleLoad *a,
     if (!image)
         return WK_OUT_OF_MEMORY;
     memcpy(image, a->image, a->image_len);
-    err = load(w, image, a->image_len, a->module, (char *)o->log, sizeof(o->log), &m);
+    err = wk_module_enter(w, image, a->image_len, a->module, NULL, (char *)o->log, sizeof(o->log),
+                          &m);
     o->log_len = (uint32_t)strnlen((char *)o->log, sizeof(o->log));
     if (err) {
         free(image);

@@ -197,6 +197,14 @@ int wk_flow_enter(struct wk *w, struct wk_stream *s);
 void *wk_flow_inline(struct wk *w, const void *data, uint32_t n);
 void wk_flow_inline_done(void *buffer);
 
+/* ---- calls_module.c */
+
+struct dev_jit;
+/* Loads the private image and enters the module under its id. CUresult; the reason of a failure in
+ * log, or in what jit has for it. */
+int wk_module_enter(struct wk *w, const void *image, uint64_t len, uint32_t id, struct dev_jit *jit,
+                    char *log, size_t log_n, struct wk_module **out);
+
 /* ---- confine.c */
 
 /* Early, while the process has one thread: limits, no new privileges, own namespaces if allowed. */

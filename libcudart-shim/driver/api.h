@@ -25,6 +25,9 @@ int api_need_init(void);
 /* The context that is current, NULL: none. */
 CUcontext api_current(void);
 
+/* The flat buffer that `extra` names instead of pointers to parameters. 1: it is malformed. */
+int api_take_extra(struct gvm_launch *l, void **extra);
+
 static inline uint64_t api_stream(CUstream s)
 {
     return (uintptr_t)s;

@@ -5,7 +5,6 @@
  */
 #include "api.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 CUresult cuModuleLoadData(CUmodule *m, const void *image)
@@ -15,20 +14,14 @@ CUresult cuModuleLoadData(CUmodule *m, const void *image)
     return (CUresult)(rc ? rc : gvm_module_load(image, (struct gvm_module **)m));
 }
 
-/* JIT options steer how fast code is made, or ask for logs; buffers for logs are emptied. */
 CUresult cuModuleLoadDataEx(CUmodule *m, const void *image, unsigned n, CUjit_option *opt,
                             void **val)
 {
-    if (n && (!opt || !val))
-        return CUDA_ERROR_INVALID_VALUE;
-    for (unsigned i = 0; i < n; i++) {
-        if (opt[i] == CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES ||
-            opt[i] == CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES)
-            val[i] = NULL; /* octets written */
-        else if ((opt[i] == CU_JIT_INFO_LOG_BUFFER || opt[i] == CU_JIT_ERROR_LOG_BUFFER) && val[i])
-            *(char *)val[i] = 0;
-    }
-    return cuModuleLoadData(m, image);
+    int rc = api_need();
+
+    return (CUresult)(rc ? rc
+                         : gvm_module_load_options(image, n, (const int *)opt, val,
+                                                   (struct gvm_module **)m));
 }
 
 CUresult cuModuleLoadFatBinary(CUmodule *m, const void *fatbin)
@@ -38,28 +31,18 @@ CUresult cuModuleLoadFatBinary(CUmodule *m, const void *fatbin)
 
 CUresult cuModuleLoad(CUmodule *m, const char *path)
 {
-    CUresult rc = (CUresult)api_need();
-    char *p = NULL;
-    long n;
-    FILE *f;
+    void *p = NULL;
+    size_t n;
+    int rc = api_need();
 
-    if (rc)
-        return rc;
-    if (!path || !m)
-        return CUDA_ERROR_INVALID_VALUE;
-    f = fopen(path, "rbe");
-    if (!f)
-        return CUDA_ERROR_FILE_NOT_FOUND;
-    rc = CUDA_ERROR_INVALID_IMAGE;
-    if (fseek(f, 0, SEEK_END) || (n = ftell(f)) < 4 || fseek(f, 0, SEEK_SET))
-        goto out;
-    p = calloc(1, (size_t)n + 1); /* PTX text ends with a NUL */
-    if (p && fread(p, 1, (size_t)n, f) == (size_t)n)
+    if (rc == 0 && (!path || !m))
+        rc = 1;
+    if (rc == 0)
+        rc = gvm_read_file(path, &p, &n);
+    if (rc == 0)
         rc = cuModuleLoadData(m, p);
-out:
     free(p);
-    fclose(f);
-    return rc;
+    return (CUresult)rc;
 }
 
 CUresult cuModuleUnload(CUmodule m)
@@ -160,7 +143,36 @@ static int valid(CUfunction f)
 
 CUresult cuFuncSetCacheConfig(CUfunction f, CUfunc_cache config)
 {
-    return (CUresult)((unsigned)config > CU_FUNC_CACHE_PREFER_EQUAL ? 1 : valid(f));
+    int rc = valid(f);
+
+    return (CUresult)(rc ? rc : gvm_func_cache((struct gvm_func *)f, config));
+}
+
+/* Banks of shared memory have had one size since compute capability 5.0. */
+CUresult cuFuncSetSharedMemConfig(CUfunction f, CUsharedconfig config)
+{
+    return (CUresult)((unsigned)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE ? 1 : valid(f));
+}
+
+CUresult cuFuncLoad(CUfunction f)
+{
+    int rc = valid(f);
+
+    return (CUresult)(rc ? rc : gvm_func_load((struct gvm_func *)f));
+}
+
+CUresult cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction f)
+{
+    uint32_t v = 0;
+    int rc = valid(f);
+
+    if (rc == 0 && !state)
+        rc = 1;
+    if (rc == 0)
+        rc = gvm_func_loaded((struct gvm_func *)f, &v);
+    if (rc == 0)
+        *state = (CUfunctionLoadingState)v;
+    return (CUresult)rc;
 }
 
 CUresult cuFuncGetModule(CUmodule *m, CUfunction f)
@@ -210,7 +222,7 @@ CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *n, CUfunction f, int b
 /* ---- launches ------------------------------------------------------------------------------ */
 
 /* The flat buffer that `extra` names instead of pointers to parameters. */
-static int take_extra(struct gvm_launch *l, void **extra)
+int api_take_extra(struct gvm_launch *l, void **extra)
 {
     for (; extra[0] != CU_LAUNCH_PARAM_END; extra += 2) {
         if (extra[0] == CU_LAUNCH_PARAM_BUFFER_POINTER)
@@ -232,7 +244,7 @@ static CUresult launch(CUfunction f, struct gvm_launch *l, void **params, void *
     if (rc == 0 && params && extra)
         rc = 1;
     if (rc == 0 && extra)
-        rc = take_extra(l, extra);
+        rc = api_take_extra(l, extra);
     l->params = params;
     if (rc == 0)
         rc = gvm_launch((struct gvm_func *)f, l);
@@ -280,61 +292,4 @@ CUresult cuLaunchCooperativeKernel_ptsz(CUfunction f, unsigned gx, unsigned gy, 
                                         CUstream s, void **params)
 {
     return cuLaunchCooperativeKernel(f, gx, gy, gz, bx, by, bz, shmem, api_own(s), params);
-}
-
-/* As in the runtime: requests for speed are taken, what changes the meaning is passed on or
- * refused. */
-static int attribute(struct gvm_launch *l, const CUlaunchAttribute *a)
-{
-    static uint32_t said;
-
-    switch (a->id) {
-    case CU_LAUNCH_ATTRIBUTE_IGNORE:
-    case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
-    case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
-    case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
-    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
-    case CU_LAUNCH_ATTRIBUTE_PRIORITY:
-    case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
-        return 0;
-    case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
-        l->flags |= a->value.cooperative ? 1 : 0;
-        return 0;
-    case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
-        l->cluster[0] = a->value.clusterDim.x;
-        l->cluster[1] = a->value.clusterDim.y;
-        l->cluster[2] = a->value.clusterDim.z;
-        return 0;
-    default:
-        return gvm_refuse("cuLaunchKernelEx with this launch attribute", &said);
-    }
-}
-
-static CUresult launch_ex(const CUlaunchConfig *c, CUstream s, CUfunction f, void **params,
-                          void **extra)
-{
-    struct gvm_launch l;
-    int rc = 0;
-
-    if (!c)
-        return CUDA_ERROR_INVALID_VALUE;
-    l = (struct gvm_launch){.grid = {c->gridDimX, c->gridDimY, c->gridDimZ},
-                            .block = {c->blockDimX, c->blockDimY, c->blockDimZ},
-                            .shmem = c->sharedMemBytes,
-                            .stream = api_stream(s)};
-    for (unsigned i = 0; i < c->numAttrs && !rc; i++)
-        rc = attribute(&l, &c->attrs[i]);
-    return rc ? (CUresult)rc : launch(f, &l, params, extra);
-}
-
-CUresult cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction f, void **params, void **extra)
-{
-    return launch_ex(c, c ? c->hStream : NULL, f, params, extra);
-}
-
-GVM_API CUresult cuLaunchKernelEx_ptsz(const CUlaunchConfig *c, CUfunction f, void **params,
-                                       void **extra);
-CUresult cuLaunchKernelEx_ptsz(const CUlaunchConfig *c, CUfunction f, void **params, void **extra)
-{
-    return launch_ex(c, api_own(c ? c->hStream : NULL), f, params, extra);
 }

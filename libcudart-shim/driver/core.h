@@ -80,6 +80,9 @@ GVM_API int gvm_fill(uint64_t dst, size_t pitch, uint32_t value, unsigned elem, 
 
 /* A module of this image (fatbin, cubin or PTX), loaded now. The image is read, not kept. */
 GVM_API int gvm_module_load(const void *image, struct gvm_module **m);
+/* The same with CUjit_options and their values (image.h). */
+GVM_API int gvm_module_load_options(const void *image, unsigned n, const int *opt, void **val,
+                                    struct gvm_module **m);
 GVM_API int gvm_module_unload(struct gvm_module *m);
 /* Unloads all modules that a context has loaded. */
 void gvm_modules_unload_owned(void *owner);
@@ -91,12 +94,29 @@ GVM_API int gvm_module_global(struct gvm_module *m, const char *name, uint64_t *
 GVM_API unsigned gvm_module_nfunc(struct gvm_module *m);
 GVM_API struct gvm_func *gvm_module_func_at(struct gvm_module *m, unsigned i);
 
+/* The kernel with this address, which may be anything; NULL: there is none. */
+GVM_API struct gvm_func *gvm_func_find(const void *p);
+
+/* Libraries: code that belongs to no context. 400: no such library. */
+struct gvm_library;
+GVM_API int gvm_library_load(const void *code, unsigned n, const int *opt, void **val,
+                             struct gvm_library **l);
+GVM_API int gvm_library_unload(struct gvm_library *l);
+/* NULL: no such library, or it went with its connection. */
+GVM_API struct gvm_module *gvm_library_module(struct gvm_library *l);
+/* A whole file, with a NUL behind it, for free(). 301: there is none; 2. */
+GVM_API int gvm_read_file(const char *path, void **data, size_t *n);
+
 GVM_API bool gvm_func_valid(const struct gvm_func *f);
 GVM_API const char *gvm_func_name(const struct gvm_func *f);
 GVM_API struct gvm_module *gvm_func_module(const struct gvm_func *f);
 /* CUfunction_attribute 0..15, cached. */
 GVM_API int gvm_func_attrs(struct gvm_func *f, int32_t attr[16]);
 GVM_API int gvm_func_set_attr(struct gvm_func *f, int attr, int value);
+/* cuFuncSetCacheConfig, cuFuncLoad, cuFuncIsLoaded */
+GVM_API int gvm_func_cache(struct gvm_func *f, unsigned config);
+GVM_API int gvm_func_load(struct gvm_func *f);
+GVM_API int gvm_func_loaded(struct gvm_func *f, uint32_t *state);
 /* Offset and size of parameter i; 1: there is none. */
 GVM_API int gvm_func_param(struct gvm_func *f, size_t i, size_t *offset, size_t *size);
 GVM_API int gvm_occupancy(struct gvm_func *f, int block, size_t shmem, unsigned flags, int *blocks);
@@ -114,6 +134,30 @@ struct gvm_launch {
 };
 /* 9: geometry outside the device's limits (the driver API calls it 1). */
 GVM_API int gvm_launch(struct gvm_func *f, const struct gvm_launch *l);
+
+/* CUlaunchAttribute and cudaLaunchAttribute, which are laid out alike. */
+struct gvm_attr {
+    uint32_t id;
+    uint32_t zero;
+    uint8_t value[64];
+};
+/* gvm_launch() with attributes; what they say counts, not l->cluster and l->flags. */
+GVM_API int gvm_launch_ex(struct gvm_func *f, const struct gvm_launch *l,
+                          const struct gvm_attr *attr, unsigned n);
+/* Clusters that fit on the device; largest: size of the largest one possible. */
+GVM_API int gvm_clusters(struct gvm_func *f, const struct gvm_launch *l,
+                         const struct gvm_attr *attr, unsigned n, bool largest, int *out);
+GVM_API int gvm_shared_available(struct gvm_func *f, int blocks, int block, size_t *bytes);
+/* The block size with the most threads on a multiprocessor, by asking for one after the other.
+ * fn: dynamic shared memory of a block size; NULL: shmem for all. limit 0: none. */
+GVM_API int gvm_best_block(struct gvm_func *f, size_t (*fn)(int), size_t shmem, int limit,
+                           unsigned flags, int *grid, int *block);
+
+/* CUstreamAttrValue. 1: no such attribute, or not such a value. */
+GVM_API int gvm_stream_attr_get(uint64_t stream, int attr, void *value);
+GVM_API int gvm_stream_attr_set(uint64_t stream, int attr, const void *value);
+GVM_API int gvm_stream_attr_copy(uint64_t dst, uint64_t src);
+GVM_API int gvm_reset_l2(void);
 
 /* ---- streams, events --------------------------------------------------------------------- */
 

@@ -78,6 +78,13 @@ static inline int check_grid(const struct gvm_launch *l)
                : 0;
 }
 
+int gvm_launch_check(const struct gvm_launch *l)
+{
+    int rc = check_grid(l);
+
+    return rc ? rc : check_block(l);
+}
+
 static inline void gather(uint8_t *to, const struct gvm_func *f, void *const *params)
 {
     const struct gvm_param *q = f->params;

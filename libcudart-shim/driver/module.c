@@ -6,7 +6,7 @@
  * comes back is a table of kernels with their parameter layouts, so that nothing here parses ELF
  * or PTX.
  */
-#include "module.h"
+#include "library.h"
 #include "log.h"
 #include "objects.h"
 #include "pool.h"
@@ -28,54 +28,6 @@ static struct {
     pthread_mutex_t lock;
     struct gvm_module *first;
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-/* ---- the size of an image ---------------------------------------------------------------- */
-
-/* Octets of an image by its own headers; 0: none of the formats that a driver takes. */
-static size_t image_size(const void *image)
-{
-    const uint8_t *b = image;
-    uint32_t magic;
-
-    memcpy(&magic, b, 4);
-    if (magic == 0xba55ed50) { /* fatbin: u16 version, u16 header size, u64 size after it */
-        uint16_t header;
-        uint64_t size;
-
-        memcpy(&header, b + 6, 2);
-        memcpy(&size, b + 8, 8);
-        return header + size;
-    }
-    if (!memcmp(b, "\177ELF", 4)) { /* cubin: the section headers come last, or the segments */
-        uint64_t shoff, phoff, end = 64;
-        uint16_t phsize, phnum, shsize, shnum;
-
-        memcpy(&phoff, b + 32, 8);
-        memcpy(&shoff, b + 40, 8);
-        memcpy(&phsize, b + 54, 2);
-        memcpy(&phnum, b + 56, 2);
-        memcpy(&shsize, b + 58, 2);
-        memcpy(&shnum, b + 60, 2);
-        if (phoff + (uint64_t)phsize * phnum > end)
-            end = phoff + (uint64_t)phsize * phnum;
-        if (shoff + (uint64_t)shsize * shnum > end)
-            end = shoff + (uint64_t)shsize * shnum;
-        for (unsigned i = 0; i < shnum && shsize >= 64; i++) {
-            const uint8_t *sh = b + shoff + (uint64_t)i * shsize;
-            uint32_t type;
-            uint64_t off, size;
-
-            memcpy(&type, sh + 4, 4);
-            memcpy(&off, sh + 24, 8);
-            memcpy(&size, sh + 32, 8);
-            if (type != 8 /* NOBITS */ && off + size > end)
-                end = off + size;
-        }
-        return end;
-    }
-    /* PTX text, with the NUL that ends it */
-    return strlen(image) + 1;
-}
 
 /* ---- the table --------------------------------------------------------------------------- */
 
@@ -206,21 +158,60 @@ static void module_free(struct gvm_module *m)
     free(m);
 }
 
-int gvm_module_load(const void *image, struct gvm_module **out)
+static int load_plain(struct gvm_chan *c, uint32_t id, const struct gvm_image *i)
+{
+    uint32_t nfunc, nglobal;
+    uint8_t hash[32];
+    int rc;
+
+    blake2b(hash, i->data, NULL, sizeof(hash), i->size, 0);
+    rc = vgpu_ModuleFind(c, 0, id, hash, &nfunc, &nglobal);
+    return rc == 500 ? send_image(c, id, i->data, i->size) : rc;
+}
+
+static int load_with_options(struct gvm_chan *c, uint32_t id, const struct gvm_image *i,
+                             const struct gvm_jit *jit)
+{
+    struct gvm_pool_ref ref, at;
+    struct gvm_logs logs;
+    uint32_t nfunc, nglobal, threads = 0;
+    float wall = 0;
+    void *p;
+    int rc = gvm_logs_take(jit, &logs);
+
+    if (rc)
+        return rc;
+    p = gvm_pool_alloc(i->size);
+    rc = 2;
+    if (p && gvm_pool_find(p, i->size, &ref) && ref.len == i->size &&
+        gvm_pool_find(logs.p, logs.room, &at) && at.len == logs.room) {
+        memcpy(p, i->data, i->size);
+        rc = vgpu_ModuleLoadEx(c, 0, id, ref.chunk, ref.off, ref.len, at.chunk, at.off, at.len,
+                               jit->info_max, jit->error_max, jit->opt,
+                               jit->n * (uint32_t)sizeof(jit->opt[0]), &nfunc, &nglobal, &wall,
+                               &threads);
+        gvm_logs_give(jit, &logs);
+    }
+    if (rc == 0 && jit->wall)
+        memcpy(jit->wall, &wall, sizeof(wall));
+    if (rc == 0 && jit->threads)
+        *jit->threads = (void *)(uintptr_t)threads;
+    if (p)
+        gvm_pool_free(p, i->size);
+    gvm_logs_drop(&logs);
+    return rc;
+}
+
+int gvm_module_load_image(const struct gvm_image *i, const struct gvm_jit *jit, void *owner,
+                          struct gvm_module **out)
 {
     struct gvm_module *m;
     struct idmod *id;
     struct gvm_chan *c;
-    uint32_t nfunc, nglobal;
-    uint8_t hash[32];
-    size_t n;
     int rc = gvm_need(&c);
 
     if (rc)
         return rc;
-    if (!image || !out)
-        return 1;
-    n = image_size(image);
     m = calloc(1, sizeof(*m));
     id = gvm_id_new(&ids);
     if (!m || !id) {
@@ -229,11 +220,8 @@ int gvm_module_load(const void *image, struct gvm_module **out)
     }
     m->id = id->o.id;
     m->epoch = gvm.epoch;
-    m->owner = gvm_owner();
-    blake2b(hash, image, NULL, sizeof(hash), n, 0);
-    rc = vgpu_ModuleFind(c, 0, m->id, hash, &nfunc, &nglobal);
-    if (rc == 500)
-        rc = send_image(c, m->id, image, n);
+    m->owner = owner;
+    rc = jit ? load_with_options(c, m->id, i, jit) : load_plain(c, m->id, i);
     if (rc)
         goto fail;
     rc = fetch_table(c, m);
@@ -255,6 +243,29 @@ fail:
     if (m)
         module_free(m);
     return rc;
+}
+
+int gvm_module_load_options(const void *image, unsigned n, const int *opt, void **val,
+                            struct gvm_module **out)
+{
+    struct gvm_image i;
+    struct gvm_jit jit;
+    int rc = gvm_jit_take(n, opt, val, &jit);
+
+    if (rc)
+        return rc;
+    if (!image || !out)
+        return 1;
+    rc = gvm_image_take(image, &i);
+    if (rc == 0)
+        rc = gvm_module_load_image(&i, n ? &jit : NULL, gvm_owner(), out);
+    gvm_image_drop(&i);
+    return rc;
+}
+
+int gvm_module_load(const void *image, struct gvm_module **out)
+{
+    return gvm_module_load_options(image, 0, NULL, NULL, out);
 }
 
 bool gvm_module_valid(const struct gvm_module *m)
@@ -328,6 +339,8 @@ void gvm_modules_reset(void)
     all.first = NULL;
     pthread_mutex_unlock(&all.lock);
     gvm_id_each(&ids, forget, &ids);
+    gvm_linkers_reset();
+    gvm_libraries_reset();
 }
 
 /* ---- what is in a module ----------------------------------------------------------------- */
@@ -380,6 +393,21 @@ int gvm_module_global(struct gvm_module *m, const char *name, uint64_t *dptr, ui
     if (size)
         *size = g.size;
     return 0;
+}
+
+struct gvm_func *gvm_func_find(const void *p)
+{
+    struct gvm_func *f = NULL;
+
+    pthread_mutex_lock(&all.lock);
+    for (struct gvm_module *m = all.first; m && !f; m = m->next) {
+        uintptr_t off = (uintptr_t)p - (uintptr_t)m->funcs;
+
+        if (off < m->nfunc * sizeof(*f) && off % sizeof(*f) == 0)
+            f = &m->funcs[off / sizeof(*f)];
+    }
+    pthread_mutex_unlock(&all.lock);
+    return f;
 }
 
 /* ---- kernels ----------------------------------------------------------------------------- */
@@ -438,6 +466,7 @@ int gvm_func_set_attr(struct gvm_func *f, int attr, int value)
     /* What a launch may need has changed: the next one of each shape is asked again. */
     for (int i = 0; i < GVM_SHAPES; i++)
         __atomic_store_n(&f->shape[i], 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&f->shape_ex, 0, __ATOMIC_RELAXED);
     return rc;
 }
 

@@ -31,6 +31,7 @@ struct gvm_func {
      * Atomic, 0: empty. */
     uint64_t shape[GVM_SHAPES];
     uint32_t shape_next;
+    uint64_t shape_ex; /* of the last launch with attributes; see launch_ex.c */
     int32_t attr[16];
     struct gvm_module *module;
     const char *name;
@@ -47,6 +48,9 @@ struct gvm_module {
     void *owner;             /* context that loaded it */
     struct gvm_module *next; /* all loaded modules */
 };
+
+/* 9: geometry that the device cannot have at all. */
+int gvm_launch_check(const struct gvm_launch *l);
 
 /* All modules are gone with their connection; their structs stay, marked invalid. */
 void gvm_modules_reset(void);

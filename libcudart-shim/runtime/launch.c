@@ -75,8 +75,18 @@ static cudaError_t launch_sym(const void *func, dim3 grid, dim3 block, void **ar
                               cudaStream_t stream, uint32_t flags)
 {
     struct rt_func *r = rt_func_find(func);
+    struct gvm_launch l = {.grid = {grid.x, grid.y, grid.z},
+                           .block = {block.x, block.y, block.z},
+                           .shmem = (uint32_t)smem,
+                           .flags = flags,
+                           .stream = rt_stream(stream),
+                           .params = args};
+    struct gvm_func *f;
 
-    return rt_done(r ? launch(r, grid, block, args, smem, stream, flags) : 98);
+    if (__builtin_expect(r != NULL, 1))
+        return rt_done(launch(r, grid, block, args, smem, stream, flags));
+    f = gvm_func_find(func); /* a kernel of a library */
+    return rt_done(!f ? 98 : smem != l.shmem ? 1 : gvm_launch(f, &l));
 }
 
 cudaError_t cudaLaunchKernel(const void *func, dim3 grid, dim3 block, void **args, size_t smem,
@@ -101,73 +111,6 @@ RT_API cudaError_t cudaLaunchCooperativeKernel_ptsz(const void *func, dim3 grid,
                                                     void **args, size_t smem, cudaStream_t stream)
 {
     return launch_sym(func, grid, block, args, smem, rt_own(stream), 1);
-}
-
-/* Attributes that only ask for more speed are taken and not passed on; what changes the meaning of
- * a launch is either passed on or refused. */
-static int attribute(struct gvm_launch *l, const cudaLaunchAttribute *a)
-{
-    switch (a->id) {
-    case cudaLaunchAttributeIgnore:
-    case cudaLaunchAttributeAccessPolicyWindow:
-    case cudaLaunchAttributeSynchronizationPolicy:
-    case cudaLaunchAttributeClusterSchedulingPolicyPreference:
-    case cudaLaunchAttributeProgrammaticStreamSerialization: /* full serialisation satisfies it */
-    case cudaLaunchAttributePriority:
-    case cudaLaunchAttributePreferredSharedMemoryCarveout:
-        return 0;
-    case cudaLaunchAttributeCooperative:
-        l->flags |= a->val.cooperative ? 1 : 0;
-        return 0;
-    case cudaLaunchAttributeClusterDimension:
-        l->cluster[0] = a->val.clusterDim.x;
-        l->cluster[1] = a->val.clusterDim.y;
-        l->cluster[2] = a->val.clusterDim.z;
-        return 0;
-    default: {
-        static uint32_t said;
-
-        if (gvm_once(&said))
-            gvm_say("launch attribute %d is not supported", (int)a->id);
-        return 801;
-    }
-    }
-}
-
-static cudaError_t launch_ex(const cudaLaunchConfig_t *cfg, const void *func, void **args,
-                             cudaStream_t stream)
-{
-    struct rt_func *r = rt_func_find(func);
-    struct gvm_launch l = {0};
-    int err = 0;
-
-    if (!cfg)
-        return rt_done(1);
-    if (!r)
-        return rt_done(98);
-    l = (struct gvm_launch){
-        .grid = {cfg->gridDim.x, cfg->gridDim.y, cfg->gridDim.z},
-        .block = {cfg->blockDim.x, cfg->blockDim.y, cfg->blockDim.z},
-        .shmem = (uint32_t)cfg->dynamicSmemBytes,
-        .stream = rt_stream(stream),
-        .params = args,
-    };
-    if (cfg->dynamicSmemBytes != l.shmem)
-        return rt_done(1);
-    for (unsigned i = 0; i < cfg->numAttrs && !err; i++)
-        err = attribute(&l, &cfg->attrs[i]);
-    return rt_done(err ? err : rt_launch(r, &l));
-}
-
-cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t *cfg, const void *func, void **args)
-{
-    return launch_ex(cfg, func, args, cfg ? cfg->stream : NULL);
-}
-
-RT_API cudaError_t cudaLaunchKernelExC_ptsz(const cudaLaunchConfig_t *cfg, const void *func,
-                                            void **args)
-{
-    return launch_ex(cfg, func, args, rt_own(cfg ? cfg->stream : NULL));
 }
 
 /* ---- kernels ----------------------------------------------------------------------------- */
@@ -216,8 +159,9 @@ cudaError_t cudaFuncSetAttribute(const void *func, enum cudaFuncAttribute attr, 
 cudaError_t cudaFuncSetCacheConfig(const void *func, enum cudaFuncCache config)
 {
     struct gvm_func *f;
+    int err = rt_func_of(func, &f);
 
-    return rt_done((unsigned)config > cudaFuncCachePreferEqual ? 1 : rt_func_of(func, &f));
+    return rt_done(err ? err : gvm_func_cache(f, config));
 }
 
 RT_API cudaError_t cudaFuncSetSharedMemConfig(const void *func, enum cudaSharedMemConfig config)
@@ -255,14 +199,15 @@ cudaError_t cudaGetFuncBySymbol(cudaFunction_t *out, const void *symbol)
     return rt_done(err);
 }
 
+/* A CUkernel, as the driver API takes it too. */
 cudaError_t cudaGetKernel(cudaKernel_t *out, const void *symbol)
 {
-    struct rt_func *r = rt_func_find(symbol);
+    struct gvm_func *f;
+    int err = out ? rt_func_of(symbol, &f) : 1;
 
-    if (!out || !r)
-        return rt_done(out ? 98 : 1);
-    *out = (cudaKernel_t)r;
-    return cudaSuccess;
+    if (err == 0)
+        *out = (cudaKernel_t)f;
+    return rt_done(err);
 }
 
 cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, const void *func,

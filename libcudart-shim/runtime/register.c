@@ -11,17 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WRAPPER_MAGIC 0x466243b1u
-
-struct wrapper {
-    uint32_t magic;
-    uint32_t version; /* 1: plain, 2: the result of a device link (-rdc=true) */
-    const void *data;
-    void *file_or_fatbins;
-};
-
 struct image {
-    const struct wrapper *w;
+    const void *wrapper;  /* of the fatbin, as generated code gives it */
     pthread_mutex_t lock; /* one load at a time */
     struct gvm_module *module;
     int err;          /* of the last load, when a retry cannot help */
@@ -145,7 +136,7 @@ RT_API void **__cudaRegisterFatBinary(void *fat)
         gvm_say("out of memory while a program's kernels are registered");
         abort(); /* generated code has no way to be told */
     }
-    i->w = fat;
+    i->wrapper = fat;
     pthread_mutex_init(&i->lock, NULL);
     return (void **)i;
 }
@@ -232,22 +223,13 @@ RT_API cudaError_t __cudaGetKernel(cudaKernel_t *k, const void *host)
 
 static int load(struct image *i)
 {
-    const struct wrapper *w = i->w;
+    struct gvm_library *l = NULL;
     int err;
 
     if (i->managed)
         return 801;
-    if (w->magic != WRAPPER_MAGIC || (w->version != 1 && w->version != 2)) {
-        gvm_say("a fatbin wrapper of unknown form (magic %#x, version %u)", w->magic, w->version);
-        return 200;
-    }
-    if (w->version == 2) {
-        gvm_say("relocatable device code is not supported: build without -rdc=true (or -dc)");
-        return 801;
-    }
-    err = gvm_module_load(w->data, &i->module);
-    if (err)
-        i->module = NULL;
+    err = gvm_library_load(i->wrapper, 0, NULL, NULL, &l);
+    i->module = err ? NULL : gvm_library_module(l);
     return err;
 }
 

@@ -72,7 +72,10 @@ static inline int rt_func_of(const void *func, struct gvm_func **f)
 {
     struct rt_func *r = rt_func_find(func);
 
-    return r ? rt_func_get(r, f) : 98;
+    if (r)
+        return rt_func_get(r, f);
+    *f = gvm_func_find(func); /* a kernel of a library */
+    return *f ? 0 : 98;
 }
 
 /* A registered variable: address and size on the device. 13: not registered. */

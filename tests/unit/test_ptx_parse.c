@@ -79,8 +79,9 @@ static void unsupported_is_lazy(void **state)
     assert_int_equal(pf_run("good", 1, 32, 1, (uint64_t)0), 0);
     refuses(K("add.sideways.s32 %r1, %r2, %r3;"), 801, "modifier .sideways");
     refuses(K("add.approx.s32 %r1, %r2, %r3;"), 801, "modifier .approx");
-    refuses(".extern .func f();\n" K("call f;"), 801, "'f', which this module lacks");
-    refuses(".extern .global .u32 e;\n" K("ld.global.u32 %r1, [e];"), 209, "'e' is not defined");
+    refuses(".extern .func f();\n" K("call f;"), 218, "Undefined reference to 'f'");
+    refuses(".extern .global .u32 e;\n" K("ld.global.u32 %r1, [e];"), 218,
+            "Undefined reference to 'e'");
 }
 
 static void limits(void **state)

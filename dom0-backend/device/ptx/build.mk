@@ -5,7 +5,7 @@ PTX_OPS_SRCS := ops_atom.c ops_bits.c ops_cmp.c ops_cvt.c ops_fp.c ops_half.c op
 	ops_misc.c ops_vec.c ops_warp.c
 PTX_CORE_SRCS := barrier.c builtin.c cfg.c cta.c handlers.c interp.c lex.c lower.c lower_alu.c \
 	lower_ctl.c lower_cvt.c lower_mem.c module.c optable.c parse.c parse_fn.c pool.c $(PTX_OPS_SRCS)
-PTX_DEV_SRCS := arena.c call.c device.c device_copy.c device_crew.c device_func.c device_graph.c device_info.c device_mem.c \
+PTX_DEV_SRCS := arena.c call.c device.c device_copy.c device_crew.c device_func.c device_graph.c device_info.c device_link.c device_mem.c \
 	device_module.c device_output.c device_thread.c event.c fatbin.c stream.c stream_op.c
 
 PTX_BASE_OBJS := $(call objs,$(addprefix dom0-backend/device/ptx/,$(PTX_CORE_SRCS)))

@@ -318,6 +318,7 @@ const struct dev_ops dev_ptx_ops = {
     .event_elapsed = swdev_event_elapsed,
     .get_limit = swdev_get_limit,
     .set_limit = swdev_set_limit,
+    .link = &swdev_link_ops,
     .copy = &swdev_copy_ops,
     .graph = &dev_ptx_graph_ops,
 };

@@ -95,7 +95,7 @@ static int min_int(int a, int b)
 }
 
 /* The rules of the CUDA occupancy calculator for compute capability 9.0. */
-static int blocks_per_sm(const struct dev_func *f, uint32_t threads, uint64_t dynamic)
+int func_blocks_per_sm(const struct dev_func *f, uint32_t threads, uint64_t dynamic)
 {
     uint64_t shared = f->inf.shared_bytes + dynamic;
     int warps = (int)((threads + WARP - 1) / WARP);
@@ -125,7 +125,7 @@ int swdev_occupancy(struct dev *d, struct dev_func *f, int block, size_t shmem, 
         most = BLOCK_SHARED;
     if ((unsigned)block <= PTX_MAX_THREADS && shmem <= PTX_MAX_SHARED &&
         shmem + f->inf.shared_bytes <= (unsigned)most)
-        *blocks = blocks_per_sm(f, (uint32_t)block, shmem);
+        *blocks = func_blocks_per_sm(f, (uint32_t)block, shmem);
     return 0;
 }
 
@@ -152,7 +152,7 @@ static int check_launch(const struct dev *d, const struct dev_func *f, const str
         return CUDA_ERROR_INVALID_VALUE;
     if (l->params_len < ptx_kernel_param_bytes(f->k) || l->params_len > DEV_MAX_PARAM_BYTES)
         return CUDA_ERROR_INVALID_VALUE;
-    blocks = blocks_per_sm(f, (uint32_t)threads, l->shmem);
+    blocks = func_blocks_per_sm(f, (uint32_t)threads, l->shmem);
     if (!blocks)
         return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
     if (l->cooperative &&

@@ -178,8 +178,17 @@ struct op {
     struct mark *mark; /* OP_MARK, OP_WAIT */
 };
 
+/* CUstreamAttrValue, as far as a stream keeps them; hints to a real device. Under dev.lock. */
+struct stream_attrs {
+    uint8_t window[32]; /* CUaccessPolicyWindow */
+    int sync_policy;
+    uint8_t domain_map[2];
+    int domain;
+};
+
 struct dev_stream {
     struct dev *d;
+    struct stream_attrs attrs;
     unsigned flags;
     int priority;
     bool dead;                      /* destroyed by its owner, freed when it is empty */
@@ -323,6 +332,10 @@ struct dev_module {
     uint64_t *var; /* addresses */
 };
 
+struct fatbin_texts;
+/* ptx_module_link() of what an image held. */
+int ptx_texts_link(const struct fatbin_texts *texts, struct ptx_module **out, char *log,
+                   size_t log_n);
 /* Call with dev.lock held, or when nothing runs any more. */
 void module_put(struct dev *d, struct dev_module *m);
 int swdev_module_load(struct dev *d, const void *image, size_t n, struct dev_module **out,
@@ -345,6 +358,11 @@ int swdev_occupancy(struct dev *d, struct dev_func *f, int block, size_t shmem, 
                     int *blocks);
 int swdev_launch(struct dev *d, struct dev_func *f, const struct dev_launch *l,
                  struct dev_stream *s);
+
+/* device_link.c */
+extern const struct dev_link_ops swdev_link_ops;
+/* Blocks of `threads` threads with so much dynamic shared memory that fit on one multiprocessor. */
+int func_blocks_per_sm(const struct dev_func *f, uint32_t threads, uint64_t dynamic);
 
 /* device_info.c: fills *out for nsm CPU threads and mem bytes. May read files. */
 void device_describe(struct dev_info *out, unsigned nsm, uint64_t mem);

@@ -83,10 +83,20 @@ static int list_functions(struct dev_module *m)
     return 0;
 }
 
-static int build(struct dev *d, struct dev_module *m, const struct fatbin_text *text, char *log,
+int ptx_texts_link(const struct fatbin_texts *texts, struct ptx_module **out, char *log,
+                   size_t log_n)
+{
+    struct ptx_text t[FATBIN_MAX_TEXTS];
+
+    for (unsigned i = 0; i < texts->n; i++)
+        t[i] = (struct ptx_text){texts->v[i].text, texts->v[i].len};
+    return ptx_module_link(t, texts->n, out, log, log_n);
+}
+
+static int build(struct dev *d, struct dev_module *m, const struct fatbin_texts *texts, char *log,
                  size_t log_n)
 {
-    int err = ptx_module_parse(text->text, text->len, &m->pm, log, log_n);
+    int err = ptx_texts_link(texts, &m->pm, log, log_n);
 
     if (err) {
         m->pm = NULL;
@@ -118,15 +128,9 @@ int swdev_module_load(struct dev *d, const void *image, size_t n, struct dev_mod
     m = calloc(1, sizeof(*m));
     if (!m) {
         err = CUDA_ERROR_OUT_OF_MEMORY;
-    } else if (texts.n > 1) {
-        snprintf(log, log_n,
-                 "the image holds %u separately compiled modules (nvcc -rdc=true): the software "
-                 "device does not link device code",
-                 texts.n);
-        err = CUDA_ERROR_NO_BINARY_FOR_GPU;
     } else {
         m->refs = 1;
-        err = build(d, m, &texts.v[0], log, log_n);
+        err = build(d, m, &texts, log, log_n);
     }
     if (!err) {
         pthread_mutex_lock(&d->lock);

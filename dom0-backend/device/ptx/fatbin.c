@@ -26,8 +26,9 @@
 
 #define FLAG_LZ4    0x2000ull
 #define FLAG_ZSTD   0x8000ull
-#define FLAG_ARCH   0x100000ull /* sm_90a: that architecture only */
-#define FLAG_FAMILY 0x200000ull /* sm_100f */
+#define FLAG_ARCH   0x100000ull           /* sm_90a: that architecture only */
+#define FLAG_FAMILY 0x200000ull           /* sm_100f */
+#define FLAG_PART   0x4000000000000000ull /* our own: one of the texts that a linker joined */
 #define EM_CUDA     190
 
 struct entry {
@@ -185,6 +186,18 @@ static bool better(const struct entry *e, const struct entry *than)
     return !than->data || e->arch < than->arch;
 }
 
+static int take(struct walk *w, const struct entry *e, struct fatbin_texts *out)
+{
+    int err;
+
+    if (out->n == FATBIN_MAX_TEXTS)
+        return fail(w, CUDA_INVALID_IMAGE, "fatbin: more than %u linked modules", FATBIN_MAX_TEXTS);
+    err = unpack(w, e, &out->v[out->n]);
+    if (!err)
+        out->n++;
+    return err;
+}
+
 static int walk_fatbin(struct walk *w, const uint8_t *p, uint64_t size, struct fatbin_texts *out)
 {
     struct entry best = {.data = NULL};
@@ -200,19 +213,18 @@ static int walk_fatbin(struct walk *w, const uint8_t *p, uint64_t size, struct f
         if (++w->nentry > FATBIN_MAX_ENTRIES)
             return fail(w, CUDA_INVALID_IMAGE, "fatbin: more than %u entries", FATBIN_MAX_ENTRIES);
         note(&w->seen, &e);
-        if (better(&e, &best))
+        if (e.flags & FLAG_PART) {
+            err = take(w, &e, out);
+            if (err)
+                return err;
+        } else if (better(&e, &best)) {
             best = e;
+        }
         p += total;
         size -= total;
     }
-    if (!best.data)
-        return 0; /* the linked part of a program holds no PTX; its objects do */
-    if (out->n == FATBIN_MAX_TEXTS)
-        return fail(w, CUDA_INVALID_IMAGE, "fatbin: more than %u linked modules", FATBIN_MAX_TEXTS);
-    err = unpack(w, &best, &out->v[out->n]);
-    if (!err)
-        out->n++;
-    return err;
+    /* The linked part of a program holds no PTX; its objects do. */
+    return best.data ? take(w, &best, out) : 0;
 }
 
 static int walk_container(struct walk *w, const uint8_t *p, uint64_t n, struct fatbin_texts *out)
@@ -318,6 +330,45 @@ int fatbin_texts(const void *image, size_t n, struct fatbin_texts *out, char *lo
     if (err)
         fatbin_texts_free(out);
     return err;
+}
+
+/* Little endian, as the format. */
+static void put(uint8_t *p, uint64_t v, unsigned n)
+{
+    while (n--) {
+        *p++ = (uint8_t)v;
+        v >>= 8;
+    }
+}
+
+uint8_t *fatbin_join(const struct fatbin_texts *t, size_t *n)
+{
+    size_t size = FATBIN_HEADER;
+    uint8_t *image, *p;
+
+    for (unsigned i = 0; i < t->n; i++)
+        size += ENTRY_HEADER + (t->v[i].len + FATBIN_ALIGN) / FATBIN_ALIGN * FATBIN_ALIGN;
+    image = calloc(1, size);
+    if (!image)
+        return NULL;
+    put(image, FATBIN_MAGIC, 4);
+    put(image + 4, 1, 2);
+    put(image + 6, FATBIN_HEADER, 2);
+    put(image + 8, size - FATBIN_HEADER, 8);
+    p = image + FATBIN_HEADER;
+    for (unsigned i = 0; i < t->n; i++) {
+        uint64_t room = (t->v[i].len + FATBIN_ALIGN) / FATBIN_ALIGN * FATBIN_ALIGN;
+
+        put(p, KIND_PTX, 2);
+        put(p + 2, 0x0101, 2);
+        put(p + 4, ENTRY_HEADER, 4);
+        put(p + 8, room, 8);
+        put(p + 0x28, FLAG_PART | 1, 8);
+        memcpy(p + ENTRY_HEADER, t->v[i].text, t->v[i].len);
+        p += ENTRY_HEADER + room;
+    }
+    *n = size;
+    return image;
 }
 
 void fatbin_texts_free(struct fatbin_texts *t)

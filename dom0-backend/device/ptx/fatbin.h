@@ -30,12 +30,16 @@ struct fatbin_texts {
 
 /*
  * One text per fatbin in the image: the PTX entry with the lowest target, at most
- * FATBIN_MAX_TARGET, that is not for one architecture or family only.
+ * FATBIN_MAX_TARGET, that is not for one architecture or family only. Of an image that
+ * fatbin_join() made, all texts.
  * 0; 200 (INVALID_IMAGE) for a malformed image, 209 (NO_BINARY_FOR_GPU) when it is sound but holds
  * no such PTX, 2 when out of memory. On failure one line is left in log[0..log_n), and *out is
  * empty.
  */
 int fatbin_texts(const void *image, size_t n, struct fatbin_texts *out, char *log, size_t log_n);
+/* An image of which fatbin_texts() gives these texts again, in this order. malloc'ed, *n octets;
+ * NULL: out of memory. */
+uint8_t *fatbin_join(const struct fatbin_texts *t, size_t *n);
 void fatbin_texts_free(struct fatbin_texts *t);
 
 #endif

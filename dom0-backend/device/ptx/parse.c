@@ -96,7 +96,9 @@ static struct sym *sym_lookup(struct parser *p, const char *s, size_t n)
 struct sym *sym_add(struct parser *p, enum sym_kind kind, const char *s, size_t n)
 {
     struct sym *y = sym_lookup(p, s, n);
-    if (y && y->scope == p->scope_id[p->depth] && y->kind != S_FUNC) {
+    /* What only one text sees may have the name of something in another one. */
+    bool apart = y && !p->depth && y->text != p->text && !p->shared;
+    if (y && y->scope == p->scope_id[p->depth] && y->kind != S_FUNC && !apart) {
         perr(p, E_INVALID_PTX, "'%.*s' is defined twice", (int)(n > 100 ? 100 : n), s);
         return NULL;
     }
@@ -111,6 +113,8 @@ struct sym *sym_add(struct parser *p, enum sym_kind kind, const char *s, size_t 
     y->hash = hash_str(s, n);
     y->kind = kind;
     y->scope = p->scope_id[p->depth];
+    y->text = p->text;
+    y->hidden = !p->depth && !p->shared;
     y->next = p->bucket[y->hash % SYM_BUCKETS];
     p->bucket[y->hash % SYM_BUCKETS] = y;
     y->older = p->last;
@@ -192,6 +196,24 @@ void scope_leave(struct parser *p)
     struct sym **at = &p->last;
     while (*at && (*at)->scope >= id && id) {
         struct sym *y = *at;
+        struct sym **b = &p->bucket[y->hash % SYM_BUCKETS];
+        while (*b != y)
+            b = &(*b)->next;
+        *b = y->next;
+        *at = y->older;
+    }
+}
+
+/* The end of a text: what only it may see is forgotten by name. */
+static void hide_symbols(struct parser *p)
+{
+    struct sym **at = &p->last;
+    while (*at) {
+        struct sym *y = *at;
+        if (!y->hidden) {
+            at = &y->older;
+            continue;
+        }
         struct sym **b = &p->bucket[y->hash % SYM_BUCKETS];
         while (*b != y)
             b = &(*b)->next;
@@ -366,6 +388,7 @@ int parse_one_var(struct parser *p, enum ir_space space, bool ext, struct ir_var
         return perr(p, E_OUT_OF_MEMORY, "out of memory");
     v->space = space;
     v->ext = ext;
+    v->weak = p->weak && !p->fn;
     v->line = lx->line;
     for (; lx->t == TK_DOT;) {
         unsigned t = ptx_type_find(lx->s, lx->n);
@@ -447,12 +470,20 @@ int parse_one_var(struct parser *p, enum ir_space space, bool ext, struct ir_var
     bool anon = len == 1 && *name == '_';
     if (!anon) {
         struct sym *old = p->depth == 0 ? sym_find(p, name, len) : NULL;
-        if (old && old->kind == S_VAR && old->var->ext && !p->depth) {
-            /* a declaration, then the definition: keep one object */
-            if (old->var->space != space)
-                return perr(p, E_INVALID_PTX, "'%.*s' declared in another state space",
-                            (int)(len > 100 ? 100 : len), name);
+        if (old && (old->kind != S_VAR || (old->text != p->text && !p->shared)))
+            old = NULL;
+        if (old && old->var->space != space)
+            return perr(p, E_INVALID_PTX, "'%.*s' declared in another state space",
+                        (int)(len > 100 ? 100 : len), name);
+        if (old && !old->var->ext && (ext || p->weak)) {
+            /* defined already; another weak definition is read and forgotten */
             v->name = old->var->name;
+            goto init;
+        }
+        if (old && (old->var->ext || old->var->weak)) {
+            /* a declaration, then the definition: keep one object */
+            v->name = old->var->name;
+            v->used = old->var->used;
             *old->var = *v;
             v = old->var;
             goto init;
@@ -663,6 +694,8 @@ static int parse_func(struct parser *p, bool entry, bool ext)
     struct sym *y = sym_lookup(p, name, len);
     while (y && (y->kind != S_FUNC || y->len != len || memcmp(y->name, name, len)))
         y = y->next;
+    if (y && y->text != p->text && !p->shared)
+        y = NULL; /* another text's; this one is private */
     if (y) {
         f = m->funcs[y->idx];
         if (f->entry != entry) {
@@ -704,9 +737,31 @@ static int parse_func(struct parser *p, bool entry, bool ext)
         f->line = line;
         m->funcs[m->nfuncs++] = f;
     }
+    /* Of two weak definitions the first one counts; the other is read into a spare function. */
+    struct ir_func *spare = NULL;
+    if (f->body && p->weak) {
+        spare = pool_alloc(&m->pool, sizeof(*spare));
+        struct ir_func **a = grow(m->funcs, sizeof(*a), m->nfuncs, &m->cap_funcs);
+        if (a)
+            m->funcs = a;
+        if (!spare || !a || m->nfuncs >= LIM_FUNCS) {
+            perr(p, E_OUT_OF_MEMORY, "out of memory");
+            goto fail;
+        }
+        *spare = (struct ir_func){.name = f->name,
+                                  .entry = entry,
+                                  .mod = m,
+                                  .index = m->nfuncs,
+                                  .maxntid = PTX_MAX_THREADS};
+        m->funcs[m->nfuncs++] = f = spare;
+    }
     if (func_directives(p, f))
         goto fail;
     bool body = is_punct(p, '{');
+    if (body && f->weak && !p->weak)
+        f->body = false; /* replaced by a definition that is not weak */
+    if (!ext)
+        f->weak = p->weak;
     if (body && f->body) {
         perr(p, E_INVALID_PTX, "'%.100s' has two bodies", f->name);
         goto fail;
@@ -743,7 +798,8 @@ static int parse_func(struct parser *p, bool entry, bool ext)
     } else {
         accept(p, ';');
     }
-    (void)ext;
+    if (spare)
+        f->body = false;
     free(tmp.vars);
     p->fn = NULL;
     scope_leave(p);
@@ -769,7 +825,8 @@ static int parse_target(struct parser *p)
             size_t i = 3;
             for (; i < lx->n && i < 8 && lx->s[i] >= '0' && lx->s[i] <= '9'; i++)
                 v = v * 10 + (lx->s[i] - '0');
-            p->m->target = v;
+            if (v > p->m->target)
+                p->m->target = v;
             seen = true;
             if (v > PTX_MAX_TARGET)
                 return perr(p, E_NO_BINARY, "target %.*s is above sm_%d, what this device is",
@@ -786,6 +843,7 @@ static int parse_module(struct parser *p)
 {
     struct lexer *lx = &p->lx;
     bool ext = false, version = false, target = false;
+    p->shared = p->weak = false;
     lex_next(lx);
     while (lx->t != TK_EOF) {
         if (is_punct(p, '#')) { /* line markers of a preprocessor */
@@ -806,7 +864,9 @@ static int parse_module(struct parser *p)
             memcpy(&v, &lx->val, 8);
             if (!(v >= 1 && v < 100))
                 return perr_token(p, "a version between 1.0 and 99.9");
-            p->m->version = (unsigned)(v * 10 + 0.5);
+            unsigned ten = (unsigned)(v * 10 + 0.5);
+            if (ten > p->m->version)
+                p->m->version = ten;
             version = true;
             lex_next(lx);
             more = false;
@@ -824,10 +884,12 @@ static int parse_module(struct parser *p)
                 return perr(p, E_INVALID_PTX, ".address_size %lld, allowed is 64", (long long)n);
             more = false;
         } else if (tok_is(p, TK_DOT, "extern")) {
-            ext = true;
+            ext = p->shared = true;
             lex_next(lx);
         } else if (tok_is(p, TK_DOT, "visible") || tok_is(p, TK_DOT, "weak") ||
                    tok_is(p, TK_DOT, "common")) {
+            p->shared = true;
+            p->weak |= lx->s[0] != 'v';
             lex_next(lx);
         } else if (tok_is(p, TK_DOT, "file") || tok_is(p, TK_DOT, "loc")) {
             if (skip_directive_line(p))
@@ -871,7 +933,7 @@ static int parse_module(struct parser *p)
             return perr_token(p, "a directive that is known");
         }
         if (!more)
-            ext = false;
+            ext = p->shared = p->weak = false;
     }
     if (!version || !target)
         return perr(p, E_INVALID_PTX, "no .version and .target: this is not PTX");
@@ -883,7 +945,13 @@ static int resolve_relocs(struct parser *p)
     struct ptx_module *m = p->m;
     for (uint32_t i = 0; i < m->nvars; i++)
         for (struct ir_reloc *r = m->vars[i]->reloc; r; r = r->next) {
+            if (r->var || r->func >= 0)
+                continue; /* of an earlier text */
             struct sym *y = sym_lookup(p, r->name, strlen(r->name));
+            if (y && y->kind == S_VAR)
+                y->var->used = true;
+            if (y && y->kind == S_FUNC)
+                m->funcs[y->idx]->used = true;
             if (y && y->kind == S_VAR && (y->var->space == SP_GLOBAL || y->var->space == SP_CONST))
                 r->var = y->var;
             else if (y && y->kind == S_FUNC)
@@ -900,19 +968,46 @@ static int resolve_relocs(struct parser *p)
     return 0;
 }
 
+/* What is used must be somewhere. Functions of the device library are found at the first launch. */
+static int check_defined(const struct ptx_module *m, char *log, size_t log_n)
+{
+    static const char *const library[] = {"vprintf", "malloc", "free", "__assertfail"};
+
+    for (uint32_t i = 0; i < m->nvars; i++) {
+        const struct ir_var *v = m->vars[i];
+        if (v->ext && v->used && (v->space == SP_GLOBAL || v->space == SP_CONST)) {
+            ptx_log(log, log_n, "Undefined reference to '%.200s'", v->name);
+            return E_INVALID_PTX;
+        }
+    }
+    for (uint32_t i = 0; i < m->nfuncs; i++) {
+        const struct ir_func *f = m->funcs[i];
+        bool known =
+            f->body || !f->used || !strncmp(f->name, "__cuda", 6) || !strncmp(f->name, "cuda", 4);
+        for (size_t k = 0; !known && k < sizeof(library) / sizeof(library[0]); k++)
+            known = !strcmp(f->name, library[k]);
+        if (!known) {
+            ptx_log(log, log_n, "Undefined reference to '%.200s'", f->name);
+            return E_INVALID_PTX;
+        }
+    }
+    return 0;
+}
+
 int ptx_finish_module(struct ptx_module *m, char *log, size_t log_n);
 
 int ptx_module_parse(const char *text, size_t n, struct ptx_module **out, char *log, size_t log_n)
 {
+    struct ptx_text one = {text, n};
+    return ptx_module_link(&one, 1, out, log, log_n);
+}
+
+static int parse_texts(const struct ptx_text *texts, unsigned ntexts, bool complete,
+                       struct ptx_module **out, char *log, size_t log_n)
+{
     *out = NULL;
     if (log && log_n)
         *log = 0;
-    while (n && !text[n - 1])
-        n--;
-    if (n > PTX_MAX_TEXT) {
-        ptx_log(log, log_n, "PTX text has %zu bytes, allowed are %u", n, PTX_MAX_TEXT);
-        return E_INVALID_PTX;
-    }
     struct parser *p = calloc(1, sizeof(*p));
     struct ptx_module *m = calloc(1, sizeof(*m));
     int err = 0;
@@ -925,14 +1020,29 @@ int ptx_module_parse(const char *text, size_t n, struct ptx_module **out, char *
     p->m = m;
     p->log = log;
     p->log_n = log_n;
-    p->nscopes = 1;
-    lex_init(&p->lx, text, n);
-    if (parse_module(p) || resolve_relocs(p))
-        err = p->err ? p->err : E_INVALID_PTX;
+    for (unsigned i = 0; i < ntexts && !err; i++) {
+        size_t n = texts[i].len;
+        while (n && !texts[i].text[n - 1])
+            n--;
+        if (n > PTX_MAX_TEXT) {
+            ptx_log(log, log_n, "PTX text has %zu bytes, allowed are %u", n, PTX_MAX_TEXT);
+            err = E_INVALID_PTX;
+            break;
+        }
+        p->nscopes = 1;
+        p->text = i;
+        lex_init(&p->lx, texts[i].text, n);
+        if (parse_module(p) || resolve_relocs(p))
+            err = p->err ? p->err : E_INVALID_PTX;
+        else
+            hide_symbols(p);
+    }
     free(p->refs);
     free(p->scope_parent);
     free(p->tmp_opnds);
     free(p);
+    if (!err && complete)
+        err = check_defined(m, log, log_n);
     if (!err)
         err = ptx_finish_module(m, log, log_n);
     if (err) {
@@ -941,6 +1051,21 @@ int ptx_module_parse(const char *text, size_t n, struct ptx_module **out, char *
     }
     *out = m;
     return 0;
+}
+
+int ptx_module_link(const struct ptx_text *texts, unsigned ntexts, struct ptx_module **out,
+                    char *log, size_t log_n)
+{
+    return parse_texts(texts, ntexts, true, out, log, log_n);
+}
+
+int ptx_module_check(const struct ptx_text *text, char *log, size_t log_n)
+{
+    struct ptx_module *m;
+    int err = parse_texts(text, 1, false, &m, log, log_n);
+
+    ptx_module_free(m);
+    return err;
 }
 
 void ptx_prog_free(struct prog *g);

@@ -13,7 +13,9 @@ struct sym {
     uint32_t len, hash;
     uint8_t kind, type; /* type: of S_REG and S_REGRANGE */
     uint32_t scope;
-    uint32_t idx; /* register, function; S_REGRANGE: count */
+    uint32_t text; /* that declared it first */
+    bool hidden;   /* only that text sees it */
+    uint32_t idx;  /* register, function; S_REGRANGE: count */
     struct ir_var *var;
 };
 
@@ -28,6 +30,9 @@ struct parser {
     uint32_t *scope_parent; /* by scope id, of the current function */
     uint32_t nscopes, cap_scopes;
     struct ir_func *fn;
+    uint32_t text; /* being parsed, counted from 0 */
+    bool shared;   /* the directive at hand names something that other texts may share */
+    bool weak;     /* ... and of which the first definition counts */
     /* label references of the current function, resolved at its end */
     struct label_ref {
         const char *name;

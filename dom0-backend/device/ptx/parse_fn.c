@@ -101,9 +101,11 @@ static int parse_name(struct parser *p, struct ir_opnd *o, uint32_t opnd_idx)
         } else if (y->kind == S_VAR) {
             o->kind = O_VAR;
             o->var = y->var;
+            y->var->used = true;
         } else if (y->kind == S_FUNC) {
             o->kind = O_FUNC;
             o->idx = y->idx;
+            p->m->funcs[y->idx]->used = true;
         } else {
             return perr_token(p, "a register (the number is missing)");
         }

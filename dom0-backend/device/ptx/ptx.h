@@ -50,6 +50,19 @@ struct ptx_exec;
  * not fail here; it makes ptx_kernel_prepare() of the kernels that use it fail with 801.
  */
 int ptx_module_parse(const char *text, size_t n, struct ptx_module **out, char *log, size_t log_n);
+/*
+ * The same for several texts, separately compiled (nvcc -rdc=true): names that are .visible, .weak,
+ * .common or .extern are one thing in all of them, others belong to their text. A name that is used
+ * and defined nowhere is 218.
+ */
+struct ptx_text {
+    const char *text;
+    size_t len;
+};
+int ptx_module_link(const struct ptx_text *texts, unsigned ntexts, struct ptx_module **out,
+                    char *log, size_t log_n);
+/* Whether a text is good PTX, whatever others have to define for it. */
+int ptx_module_check(const struct ptx_text *text, char *log, size_t log_n);
 void ptx_module_free(struct ptx_module *m);
 
 unsigned ptx_module_nkernel(const struct ptx_module *m);

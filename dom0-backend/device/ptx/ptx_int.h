@@ -243,6 +243,7 @@ struct ir_var {
     enum ir_space space;
     uint8_t type;
     bool ext, managed, has_init, open_array; /* open_array: [] */
+    bool weak, used;
     uint32_t align;
     uint64_t size; /* bytes */
     uint8_t *init; /* init_len bytes, the rest is zero */
@@ -270,6 +271,7 @@ struct ir_label {
 struct ir_func {
     const char *name;
     bool entry, body, has_alias;
+    bool weak, used;
     uint32_t index;
     struct ptx_module *mod;
     struct ir_reg *regs;

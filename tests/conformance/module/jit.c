@@ -40,7 +40,7 @@ static void logged(const char *image)
     T_BOOL("error size is the text's",
            (uintptr_t)val[3] == strlen(error) || (uintptr_t)val[3] == strlen(error) + 1);
     T_BOOL("error names line", strstr(error, "line") != NULL);
-    printf("error text ~ %s\n", error);
+    printf("error text ~ %.*s\n", (int)strcspn(error, "\n"), error);
 }
 
 int main(void)

@@ -35,7 +35,7 @@ static void link2(const char *a, const char *b)
     if (T(cuLinkComplete(l, &image, &n)) == 0 && T(cuModuleLoadData(&m, image)) == 0)
         T(cuModuleUnload(m));
     T_BOOL("error given", error[0] != 0);
-    printf("error text ~ %.200s\n", error);
+    printf("error text ~ %.*s\n", (int)strcspn(error, "\n"), error);
     T(cuLinkDestroy(l));
 }
 
