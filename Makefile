@@ -22,6 +22,10 @@ GVM_LDFLAGS = $(SANFLAGS) -Wl,-z,relro,-z,now -Wl,--as-needed -pthread
 # $(call objs,SOURCES) -> object files in $(BUILD)/obj
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
+# cuda.h, empty where there is none.
+CUDA_INC := $(firstword $(wildcard $(patsubst %/bin/,%,$(dir $(realpath $(NVCC))))/include/cuda.h \
+	/usr/local/cuda/include/cuda.h))
+
 ALL :=
 # $(call program,NAME,OBJECTS,LIBS) -> $(BUILD)/NAME
 define program

@@ -1,7 +1,5 @@
 # The guest's libraries: libcuda.so.1 (owns the connection) and libcudart.so.13 (a thin layer).
 # They are built against the CUDA toolkit's headers; without them they are left out, and it is said.
-CUDA_INC := $(firstword $(wildcard $(patsubst %/bin/,%,$(dir $(realpath $(NVCC))))/include/cuda.h \
-	/usr/local/cuda/include/cuda.h))
 ifeq ($(CUDA_INC),)
   $(info libcudart-shim: skipped, no cuda.h (install the CUDA toolkit, or set NVCC=.../bin/nvcc))
 else

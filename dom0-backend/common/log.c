@@ -14,6 +14,7 @@ static enum log_level log_max = LOG_INFO_;
 static char log_about[48];
 static void (*log_fn)(enum log_level, const char *);
 static enum log_level log_fn_max;
+static int log_fd = STDERR_FILENO;
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
@@ -41,6 +42,11 @@ void log_subject(const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(log_about, sizeof(log_about), fmt, ap);
     va_end(ap);
+}
+
+void log_to(int fd)
+{
+    log_fd = fd;
 }
 
 void log_hook(void (*fn)(enum log_level, const char *), enum log_level level)
@@ -77,7 +83,7 @@ void log_vline(enum log_level level, const char *fmt, va_list ap)
     }
     line[n] = '\n';
     if (level <= log_max) {
-        ssize_t r = write(STDERR_FILENO, line, (size_t)n + 1);
+        ssize_t r = write(log_fd, line, (size_t)n + 1);
 
         (void)r; /* nowhere left to complain */
     }

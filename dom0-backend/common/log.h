@@ -21,6 +21,8 @@ bool log_parse_level(const char *name, enum log_level *out);
 /* What the lines are about from now on, e.g. "d5.0" (domain 5, device 0); "" = nothing. Copied,
  * at most 47 octets. Call it while the process has one thread. */
 void log_subject(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Lines go to this descriptor instead of 2. Call it while the process has one thread. */
+void log_to(int fd);
 /* Called with every line of level <= `level` after it was printed (no newline), e.g. to pass it
  * on; NULL: none. The hook must not log. */
 void log_hook(void (*fn)(enum log_level level, const char *line), enum log_level level);

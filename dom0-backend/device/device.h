@@ -81,6 +81,7 @@ struct dev_config {
     uint64_t mem_limit; /* device memory quota in bytes, 0 = the device's own size */
     void *pool_base;    /* pool window: reserved (PROT_NONE) before open(), by reserve() or by */
     size_t pool_size;   /*   the worker; pool chunks are mapped inside it */
+    bool no_pin;        /* pool and channel are grant mappings that must not be pinned */
     unsigned threads;   /* CPU threads the software device may use, 0 = all online CPUs */
     /* Called once, from any thread, when the context becomes unusable (sticky error `err`). */
     void (*on_fault)(void *arg, int err, const char *what);

@@ -8,6 +8,6 @@ WORKER_LIBS := -lb2 -lseccomp
 
 # A worker is of use only with a device.
 ifneq ($(PTX_OBJS),)
-$(eval $(call program,gvm-worker,$(WORKER_MAIN_OBJS) $(WORKER_OBJS) $(PTX_OBJS),\
+$(eval $(call program,gvm-worker,$(WORKER_MAIN_OBJS) $(WORKER_OBJS) $(PTX_OBJS) $(CUDA_OBJS),\
 	$(WORKER_LIBS) $(PTX_LIBS)))
 endif

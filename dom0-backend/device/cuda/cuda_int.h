@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cuda_int.h - inside device/cuda: a real GPU through the driver's libcuda.so.1, which is opened at
+ * run time so that the worker builds and starts without one.
+ *
+ * Every entry of the driver's is called with the device's primary context current; cudev_enter()
+ * sees to it. Its result goes through cudev_rc(), which reports sticky errors once.
+ */
+#ifndef GVM_CUDA_INT_H
+#define GVM_CUDA_INT_H
+
+#include <cuda.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "dom0-backend/device/device.h"
+
+struct cu_api {
+#define X(name) __typeof__(&name) name;
+#define Y       X
+#include "cuda_api.def"
+#undef X
+#undef Y
+};
+extern struct cu_api cu;
+
+/* Opens the driver's library and finds its functions. 0, or -1 with a line in why. */
+int cuda_api_load(char *why, size_t n);
+
+#define CUDEV_ALIGN    512u         /* of addresses, as cuMemAlloc's */
+#define CUDEV_CHUNK    (2ull << 20) /* granularity of mappings; checked at open */
+#define CUDEV_WINDOW   (1ull << 40) /* device window, octets of address space */
+#define CUDEV_SLAB_MAX (1ull << 20) /* smaller allocations share a chunk */
+
+struct cudev_mem;    /* cuda_mem.c */
+struct cudev_output; /* cuda_output.c */
+struct cudev_watch;  /* cuda_watch.c */
+
+struct dev {
+    struct dev_config cfg;
+    CUdevice dev;
+    CUcontext ctx;
+    _Atomic int sticky; /* CUresult, 0: none */
+    struct cudev_mem *mem;
+    struct cudev_output *out;
+    struct cudev_watch *watch;
+    struct dev_info info;
+};
+
+struct dev_stream {
+    CUstream s;
+};
+
+struct dev_event {
+    CUevent e;
+};
+
+struct dev_func {
+    CUfunction f;
+    char *name;
+    unsigned nparam;
+    struct dev_param *param;
+    uint32_t param_end; /* octets of the flat buffer */
+};
+
+struct dev_module {
+    CUmodule m;
+    unsigned nfunc;
+    struct dev_func *func;
+};
+
+static inline CUstream cudev_stream(const struct dev_stream *s)
+{
+    return s ? s->s : CU_STREAM_LEGACY;
+}
+
+/* Makes the context current in this thread. 0, or the sticky error. */
+int cudev_enter(struct dev *d);
+/* Result of a driver call: reports and keeps a sticky one. */
+int cudev_rc(struct dev *d, CUresult rc, const char *what);
+
+/* ---- cuda_mem.c: device memory in the window */
+int cudev_mem_open(struct dev *d);
+void cudev_mem_close(struct dev *d);
+void cudev_window(struct dev *d, uint64_t *base, uint64_t *size);
+int cudev_mem_alloc(struct dev *d, uint64_t bytes, uint64_t *dptr);
+int cudev_mem_free(struct dev *d, uint64_t dptr);
+int cudev_mem_info(struct dev *d, uint64_t *free_bytes, uint64_t *total_bytes);
+int cudev_mem_range(struct dev *d, uint64_t dptr, uint64_t *base, uint64_t *size);
+/* Takes `bytes` from the guest's quota, or gives them back. 0 or 2. For every other kind of device
+ * memory: pools, physical memory, arrays. */
+int cudev_charge(struct dev *d, uint64_t bytes);
+void cudev_uncharge(struct dev *d, uint64_t bytes);
+
+/* ---- cuda_module.c */
+int cudev_module_load(struct dev *d, const void *image, size_t n, struct dev_module **out,
+                      char *log, size_t log_n);
+int cudev_module_unload(struct dev *d, struct dev_module *m);
+/* A module made of a loaded one, as cudev_module_load() does; owns cm. */
+int cudev_module_of(struct dev *d, CUmodule cm, struct dev_module **out, char *log, size_t log_n);
+unsigned cudev_module_nfunc(struct dev_module *m);
+struct dev_func *cudev_module_func(struct dev_module *m, unsigned index);
+int cudev_module_global(struct dev *d, struct dev_module *m, const char *name, uint64_t *dptr,
+                        uint64_t *size);
+unsigned cudev_module_nglobal(struct dev_module *m);
+const char *cudev_module_global_name(struct dev_module *m, unsigned index);
+const char *cudev_func_name(struct dev_func *f);
+unsigned cudev_func_nparam(struct dev_func *f);
+struct dev_param cudev_func_param(struct dev_func *f, unsigned index);
+int cudev_func_info(struct dev *d, struct dev_func *f, struct dev_func_info *out);
+int cudev_func_set_attr(struct dev *d, struct dev_func *f, int attr, int value);
+int cudev_occupancy(struct dev *d, struct dev_func *f, int block, size_t shmem, unsigned flags,
+                    int *blocks);
+int cudev_launch(struct dev *d, struct dev_func *f, const struct dev_launch *l,
+                 struct dev_stream *s);
+
+/* ---- cuda_output.c: what the driver prints for kernels */
+int cudev_output_open(struct dev *d);
+/* Hands over everything that has been printed so far; after each call that waits. */
+void cudev_output_drain(struct dev *d);
+
+/* ---- cuda_watch.c: tells when a word was written by the GPU */
+struct cudev_call;
+/* A word to be stored, and who is to be told, by the CPU. */
+struct cudev_store {
+    uint32_t *where;
+    uint32_t value;
+    void (*done)(void *arg);
+    void *arg;
+};
+int cudev_watch_open(struct dev *d);
+/* Whether the GPU can write there; registers the page at its first use. */
+bool cudev_watch_reach(struct dev *d, const uint32_t *where);
+/* Calls done(arg) once *where has come to value, or the context has faulted. 0 or 2. */
+int cudev_watch_add(struct dev *d, const uint32_t *where, uint32_t value, void (*done)(void *arg),
+                    void *arg);
+/* A call of fn(arg) to be made once: by the driver through cudev_call_run(), or because the context
+ * has faulted. cancel: false if that has happened. */
+struct cudev_call *cudev_call_new(struct dev *d, void (*fn)(void *arg), void *arg);
+void CUDA_CB cudev_call_run(void *call);
+bool cudev_call_cancel(struct cudev_call *c);
+
+#endif

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cuda_watch.c - what has to happen on the CPU when the GPU gets somewhere.
+ *
+ * Words: the GPU stores a value in the channel's counter page by itself; a thread looks whether it
+ * has, for those who want to be told. Calls: host functions of the driver's, remembered here because
+ * the driver drops them when the context faults, while those who wait for them must go on.
+ *
+ * The thread sleeps while nothing is under way. It also asks the driver now and then: a fault is
+ * reported to nobody who does not ask.
+ */
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cuda_int.h"
+#include "dom0-backend/common/log.h"
+
+#define PAGE      4096u
+#define PAGES_MAX 64u
+#define ASK_NS    20000000ull
+
+struct word {
+    const uint32_t *where;
+    uint32_t value;
+    void (*done)(void *arg);
+    void *arg;
+};
+
+struct cudev_call {
+    struct dev *d;
+    void (*fn)(void *arg);
+    void *arg;
+    struct cudev_call *next, **prev; /* NULL: taken */
+};
+
+struct cudev_watch {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct word *word;
+    unsigned n, room;
+    struct cudev_call *calls;
+    /* Pages that the GPU reaches, or not. */
+    struct {
+        uintptr_t page;
+        bool ok;
+    } page[PAGES_MAX];
+    unsigned npage;
+};
+
+bool cudev_watch_reach(struct dev *d, const uint32_t *where)
+{
+    struct cudev_watch *w = d->watch;
+    uintptr_t page = (uintptr_t)where & ~(uintptr_t)(PAGE - 1);
+    CUdeviceptr at = 0;
+    bool ok = false;
+
+    pthread_mutex_lock(&w->lock);
+    for (unsigned i = 0; i < w->npage; i++) {
+        if (w->page[i].page == page) {
+            ok = w->page[i].ok;
+            goto out;
+        }
+    }
+    if (w->npage == PAGES_MAX || d->cfg.no_pin)
+        goto out;
+    ok = cu.cuMemHostRegister_v2((void *)page, PAGE,
+                                 CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_PORTABLE) ==
+             CUDA_SUCCESS &&
+         cu.cuMemHostGetDevicePointer_v2(&at, (void *)page, 0) == CUDA_SUCCESS && at == page;
+    if (!ok)
+        log_info("the GPU cannot reach the channel's counters: the CPU writes them");
+    w->page[w->npage].page = page;
+    w->page[w->npage++].ok = ok;
+out:
+    pthread_mutex_unlock(&w->lock);
+    return ok;
+}
+
+int cudev_watch_add(struct dev *d, const uint32_t *where, uint32_t value, void (*done)(void *arg),
+                    void *arg)
+{
+    struct cudev_watch *w = d->watch;
+    int err = 0;
+
+    pthread_mutex_lock(&w->lock);
+    if (w->n == w->room) {
+        unsigned room = w->room ? w->room * 2 : 64;
+        struct word *p = realloc(w->word, room * sizeof(*p));
+
+        if (!p) {
+            err = CUDA_ERROR_OUT_OF_MEMORY;
+            goto out;
+        }
+        w->word = p;
+        w->room = room;
+    }
+    w->word[w->n++] = (struct word){where, value, done, arg};
+    if (w->n == 1)
+        pthread_cond_signal(&w->wake);
+out:
+    pthread_mutex_unlock(&w->lock);
+    return err;
+}
+
+/* ---- calls ------------------------------------------------------------------------------- */
+
+struct cudev_call *cudev_call_new(struct dev *d, void (*fn)(void *arg), void *arg)
+{
+    struct cudev_watch *w = d->watch;
+    struct cudev_call *c = malloc(sizeof(*c));
+
+    if (!c)
+        return NULL;
+    pthread_mutex_lock(&w->lock);
+    *c = (struct cudev_call){d, fn, arg, w->calls, &w->calls};
+    if (c->next)
+        c->next->prev = &c->next;
+    w->calls = c;
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+    return c;
+}
+
+/* With the lock held. False: somebody else has taken it. */
+static bool take(struct cudev_call *c)
+{
+    if (!c->prev)
+        return false;
+    *c->prev = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    c->prev = NULL;
+    return true;
+}
+
+void CUDA_CB cudev_call_run(void *arg)
+{
+    struct cudev_call *c = arg;
+    struct cudev_watch *w = c->d->watch;
+    bool mine;
+
+    pthread_mutex_lock(&w->lock);
+    mine = take(c);
+    pthread_mutex_unlock(&w->lock);
+    if (mine)
+        c->fn(c->arg);
+    free(c);
+}
+
+bool cudev_call_cancel(struct cudev_call *c)
+{
+    struct cudev_watch *w = c->d->watch;
+    bool mine;
+
+    pthread_mutex_lock(&w->lock);
+    mine = take(c);
+    pthread_mutex_unlock(&w->lock);
+    free(c);
+    return mine;
+}
+
+/* The context is gone: what waited for it goes on. The driver may still hold the pointers of calls
+ * that it will never make, so those are not freed. */
+static void release_all(struct cudev_watch *w)
+{
+    struct cudev_call *c;
+
+    while ((c = w->calls)) {
+        take(c);
+        pthread_mutex_unlock(&w->lock);
+        c->fn(c->arg);
+        pthread_mutex_lock(&w->lock);
+    }
+    w->n = 0;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Tells who waited for words that have come. True if any has. */
+static bool look(struct cudev_watch *w)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < w->n;) {
+        struct word x = w->word[i];
+
+        if ((int32_t)(__atomic_load_n(x.where, __ATOMIC_ACQUIRE) - x.value) < 0) {
+            i++;
+            continue;
+        }
+        w->word[i] = w->word[--w->n];
+        pthread_mutex_unlock(&w->lock);
+        x.done(x.arg);
+        pthread_mutex_lock(&w->lock);
+        any = true;
+    }
+    return any;
+}
+
+static void *watcher(void *arg)
+{
+    struct dev *d = arg;
+    struct cudev_watch *w = d->watch;
+    uint64_t asked = 0, busy = 0;
+
+    cu.cuCtxSetCurrent(d->ctx);
+    pthread_mutex_lock(&w->lock);
+    for (;;) {
+        while (!w->n && !w->calls)
+            pthread_cond_wait(&w->wake, &w->lock);
+        uint64_t now = now_ns();
+
+        if (look(w))
+            busy = now;
+        if (now - asked > ASK_NS) {
+            asked = now;
+            pthread_mutex_unlock(&w->lock);
+            cudev_rc(d, cu.cuStreamQuery(CU_STREAM_LEGACY), "cuStreamQuery");
+            pthread_mutex_lock(&w->lock);
+        }
+        if (atomic_load(&d->sticky))
+            release_all(w);
+        if (!w->n && !w->calls)
+            continue;
+        pthread_mutex_unlock(&w->lock);
+        /* Soon after something came more is likely; a long kernel is asked about seldom. */
+        usleep(w->n && now - busy < 2000000u ? 20 : 500);
+        pthread_mutex_lock(&w->lock);
+    }
+    return NULL;
+}
+
+int cudev_watch_open(struct dev *d)
+{
+    struct cudev_watch *w = calloc(1, sizeof(*w));
+    pthread_t t;
+
+    if (!w)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->wake, NULL);
+    d->watch = w;
+    if (pthread_create(&t, NULL, watcher, d)) {
+        free(w);
+        d->watch = NULL;
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    pthread_detach(t);
+    return 0;
+}
