@@ -95,6 +95,7 @@ struct dev_config {
 
 struct dev_ops {
     const char *name; /* "ptx", "cuda" */
+    bool driver;      /* goes through a kernel driver's library: device nodes, ioctls */
 
     /* Optional (NULL: the worker reserves the pool window where it likes). For a device that wants
      * its memory and the pool in one window. Called once, before open(): reserves address space

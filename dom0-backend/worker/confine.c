@@ -131,7 +131,55 @@ static const int harmless[] = {
     SCMP_SYS(kill),
 };
 
-static int add_rules(scmp_filter_ctx f, bool xen)
+/* What the NVIDIA driver's library needs besides, once it is initialised: it opens its device nodes
+ * for new mappings, looks things up in /proc and makes threads and eventfds as it goes. */
+static const int driver_needs[] = {
+    SCMP_SYS(openat),        SCMP_SYS(open),
+    SCMP_SYS(stat),          SCMP_SYS(lstat),
+    SCMP_SYS(access),        SCMP_SYS(faccessat),
+    SCMP_SYS(readlink),      SCMP_SYS(readlinkat),
+    SCMP_SYS(getdents64),    SCMP_SYS(eventfd2),
+    SCMP_SYS(pipe2),         SCMP_SYS(dup),
+    SCMP_SYS(uname),         SCMP_SYS(sysinfo),
+    SCMP_SYS(getrlimit),     SCMP_SYS(statfs),
+    SCMP_SYS(fstatfs),       SCMP_SYS(pread64),
+    SCMP_SYS(geteuid),       SCMP_SYS(getuid),
+    SCMP_SYS(getgid),        SCMP_SYS(getegid),
+    SCMP_SYS(getppid),       SCMP_SYS(sched_getscheduler),
+    SCMP_SYS(getcpu),        SCMP_SYS(mlock),
+    SCMP_SYS(munlock),       SCMP_SYS(sched_setaffinity),
+    SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl),
+    SCMP_SYS(epoll_wait),    SCMP_SYS(epoll_pwait),
+    SCMP_SYS(get_mempolicy), SCMP_SYS(set_mempolicy),
+    SCMP_SYS(mbind),         SCMP_SYS(mincore),
+};
+
+/* The driver's ioctls have type 'F', those of its unified memory none at all. Never 'E' (evtchn) or
+ * 'G' (gntdev): the types are told apart in the low 32 bits, as the kernel does. */
+static int add_driver_rules(scmp_filter_ctx f)
+{
+    static const uint64_t types[] = {'F' << 8, 0};
+    int err = 0;
+
+    for (size_t i = 0; i < sizeof(driver_needs) / sizeof(driver_needs[0]); i++)
+        err |= seccomp_rule_add(f, SCMP_ACT_ALLOW, driver_needs[i], 0);
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+        err |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+                                SCMP_A1(SCMP_CMP_MASKED_EQ, 0xff00, types[i]));
+    err |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 0);
+    return err;
+}
+
+static bool driver_has(int call)
+{
+    for (size_t i = 0; i < sizeof(driver_needs) / sizeof(driver_needs[0]); i++) {
+        if (driver_needs[i] == call)
+            return true;
+    }
+    return false;
+}
+
+static int add_rules(scmp_filter_ctx f, bool xen, bool driver)
 {
     const uint64_t low = 0xffffffffu;
     int err = 0;
@@ -139,7 +187,10 @@ static int add_rules(scmp_filter_ctx f, bool xen)
     for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
         err |= seccomp_rule_add(f, SCMP_ACT_ALLOW, plain[i], 0);
     for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
-        err |= seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), harmless[i], 0);
+        if (!driver || !driver_has(harmless[i]))
+            err |= seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), harmless[i], 0);
+    if (driver)
+        err |= add_driver_rules(f);
 
     /* Memory, but never executable. */
     err |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
@@ -164,12 +215,20 @@ static int add_rules(scmp_filter_ctx f, bool xen)
                             SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
 
     /* The seals of a chunk's memfd. */
-    err |=
-        seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, F_GET_SEALS));
-    err |= seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fcntl), 1,
-                            SCMP_A1(SCMP_CMP_NE, F_GET_SEALS));
+    if (!driver) {
+        err |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+                                SCMP_A1(SCMP_CMP_EQ, F_GET_SEALS));
+        err |= seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fcntl), 1,
+                                SCMP_A1(SCMP_CMP_NE, F_GET_SEALS));
+    }
 
-    if (xen) {
+    if (xen && driver) {
+        /* Everything else falls to the default, which is EPERM for a driver. */
+        err |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+                                SCMP_A1(SCMP_CMP_MASKED_EQ, low, IOCTL_EVTCHN_NOTIFY));
+    } else if (driver) {
+        /* likewise */
+    } else if (xen) {
         err |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
                                 SCMP_A1(SCMP_CMP_MASKED_EQ, low, IOCTL_EVTCHN_NOTIFY));
         /* The complement, bit by bit: libseccomp has no masked "not equal". */
@@ -186,9 +245,10 @@ static int add_rules(scmp_filter_ctx f, bool xen)
     return err ? -EINVAL : 0;
 }
 
-int confine_lock(bool xen)
+int confine_lock(bool xen, bool driver)
 {
-    const struct rlimit files = {64, 64};
+    const rlim_t most = driver ? 1024 : 64;
+    const struct rlimit files = {most, most};
     scmp_filter_ctx f;
     int err;
 
@@ -198,13 +258,15 @@ int confine_lock(bool xen)
         log_info("built with a sanitizer: no system call filter");
         return 0;
     }
-    f = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    /* A driver's library is not ours to know in full: what it may not do fails, and it copes or says
+     * so. */
+    f = seccomp_init(driver ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_KILL_PROCESS);
     if (!f)
         return -ENOMEM;
     /* All threads, those of the device included. */
     err = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1);
     if (!err)
-        err = add_rules(f, xen);
+        err = add_rules(f, xen, driver);
     if (!err)
         err = seccomp_load(f);
     seccomp_release(f);

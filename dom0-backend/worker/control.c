@@ -151,7 +151,7 @@ static int assign(struct wk *w, const struct wk_msg *m, int *fds, int nfds, cons
     if (err)
         return err;
     w->ops->seal(w->dev);
-    err = confine_lock(w->xen);
+    err = confine_lock(w->xen, w->ops->driver);
     if (err) {
         *why = "the system call filter cannot be set";
         return err;

@@ -211,7 +211,7 @@ int wk_module_enter(struct wk *w, const void *image, uint64_t len, uint32_t id, 
 void confine_start(void);
 /* The seccomp filter on all threads, after which the first guest octet may be read. `xen` allows
  * the event channel's NOTIFY. 0 or -errno. */
-int confine_lock(bool xen);
+int confine_lock(bool xen, bool driver);
 
 /* ---- control.c */
 

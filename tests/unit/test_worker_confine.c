@@ -54,7 +54,7 @@ static int locked(bool xen, int (*fn)(void))
         const struct rlimit none = {0, 0};
 
         setrlimit(RLIMIT_CORE, &none);
-        if (confine_lock(xen) != 0)
+        if (confine_lock(xen, false) != 0)
             _exit(100);
         _exit(fn());
     }
@@ -199,7 +199,7 @@ static void test_older_threads(void **state)
         int seen = 0;
 
         pthread_mutex_lock(&gate);
-        if (pthread_create(&t, NULL, gated_main, &seen) != 0 || confine_lock(false) != 0)
+        if (pthread_create(&t, NULL, gated_main, &seen) != 0 || confine_lock(false, false) != 0)
             _exit(100);
         pthread_mutex_unlock(&gate);
         pthread_join(t, NULL);

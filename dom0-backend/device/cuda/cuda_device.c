@@ -259,6 +259,7 @@ static void cudev_pool_drop(struct dev *d, void *addr, size_t len)
 
 const struct dev_ops dev_cuda_ops = {
     .name = "cuda",
+    .driver = true,
     .open = cudev_open,
     .seal = cudev_seal,
     .close = cudev_close,

@@ -40,8 +40,9 @@ struct cudev_mem {
 
 int cudev_mem_open(struct dev *d)
 {
-    const CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
-                                      .location = {CU_MEM_LOCATION_TYPE_DEVICE, {d->dev}}};
+    const CUmemAllocationProp prop = {
+        .type = CU_MEM_ALLOCATION_TYPE_PINNED,
+        .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = d->dev}};
     struct cudev_mem *m = calloc(1, sizeof(*m));
     uint64_t wish;
     CUdeviceptr at = 0;
@@ -145,9 +146,10 @@ static uint64_t find_gap(const struct cudev_mem *m, uint64_t len, size_t *at)
 
 static int span_new(struct dev *d, uint64_t len, bool small, struct span **out)
 {
-    const CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
-                                      .location = {CU_MEM_LOCATION_TYPE_DEVICE, {d->dev}}};
-    const CUmemAccessDesc access = {.location = {CU_MEM_LOCATION_TYPE_DEVICE, {d->dev}},
+    const CUmemAllocationProp prop = {
+        .type = CU_MEM_ALLOCATION_TYPE_PINNED,
+        .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = d->dev}};
+    const CUmemAccessDesc access = {.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = d->dev},
                                     .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
     struct cudev_mem *m = d->mem;
     struct span *s = calloc(1, sizeof(*s));
