@@ -35,8 +35,7 @@ static int launch_ex(const CUlaunchConfig *c, CUstream s, CUfunction f, void **p
     memcpy(l.block, &c->blockDimX, sizeof(l.block));
     l.shmem = c->sharedMemBytes;
     l.stream = api_stream(s);
-    rc = gvm_launch_ex(func(f), &l, (const struct gvm_attr *)c->attrs, c->numAttrs);
-    return rc == 9 ? 1 : rc;
+    return gvm_launch_ex(func(f), &l, (const struct gvm_attr *)c->attrs, c->numAttrs);
 }
 
 CUresult cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction f, void **params, void **extra)

@@ -101,8 +101,7 @@ static int module_of(CUlibrary l, struct gvm_module **m)
 
     if (rc)
         return rc;
-    *m = gvm_library_module(lib(l));
-    return *m ? 0 : 400;
+    return gvm_library_module(lib(l), m);
 }
 
 CUresult cuLibraryGetKernel(CUkernel *k, CUlibrary l, const char *name)
@@ -159,10 +158,8 @@ CUresult cuLibraryGetGlobal(CUdeviceptr *p, size_t *n, CUlibrary l, const char *
 
     if (rc == 0)
         rc = api_need();
-    if (rc == 0 && !p && !n)
-        rc = 1;
     if (rc == 0)
-        rc = gvm_module_global(m, name, &d, &size);
+        rc = gvm_module_global(m, name, p ? &d : NULL, n ? &size : NULL);
     if (rc == 0 && p)
         *p = d;
     if (rc == 0 && n)
@@ -181,15 +178,13 @@ CUresult cuLibraryGetManaged(CUdeviceptr *p, size_t *n, CUlibrary l, const char 
     return (CUresult)(rc ? rc : 500);
 }
 
-/* Only libraries loaded with a table of host functions have any. */
+/* Only libraries loaded with a table of host functions have any; others have nothing to ask. */
 CUresult cuLibraryGetUnifiedFunction(void **fn, CUlibrary l, const char *symbol)
 {
     struct gvm_module *m;
     int rc = module_of(l, &m);
 
-    if (rc == 0 && (!fn || !symbol))
-        rc = 1;
-    return (CUresult)(rc ? rc : 500);
+    return (CUresult)(rc ? rc : 1);
 }
 
 /* ---- kernels ------------------------------------------------------------------------------- */
@@ -233,7 +228,7 @@ CUresult cuKernelGetLibrary(CUlibrary *l, CUkernel k)
 CUresult cuKernelGetName(const char **name, CUkernel k)
 {
     struct gvm_func *f;
-    int rc = kernel(k, &f);
+    int rc = k ? kernel(k, &f) : 1;
 
     if (rc == 0 && !name)
         rc = 1;
@@ -245,7 +240,7 @@ CUresult cuKernelGetName(const char **name, CUkernel k)
 CUresult cuKernelGetParamInfo(CUkernel k, size_t i, size_t *offset, size_t *size)
 {
     struct gvm_func *f;
-    int rc = kernel(k, &f);
+    int rc = k ? kernel(k, &f) : 1;
 
     if (rc == 0 && !offset)
         rc = 1;

@@ -4,6 +4,7 @@
  * addresses of this library's own structs.
  */
 #include "api.h"
+#include "library.h"
 
 #include <stdlib.h>
 
@@ -35,7 +36,7 @@ CUresult cuModuleLoad(CUmodule *m, const char *path)
     size_t n;
     int rc = api_need();
 
-    if (rc == 0 && (!path || !m))
+    if (rc == 0 && (!path || !*path || !m))
         rc = 1;
     if (rc == 0)
         rc = gvm_read_file(path, &p, &n);
@@ -49,6 +50,9 @@ CUresult cuModuleUnload(CUmodule m)
 {
     int rc = api_need();
 
+    if (rc == 0 && gvm_module_valid((struct gvm_module *)m) &&
+        gvm_library_of((struct gvm_module *)m))
+        rc = CUDA_ERROR_NOT_PERMITTED; /* it goes with its library */
     return (CUresult)(rc ? rc : gvm_module_unload((struct gvm_module *)m));
 }
 
@@ -66,7 +70,7 @@ CUresult cuModuleGetGlobal(CUdeviceptr *p, size_t *n, CUmodule m, const char *na
     int rc = api_need();
 
     if (rc == 0)
-        rc = gvm_module_global((struct gvm_module *)m, name, &d, &size);
+        rc = gvm_module_global((struct gvm_module *)m, name, p ? &d : NULL, n ? &size : NULL);
     if (rc == 0 && p)
         *p = d;
     if (rc == 0 && n)
@@ -248,7 +252,7 @@ static CUresult launch(CUfunction f, struct gvm_launch *l, void **params, void *
     l->params = params;
     if (rc == 0)
         rc = gvm_launch((struct gvm_func *)f, l);
-    return (CUresult)(rc == 9 ? 1 : rc);
+    return (CUresult)rc;
 }
 
 CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx,

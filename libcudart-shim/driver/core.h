@@ -102,8 +102,8 @@ struct gvm_library;
 GVM_API int gvm_library_load(const void *code, unsigned n, const int *opt, void **val,
                              struct gvm_library **l);
 GVM_API int gvm_library_unload(struct gvm_library *l);
-/* NULL: no such library, or it went with its connection. */
-GVM_API struct gvm_module *gvm_library_module(struct gvm_library *l);
+/* 400: no such library, or it went with its connection; or what is wrong with its code. */
+GVM_API int gvm_library_module(struct gvm_library *l, struct gvm_module **m);
 /* A whole file, with a NUL behind it, for free(). 301: there is none; 2. */
 GVM_API int gvm_read_file(const char *path, void **data, size_t *n);
 
@@ -132,7 +132,7 @@ struct gvm_launch {
     const void *buffer; /* the flat buffer, buffer_len octets, if not NULL */
     size_t buffer_len;
 };
-/* 9: geometry outside the device's limits (the driver API calls it 1). */
+/* 1: geometry outside the device's limits. */
 GVM_API int gvm_launch(struct gvm_func *f, const struct gvm_launch *l);
 
 /* CUlaunchAttribute and cudaLaunchAttribute, which are laid out alike. */

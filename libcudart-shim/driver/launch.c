@@ -53,7 +53,7 @@ static void shape_learn(struct gvm_func *f, uint64_t shape)
     __atomic_store_n(&f->shape[i % GVM_SHAPES], shape, __ATOMIC_RELAXED);
 }
 
-/* 0, or 9: outside what the device can do at all. */
+/* 0, or 1: outside what the device can do at all. */
 static int check_block(const struct gvm_launch *l)
 {
     const int32_t *max = &gvm.info.attr[ATTR_MAX_BLOCK_X];
@@ -61,10 +61,10 @@ static int check_block(const struct gvm_launch *l)
 
     for (int i = 0; i < 3; i++) {
         if (!l->block[i] || l->block[i] > (uint32_t)max[i])
-            return 9;
+            return 1;
         threads *= l->block[i];
     }
-    return threads > (uint32_t)gvm.info.attr[ATTR_MAX_THREADS] ? 9 : 0;
+    return threads > (uint32_t)gvm.info.attr[ATTR_MAX_THREADS] ? 1 : 0;
 }
 
 static inline int check_grid(const struct gvm_launch *l)
@@ -74,7 +74,7 @@ static inline int check_grid(const struct gvm_launch *l)
     /* 0 - 1 wraps to more than any limit. */
     return l->grid[0] - 1 >= (uint32_t)max[0] || l->grid[1] - 1 >= (uint32_t)max[1] ||
                    l->grid[2] - 1 >= (uint32_t)max[2]
-               ? 9
+               ? 1
                : 0;
 }
 

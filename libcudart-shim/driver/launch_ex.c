@@ -15,7 +15,6 @@ enum {
     ATTR_IGNORE = 0,
     ATTR_ACCESS_WINDOW = 1,
     ATTR_COOPERATIVE = 2,
-    ATTR_SYNC_POLICY = 3,
     ATTR_CLUSTER = 4,
     ATTR_CLUSTER_POLICY = 5,
     ATTR_SERIALIZATION = 6,
@@ -66,7 +65,6 @@ static int take_attr(struct wire *w, const struct gvm_attr *a)
         w->event[w->nevent++] = event;
         return 0;
     case ATTR_ACCESS_WINDOW:
-    case ATTR_SYNC_POLICY:
     case ATTR_CLUSTER_POLICY:
     case ATTR_SERIALIZATION:
     case ATTR_PRIORITY:
@@ -204,6 +202,8 @@ int gvm_clusters(struct gvm_func *f, const struct gvm_launch *l, const struct gv
 
     if (rc)
         return rc;
+    if (!f)
+        return 1;
     if (!gvm_func_valid(f))
         return 400;
     rc = take_attrs(&w, l, attr, n);
@@ -319,6 +319,18 @@ int gvm_stream_attr_get(uint64_t stream, int attr, void *value)
     return rc;
 }
 
+/* What cuStreamGetPriority() answers from memory. */
+static int learn_priority(uint64_t stream)
+{
+    struct gvm_stream *o = stream > GVM_STREAM_PER_THREAD ? gvm_id_get(&gvm_streams, stream) : NULL;
+    uint8_t v[64];
+    int rc = o ? gvm_stream_attr_get(stream, ATTR_PRIORITY, v) : 0;
+
+    if (o && rc == 0)
+        memcpy(&o->priority, v, sizeof(o->priority));
+    return rc;
+}
+
 int gvm_stream_attr_set(uint64_t stream, int attr, const void *value)
 {
     struct gvm_chan *c;
@@ -329,7 +341,10 @@ int gvm_stream_attr_set(uint64_t stream, int attr, const void *value)
         rc = gvm_stream_ref(stream, &s);
     if (rc)
         return rc;
-    return value ? vgpu_StreamSetAttr(c, 0, s.id, attr, value, 64) : 1;
+    rc = value ? vgpu_StreamSetAttr(c, 0, s.id, attr, value, 64) : 1;
+    if (rc == 0 && attr == ATTR_PRIORITY)
+        rc = learn_priority(stream);
+    return rc;
 }
 
 int gvm_stream_attr_copy(uint64_t dst, uint64_t src)
@@ -342,7 +357,9 @@ int gvm_stream_attr_copy(uint64_t dst, uint64_t src)
         rc = gvm_stream_ref(dst, &t);
     if (rc == 0)
         rc = gvm_stream_ref(src, &s);
-    return rc ? rc : vgpu_StreamCopyAttr(c, 0, t.id, s.id);
+    if (rc == 0)
+        rc = vgpu_StreamCopyAttr(c, 0, t.id, s.id);
+    return rc ? rc : learn_priority(dst);
 }
 
 int gvm_reset_l2(void)

@@ -54,7 +54,11 @@ int gvm_library_load(const void *code, unsigned n, const int *opt, void **val,
     if (rc == 0)
         rc = gvm_module_load_image(&image, n ? &jit : NULL, GVM_OWNER_LIBRARY, &l->module);
     gvm_image_drop(&image);
-    if (rc) {
+    /* Code is made at its first use, as far as a program can tell: what is wrong with the text
+     * comes out then. */
+    if (rc == 200 || rc == 218 || rc == 222) {
+        l->err = rc;
+    } else if (rc) {
         free(l);
         return rc;
     }
@@ -89,13 +93,18 @@ int gvm_library_unload(struct gvm_library *l)
     m = l->module;
     take_out(l);
     free(l);
-    rc = gvm_module_unload(m);
+    rc = m ? gvm_module_unload(m) : 0;
     return rc == 400 ? 0 : rc; /* gone with its connection */
 }
 
-struct gvm_module *gvm_library_module(struct gvm_library *l)
+int gvm_library_module(struct gvm_library *l, struct gvm_module **m)
 {
-    return gvm_library_valid(l) && gvm_module_valid(l->module) ? l->module : NULL;
+    if (!gvm_library_valid(l))
+        return 400;
+    if (l->err)
+        return l->err;
+    *m = l->module;
+    return gvm_module_valid(*m) ? 0 : 400;
 }
 
 /* Their modules are gone; the structs stay, for programs that look at them once more. */

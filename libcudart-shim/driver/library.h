@@ -10,8 +10,9 @@
 #include "module.h"
 
 struct gvm_library {
-    struct gvm_library *next; /* all of them */
-    struct gvm_module *module;
+    struct gvm_library *next;  /* all of them */
+    struct gvm_module *module; /* NULL: */
+    int err;                   /* why there is none */
 };
 
 /* Owner of modules that no context owns. */

@@ -349,7 +349,7 @@ int gvm_module_func(struct gvm_module *m, const char *name, struct gvm_func **f)
 {
     if (!gvm_module_valid(m))
         return 400;
-    if (!name || !f)
+    if (!name || !*name || !f)
         return 1;
     for (uint32_t i = 0; i < m->nfunc; i++) {
         if (strcmp(m->funcs[i].name, name) == 0) {
@@ -373,6 +373,7 @@ struct gvm_func *gvm_module_func_at(struct gvm_module *m, unsigned i)
 int gvm_module_global(struct gvm_module *m, const char *name, uint64_t *dptr, uint64_t *size)
 {
     struct gvm_range g = {.kind = GVM_GLOBAL, .owner = m};
+    struct gvm_func *f;
     struct gvm_chan *c;
     int rc = gvm_need(&c);
 
@@ -380,9 +381,11 @@ int gvm_module_global(struct gvm_module *m, const char *name, uint64_t *dptr, ui
         return rc;
     if (!gvm_module_valid(m))
         return 400;
-    if (!name)
+    if (!name || (!dptr && !size))
         return 1;
     rc = vgpu_ModuleGlobal(c, 0, m->id, name, &g.base, &g.size);
+    if (rc == 500 && gvm_module_func(m, name, &f) == 0)
+        return 1; /* there, but no variable */
     if (rc)
         return rc;
     /* Asked for again, it is there already. */

@@ -49,7 +49,7 @@ struct gvm_module {
     struct gvm_module *next; /* all loaded modules */
 };
 
-/* 9: geometry that the device cannot have at all. */
+/* 1: geometry that the device cannot have at all. */
 int gvm_launch_check(const struct gvm_launch *l);
 
 /* All modules are gone with their connection; their structs stay, marked invalid. */

@@ -54,8 +54,6 @@ static inline int launch(struct rt_func *r, dim3 grid, dim3 block, void **args, 
         .params = args,
     };
 
-    if (__builtin_expect(smem != l.shmem, 0))
-        return 1;
     return rt_launch(r, &l);
 }
 
@@ -86,7 +84,7 @@ static cudaError_t launch_sym(const void *func, dim3 grid, dim3 block, void **ar
     if (__builtin_expect(r != NULL, 1))
         return rt_done(launch(r, grid, block, args, smem, stream, flags));
     f = gvm_func_find(func); /* a kernel of a library */
-    return rt_done(!f ? 98 : smem != l.shmem ? 1 : gvm_launch(f, &l));
+    return rt_done(!func ? 98 : !f ? 400 : gvm_launch(f, &l));
 }
 
 cudaError_t cudaLaunchKernel(const void *func, dim3 grid, dim3 block, void **args, size_t smem,
@@ -192,9 +190,10 @@ cudaError_t cudaFuncGetParamInfo(const void *func, size_t i, size_t *offset, siz
 cudaError_t cudaGetFuncBySymbol(cudaFunction_t *out, const void *symbol)
 {
     struct gvm_func *f;
-    int err = out ? rt_func_of(symbol, &f) : 1;
+    struct rt_func *r = rt_func_find(symbol);
+    int err = r ? rt_func_get(r, &f) : 98;
 
-    if (err == 0)
+    if (err == 0 && out)
         *out = (cudaFunction_t)f;
     return rt_done(err);
 }
@@ -203,7 +202,8 @@ cudaError_t cudaGetFuncBySymbol(cudaFunction_t *out, const void *symbol)
 cudaError_t cudaGetKernel(cudaKernel_t *out, const void *symbol)
 {
     struct gvm_func *f;
-    int err = out ? rt_func_of(symbol, &f) : 1;
+    struct rt_func *r = rt_func_find(symbol);
+    int err = !out ? 1 : r ? rt_func_get(r, &f) : 98;
 
     if (err == 0)
         *out = (cudaKernel_t)f;

@@ -8,14 +8,14 @@
 
 _Static_assert(sizeof(cudaLaunchAttribute) == sizeof(struct gvm_attr), "launch attributes");
 
-static int take(const cudaLaunchConfig_t *cfg, struct gvm_launch *l)
+/* More than 4 GiB of shared memory wraps, as it does natively. */
+static void take(const cudaLaunchConfig_t *cfg, struct gvm_launch *l)
 {
     *l = (struct gvm_launch){
         .grid = {cfg->gridDim.x, cfg->gridDim.y, cfg->gridDim.z},
         .block = {cfg->blockDim.x, cfg->blockDim.y, cfg->blockDim.z},
         .shmem = (uint32_t)cfg->dynamicSmemBytes,
     };
-    return cfg->dynamicSmemBytes == l->shmem ? 0 : 1;
 }
 
 static cudaError_t launch_ex(const cudaLaunchConfig_t *cfg, const void *func, void **args,
@@ -25,10 +25,9 @@ static cudaError_t launch_ex(const cudaLaunchConfig_t *cfg, const void *func, vo
     struct gvm_func *f;
     int err = cfg ? rt_func_of(func, &f) : 1;
 
-    if (err == 0)
-        err = take(cfg, &l);
     if (err)
         return rt_done(err);
+    take(cfg, &l);
     l.stream = rt_stream(stream);
     l.params = args;
     return rt_done(gvm_launch_ex(f, &l, (const struct gvm_attr *)cfg->attrs, cfg->numAttrs));
@@ -63,7 +62,7 @@ static cudaError_t clusters(int *n, const void *func, const cudaLaunchConfig_t *
     int err = n && cfg ? rt_func_of(func, &f) : 1;
 
     if (err == 0)
-        err = take(cfg, &l);
+        take(cfg, &l);
     return rt_done(
         err ? err
             : gvm_clusters(f, &l, (const struct gvm_attr *)cfg->attrs, cfg->numAttrs, largest, n));

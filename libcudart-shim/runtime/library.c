@@ -62,8 +62,7 @@ cudaError_t cudaLibraryUnload(cudaLibrary_t l)
 
 static int module_of(cudaLibrary_t l, struct gvm_module **m)
 {
-    *m = gvm_library_module((struct gvm_library *)l);
-    return *m ? 0 : 400;
+    return gvm_library_module((struct gvm_library *)l, m);
 }
 
 /* A name that is not there is no invalid device function here, as the kernel is asked for. */
@@ -99,10 +98,10 @@ cudaError_t cudaLibraryGetGlobal(void **p, size_t *n, cudaLibrary_t l, const cha
 {
     struct gvm_module *m;
     uint64_t d = 0, size = 0;
-    int err = p || n ? module_of(l, &m) : 1;
+    int err = module_of(l, &m);
 
     if (err == 0)
-        err = gvm_module_global(m, name, &d, &size);
+        err = gvm_module_global(m, name, p ? &d : NULL, n ? &size : NULL);
     if (err == 0 && p)
         *p = (void *)(uintptr_t)d;
     if (err == 0 && n)
@@ -122,9 +121,9 @@ cudaError_t cudaLibraryGetManaged(void **p, size_t *n, cudaLibrary_t l, const ch
 cudaError_t cudaLibraryGetUnifiedFunction(void **fn, cudaLibrary_t l, const char *symbol)
 {
     struct gvm_module *m;
-    int err = fn && symbol ? module_of(l, &m) : 1;
+    int err = module_of(l, &m);
 
-    return rt_done(err ? err : 500);
+    return rt_done(err ? err : 1);
 }
 
 /* cudaFuncAttribute values are CUfunction_attribute values. */
@@ -132,7 +131,7 @@ cudaError_t cudaKernelSetAttributeForDevice(cudaKernel_t k, enum cudaFuncAttribu
                                             int device)
 {
     struct gvm_func *f;
-    int n = 0, err = rt_func_of(k, &f);
+    int n = 0, err = k ? rt_func_of(k, &f) : 400;
 
     if (err == 0 && (cudaGetDeviceCount(&n) || device < 0 || device >= n))
         err = 101;

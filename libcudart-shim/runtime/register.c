@@ -229,7 +229,10 @@ static int load(struct image *i)
     if (i->managed)
         return 801;
     err = gvm_library_load(i->wrapper, 0, NULL, NULL, &l);
-    i->module = err ? NULL : gvm_library_module(l);
+    if (err == 0)
+        err = gvm_library_module(l, &i->module);
+    if (err)
+        i->module = NULL;
     return err;
 }
 

@@ -74,8 +74,10 @@ static inline int rt_func_of(const void *func, struct gvm_func **f)
 
     if (r)
         return rt_func_get(r, f);
-    *f = gvm_func_find(func); /* a kernel of a library */
-    return *f ? 0 : 98;
+    if (!func)
+        return 98;
+    *f = gvm_func_find(func); /* a kernel of a library: what is registered is none */
+    return *f ? 0 : 400;
 }
 
 /* A registered variable: address and size on the device. 13: not registered. */

@@ -151,9 +151,9 @@ int main(void)
 
     CHECK(cudaMalloc(&p, sizeof(x)));
     EXPECT(in_child(must_not_work) == 0);
-    EXPECT(launch_error(0, 64, 0, p) == cudaErrorInvalidConfiguration);
-    EXPECT(launch_error(1, 2048, 0, p) == cudaErrorInvalidConfiguration);
-    EXPECT(launch_error(1, dim3(1, 1, 128), 0, p) == cudaErrorInvalidConfiguration);
+    EXPECT(launch_error(0, 64, 0, p) == cudaErrorInvalidValue);
+    EXPECT(launch_error(1, 2048, 0, p) == cudaErrorInvalidValue);
+    EXPECT(launch_error(1, dim3(1, 1, 128), 0, p) == cudaErrorInvalidValue);
     EXPECT(launch_error(1, 64, 1 << 30, p) == cudaErrorInvalidValue);
     EXPECT(launch_error(1, 64, 0, p) == cudaSuccess);
 

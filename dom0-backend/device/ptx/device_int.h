@@ -36,6 +36,7 @@ enum {
     CUDA_ERROR_NO_BINARY_FOR_GPU = 209,
     CUDA_ERROR_UNSUPPORTED_LIMIT = 215,
     CUDA_ERROR_INVALID_PTX = 218,
+    CUDA_ERROR_INVALID_SOURCE = 300,
     CUDA_ERROR_INVALID_HANDLE = 400,
     CUDA_ERROR_NOT_FOUND = 500,
     CUDA_ERROR_NOT_READY = 600,
@@ -334,8 +335,8 @@ struct dev_module {
 
 struct fatbin_texts;
 /* ptx_module_link() of what an image held. */
-int ptx_texts_link(const struct fatbin_texts *texts, struct ptx_module **out, char *log,
-                   size_t log_n);
+int ptx_texts_link(const struct fatbin_texts *texts, bool complete, struct ptx_module **out,
+                   char *log, size_t log_n);
 /* Call with dev.lock held, or when nothing runs any more. */
 void module_put(struct dev *d, struct dev_module *m);
 int swdev_module_load(struct dev *d, const void *image, size_t n, struct dev_module **out,

@@ -17,19 +17,19 @@
 enum {
     JIT_MAX_REGISTERS = 0,
     JIT_THREADS_PER_BLOCK = 1,
-    JIT_OPTIMIZATION_LEVEL = 7,
     JIT_TARGET = 9,
-    JIT_FALLBACK = 10,
     JIT_COUNT = 35, /* CU_JIT_NUM_OPTIONS */
 };
 /* CUjitInputType */
 enum { INPUT_CUBIN, INPUT_PTX, INPUT_FATBINARY, INPUT_OBJECT, INPUT_LIBRARY, INPUT_NVVM, INPUTS };
 
-#define LINE 512 /* octets of one message */
+#define WINDOW_MAX (128u << 20) /* octets of an access policy window */
+#define LINE       512          /* octets of one message */
 
 struct dev_linker {
     struct fatbin_texts texts;
     size_t bytes; /* of all texts */
+    int err;      /* they do not fit together */
     uint8_t *image;
     size_t image_len;
     char *info, *error;
@@ -42,8 +42,13 @@ static int check_options(const struct dev_jit_option *opt, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         if (opt[i].id >= JIT_COUNT)
             return CUDA_ERROR_INVALID_VALUE;
-        if (opt[i].id == JIT_OPTIMIZATION_LEVEL && opt[i].value > 4)
+        if (opt[i].id == JIT_MAX_REGISTERS && !opt[i].value)
             return CUDA_ERROR_INVALID_VALUE;
+        if (opt[i].id == JIT_TARGET && (opt[i].value < 30 || opt[i].value > 130))
+            return CUDA_ERROR_INVALID_VALUE;
+        /* What is made for another device does not run on this one. */
+        if (opt[i].id == JIT_TARGET && opt[i].value != PTX_MAX_TARGET)
+            return CUDA_ERROR_INVALID_SOURCE;
     }
     return 0;
 }
@@ -117,13 +122,29 @@ static int check_text(struct dev_linker *l, const char *name, const struct fatbi
 
     for (unsigned i = 0; i < t->n; i++) {
         struct ptx_text text = {t->v[i].text, t->v[i].len};
-        int err = ptx_module_check(&text, line, sizeof(line));
+        struct ptx_module *m = NULL;
+        int err = ptx_module_link(&text, 1, false, &m, line, sizeof(line));
 
+        ptx_module_free(m);
         if (err)
             return complain(l, err == CUDA_ERROR_NO_BINARY_FOR_GPU ? CUDA_ERROR_INVALID_PTX : err,
                             name, line);
     }
     return 0;
+}
+
+/* All inputs as one; complete: no name may be left open. A failure is final. */
+static int join(struct dev_linker *l, bool complete)
+{
+    struct ptx_module *m = NULL;
+    char line[LINE] = "";
+    int err = ptx_texts_link(&l->texts, complete, &m, line, sizeof(line));
+
+    ptx_module_free(m);
+    if (!err)
+        return 0;
+    l->err = err == CUDA_ERROR_OUT_OF_MEMORY ? err : CUDA_ERROR_INVALID_SOURCE;
+    return complain(l, l->err, "", line);
 }
 
 static int link_add(struct dev *d, struct dev_linker *l, uint32_t type, const void *data, size_t n,
@@ -142,9 +163,11 @@ static int link_add(struct dev *d, struct dev_linker *l, uint32_t type, const vo
     if (type == INPUT_OBJECT || type == INPUT_LIBRARY || type == INPUT_NVVM)
         return complain(l, CUDA_ERROR_NO_BINARY_FOR_GPU, name,
                         "the software device links PTX, alone or in a fatbin");
-    err = fatbin_texts(data, n, &t, line, sizeof(line));
+    err = type == INPUT_CUBIN && (n < 4 || memcmp(data, "\177ELF", 4))
+              ? CUDA_ERROR_INVALID_IMAGE
+              : fatbin_texts(data, n, &t, line, sizeof(line));
     if (err)
-        return complain(l, err, name, line);
+        return complain(l, err, name, *line ? line : "no cubin");
     err = check_text(l, name, &t);
     for (unsigned i = 0; i < t.n && !err; i++)
         l->bytes += t.v[i].len;
@@ -159,23 +182,22 @@ static int link_add(struct dev *d, struct dev_linker *l, uint32_t type, const vo
     }
     memcpy(&l->texts.v[l->texts.n], t.v, t.n * sizeof(t.v[0]));
     l->texts.n += t.n;
-    return 0;
+    return join(l, false);
 }
 
 static int link_complete(struct dev *d, struct dev_linker *l, const void **image, size_t *n)
 {
-    struct ptx_module *m = NULL;
-    char line[LINE] = "";
+    static const char nothing[] = ".version 6.4\n.target sm_75\n.address_size 64\n";
+    struct fatbin_texts none = {.n = 1, .v = {{(char *)nothing, sizeof(nothing) - 1}}};
     int err = dev_sticky(d);
 
     if (err)
         return err;
     if (!l->image) {
-        err = ptx_texts_link(&l->texts, &m, line, sizeof(line));
+        err = l->err ? l->err : join(l, true);
         if (err)
-            return complain(l, err, "", line);
-        ptx_module_free(m);
-        l->image = fatbin_join(&l->texts, &l->image_len);
+            return err;
+        l->image = fatbin_join(l->texts.n ? &l->texts : &none, &l->image_len);
         if (!l->image)
             return CUDA_ERROR_OUT_OF_MEMORY;
     }
@@ -225,7 +247,8 @@ static int check_window(const uint8_t *value)
     } w;
 
     memcpy(&w, value, 28);
-    if (!(w.ratio >= 0 && w.ratio <= 1) || w.hit < 0 || w.hit > 2 || w.miss < 0 || w.miss > 1)
+    if (w.bytes > WINDOW_MAX || !(w.ratio >= 0 && w.ratio <= 1) || w.hit < 0 || w.hit > 2 ||
+        w.miss < 0 || w.miss > 1)
         return CUDA_ERROR_INVALID_VALUE; /* persisting (2) is no property for misses */
     return 0;
 }
@@ -251,7 +274,7 @@ static int take_attr(struct dev_launch *l, const struct dev_launch_attr *a)
     case DEV_ATTR_PREFERRED_CLUSTER:
         return 0;
     case DEV_ATTR_SYNC_POLICY:
-        return v < 0 || v > 4 ? CUDA_ERROR_INVALID_VALUE : 0;
+        return v < 1 || v > 4 ? CUDA_ERROR_INVALID_VALUE : 0;
     case DEV_ATTR_CLUSTER_POLICY:
         return v < 0 || v > 2 ? CUDA_ERROR_INVALID_VALUE : 0;
     case DEV_ATTR_DOMAIN:
@@ -331,14 +354,15 @@ static int link_stream_get(struct dev *d, struct dev_stream *s, int attr, uint8_
         memcpy(value, a->window, sizeof(a->window));
         break;
     case DEV_ATTR_SYNC_POLICY:
-        v = a->sync_policy ? a->sync_policy : 1; /* automatic */
+        v = a->sync_policy ? a->sync_policy : -1; /* never set */
         memcpy(value, &v, sizeof(v));
         break;
     case DEV_ATTR_PRIORITY:
         memcpy(value, &stream_of(d, s)->priority, sizeof(v));
         break;
     case DEV_ATTR_DOMAIN_MAP:
-        memcpy(value, a->domain_map, sizeof(a->domain_map));
+        value[0] = a->domain_map[0];
+        value[1] = a->domain_map[1] ^ 1; /* kept so that zeroes are the default */
         break;
     case DEV_ATTR_DOMAIN:
         memcpy(value, &a->domain, sizeof(v));
@@ -379,7 +403,8 @@ static int link_stream_set(struct dev *d, struct dev_stream *s, int attr, const 
         break;
     }
     case DEV_ATTR_DOMAIN_MAP:
-        memcpy(t->attrs.domain_map, value, sizeof(t->attrs.domain_map));
+        t->attrs.domain_map[0] = value[0];
+        t->attrs.domain_map[1] = value[1] ^ 1;
         break;
     case DEV_ATTR_DOMAIN:
         t->attrs.domain = number(&a);

@@ -83,20 +83,20 @@ static int list_functions(struct dev_module *m)
     return 0;
 }
 
-int ptx_texts_link(const struct fatbin_texts *texts, struct ptx_module **out, char *log,
-                   size_t log_n)
+int ptx_texts_link(const struct fatbin_texts *texts, bool complete, struct ptx_module **out,
+                   char *log, size_t log_n)
 {
     struct ptx_text t[FATBIN_MAX_TEXTS];
 
     for (unsigned i = 0; i < texts->n; i++)
         t[i] = (struct ptx_text){texts->v[i].text, texts->v[i].len};
-    return ptx_module_link(t, texts->n, out, log, log_n);
+    return ptx_module_link(t, texts->n, complete, out, log, log_n);
 }
 
 static int build(struct dev *d, struct dev_module *m, const struct fatbin_texts *texts, char *log,
                  size_t log_n)
 {
-    int err = ptx_texts_link(texts, &m->pm, log, log_n);
+    int err = ptx_texts_link(texts, true, &m->pm, log, log_n);
 
     if (err) {
         m->pm = NULL;

@@ -865,6 +865,9 @@ static int parse_module(struct parser *p)
             if (!(v >= 1 && v < 100))
                 return perr_token(p, "a version between 1.0 and 99.9");
             unsigned ten = (unsigned)(v * 10 + 0.5);
+            if (ten > PTX_MAX_VERSION)
+                return perr(p, E_PTX_VERSION, ".version %u.%u, known up to %u.%u", ten / 10,
+                            ten % 10, PTX_MAX_VERSION / 10, PTX_MAX_VERSION % 10);
             if (ten > p->m->version)
                 p->m->version = ten;
             version = true;
@@ -999,11 +1002,11 @@ int ptx_finish_module(struct ptx_module *m, char *log, size_t log_n);
 int ptx_module_parse(const char *text, size_t n, struct ptx_module **out, char *log, size_t log_n)
 {
     struct ptx_text one = {text, n};
-    return ptx_module_link(&one, 1, out, log, log_n);
+    return ptx_module_link(&one, 1, true, out, log, log_n);
 }
 
-static int parse_texts(const struct ptx_text *texts, unsigned ntexts, bool complete,
-                       struct ptx_module **out, char *log, size_t log_n)
+int ptx_module_link(const struct ptx_text *texts, unsigned ntexts, bool complete,
+                    struct ptx_module **out, char *log, size_t log_n)
 {
     *out = NULL;
     if (log && log_n)
@@ -1051,21 +1054,6 @@ static int parse_texts(const struct ptx_text *texts, unsigned ntexts, bool compl
     }
     *out = m;
     return 0;
-}
-
-int ptx_module_link(const struct ptx_text *texts, unsigned ntexts, struct ptx_module **out,
-                    char *log, size_t log_n)
-{
-    return parse_texts(texts, ntexts, true, out, log, log_n);
-}
-
-int ptx_module_check(const struct ptx_text *text, char *log, size_t log_n)
-{
-    struct ptx_module *m;
-    int err = parse_texts(text, 1, false, &m, log, log_n);
-
-    ptx_module_free(m);
-    return err;
 }
 
 void ptx_prog_free(struct prog *g);

@@ -29,6 +29,7 @@ struct ptx_exec;
 #define PTX_MAX_THREADS 1024u
 #define PTX_MAX_SHARED  (227u * 1024) /* static + dynamic, opt-in limit, bytes per CTA */
 #define PTX_MAX_TARGET  90
+#define PTX_MAX_VERSION 90u         /* 10 * major + minor of .version */
 #define PTX_MAX_TEXT    (64u << 20) /* bytes of PTX text in one module */
 
 /*
@@ -46,23 +47,20 @@ struct ptx_exec;
 /*
  * Parses and verifies PTX text (n bytes; need not end in NUL, trailing NULs are stripped). On
  * failure one line in log[0..log_n) names the line and what is wrong: 218 for text that is not
- * PTX, 209 for a .target above sm_90. An instruction that is valid PTX but not implemented does
+ * PTX, 222 for a .version that is too new, 209 for a .target above sm_90. An instruction that is valid PTX but not implemented does
  * not fail here; it makes ptx_kernel_prepare() of the kernels that use it fail with 801.
  */
 int ptx_module_parse(const char *text, size_t n, struct ptx_module **out, char *log, size_t log_n);
 /*
  * The same for several texts, separately compiled (nvcc -rdc=true): names that are .visible, .weak,
- * .common or .extern are one thing in all of them, others belong to their text. A name that is used
- * and defined nowhere is 218.
+ *XX
  */
 struct ptx_text {
     const char *text;
     size_t len;
 };
-int ptx_module_link(const struct ptx_text *texts, unsigned ntexts, struct ptx_module **out,
-                    char *log, size_t log_n);
-/* Whether a text is good PTX, whatever others have to define for it. */
-int ptx_module_check(const struct ptx_text *text, char *log, size_t log_n);
+int ptx_module_link(const struct ptx_text *texts, unsigned ntexts, bool complete,
+                    struct ptx_module **out, char *log, size_t log_n);
 void ptx_module_free(struct ptx_module *m);
 
 unsigned ptx_module_nkernel(const struct ptx_module *m);

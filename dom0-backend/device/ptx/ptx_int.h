@@ -16,6 +16,7 @@
 #define E_OUT_OF_MEMORY    2
 #define E_NO_BINARY        209
 #define E_INVALID_PTX      218
+#define E_PTX_VERSION      222
 #define E_ILLEGAL_ADDRESS  700
 #define E_LAUNCH_RESOURCES 701
 #define E_LAUNCH_TIMEOUT   702

@@ -24,13 +24,14 @@ int main(void)
         double d;
         CUdeviceptr out;
     } flat = {1, 0, 20, {300, 7777, 4000}, 50000.5, 0};
-    size_t n = sizeof(flat), small = 8;
+    uint8_t wide[sizeof(flat) + 16] __attribute__((aligned(8)));
+    size_t n = sizeof(flat), room;
     void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, &flat, CU_LAUNCH_PARAM_BUFFER_SIZE, &n,
                      CU_LAUNCH_PARAM_END};
     void *swapped[] = {CU_LAUNCH_PARAM_BUFFER_SIZE, &n, CU_LAUNCH_PARAM_BUFFER_POINTER, &flat,
                        CU_LAUNCH_PARAM_END};
-    void *short_one[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, &flat, CU_LAUNCH_PARAM_BUFFER_SIZE, &small,
-                         CU_LAUNCH_PARAM_END};
+    void *longer[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, wide, CU_LAUNCH_PARAM_BUFFER_SIZE, &room,
+                      CU_LAUNCH_PARAM_END};
     void *strange[] = {(void *)77, &flat, CU_LAUNCH_PARAM_END};
     void *nothing[] = {CU_LAUNCH_PARAM_END};
     void *args[] = {&flat.a, &flat.b, flat.c, &flat.d, &flat.out};
@@ -61,7 +62,11 @@ int main(void)
     T(cuLaunchCooperativeKernel(sum, 1, 1, 1, 1, 1, 1, 0, NULL, args));
     T_INT("result", t_read(flat.out));
     T(cuLaunchKernel(sum, 1, 1, 1, 1, 1, 1, 0, NULL, args, extra));
-    T(cuLaunchKernel(sum, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, short_one));
+    memcpy(wide, &flat, sizeof(flat));
+    for (room = sizeof(flat); room <= sizeof(wide); room += 4) {
+        T_INT("buffer", room);
+        T(cuLaunchKernel(sum, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, longer));
+    }
     T(cuLaunchKernel(sum, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, strange));
     T(cuLaunchKernel(sum, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
     T(cuLaunchKernel(none, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
@@ -72,7 +77,5 @@ int main(void)
     T(cuLaunchKernelEx(NULL, none, NULL, NULL));
     T(cuCtxSynchronize());
     T(cuMemFree(flat.out));
-    T(cuLaunchKernel(sum, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, nothing));
-    T(cuCtxSynchronize());
     return 0;
 }

@@ -98,8 +98,6 @@ int main(void)
     set(s, CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN, 9);
     set(s, CU_LAUNCH_ATTRIBUTE_COOPERATIVE, 1);
     set(s, (CUstreamAttrID)99, 1);
-    T(cuStreamSetAttribute(s, CU_LAUNCH_ATTRIBUTE_PRIORITY, NULL));
-    T(cuStreamGetAttribute(s, CU_LAUNCH_ATTRIBUTE_PRIORITY, NULL));
     T(cudaStreamGetAttribute(s, cudaLaunchAttributeSynchronizationPolicy, &rv));
     T_INT("policy", rv.syncPolicy);
     rv.syncPolicy = cudaSyncPolicySpin;

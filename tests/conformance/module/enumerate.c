@@ -40,7 +40,6 @@ int main(void)
     t_context();
     T(cuModuleGetLoadingMode(&mode));
     T_INT("mode", mode);
-    T(cuModuleGetLoadingMode(NULL));
     T_OK(cuModuleLoadData(&m, ptx));
     T(cuModuleGetFunctionCount(&n, m));
     T_INT("functions", n);

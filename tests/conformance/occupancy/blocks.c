@@ -98,7 +98,6 @@ int main(void)
     T(cuOccupancyAvailableDynamicSMemPerBlock(&free_bytes, plain, 0, 32));
     T(cuOccupancyAvailableDynamicSMemPerBlock(&free_bytes, plain, 1, 0));
     T(cuOccupancyAvailableDynamicSMemPerBlock(&free_bytes, plain, 1, 2000));
-    T(cuOccupancyAvailableDynamicSMemPerBlock(NULL, plain, 1, 32));
     T(cuOccupancyAvailableDynamicSMemPerBlock(&free_bytes, NULL, 1, 32));
     return 0;
 }

@@ -48,7 +48,6 @@ int main(void)
     T(cudaOccupancyAvailableDynamicSMemPerBlock(&bytes, k, 2, 128));
     T_DEVICE("bytes", bytes);
     T(cudaOccupancyAvailableDynamicSMemPerBlock(&bytes, k, 100, 128));
-    T(cudaOccupancyAvailableDynamicSMemPerBlock(NULL, f, 2, 128));
     cfg.gridDim = dim3(32);
     cfg.blockDim = dim3(128);
     cfg.attrs = &a;
