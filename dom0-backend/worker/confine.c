@@ -223,7 +223,7 @@ static int add_rules(scmp_filter_ctx f, bool xen, bool driver)
     }
 
     if (xen && driver) {
-        /* Everything else falls to the default, which is EPERM for a driver. */
+        /* Everything else falls to the default. */
         err |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
                                 SCMP_A1(SCMP_CMP_MASKED_EQ, low, IOCTL_EVTCHN_NOTIFY));
     } else if (driver) {
@@ -260,7 +260,7 @@ int confine_lock(bool xen, bool driver)
     }
     /* A driver's library is not ours to know in full: what it may not do fails, and it copes or says
      * so. */
-    f = seccomp_init(driver ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_KILL_PROCESS);
+    f = seccomp_init(driver ? SCMP_ACT_ERRNO(EACCES) : SCMP_ACT_KILL_PROCESS);
     if (!f)
         return -ENOMEM;
     /* All threads, those of the device included. */

@@ -45,7 +45,7 @@
 
 /* Runs fn behind the filter; returns the wait status. fn returns 0 when all is as expected, else
  * the number of what was not. */
-static int locked(bool xen, int (*fn)(void))
+static int locked_for(bool xen, bool driver, int (*fn)(void))
 {
     int status;
     pid_t pid = fork();
@@ -54,13 +54,18 @@ static int locked(bool xen, int (*fn)(void))
         const struct rlimit none = {0, 0};
 
         setrlimit(RLIMIT_CORE, &none);
-        if (confine_lock(xen, false) != 0)
+        if (confine_lock(xen, driver) != 0)
             _exit(100);
         _exit(fn());
     }
     assert_int_not_equal(pid, -1);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return status;
+}
+
+static int locked(bool xen, int (*fn)(void))
+{
+    return locked_for(xen, false, fn);
 }
 
 static void assert_ok(int status)
@@ -241,6 +246,44 @@ static void test_killed(void **state)
     }
 }
 
+#define REFUSED(n, call)                                                                           \
+    do {                                                                                           \
+        errno = 0;                                                                                 \
+        if ((long)(call) != -1 || (errno != EPERM && errno != EACCES))                             \
+            return (n);                                                                            \
+    } while (0)
+
+/* Behind a GPU's driver more passes, but nothing of Xen's, and no program is started. */
+static int driver_forbidden(void)
+{
+    const unsigned long high = 1ul << 32;
+    char *argv[] = {"/bin/true", NULL};
+
+    REFUSED(1, syscall(SYS_ioctl, 0, IOCTL_GNTDEV_MAP_GRANT_REF, NULL));
+    REFUSED(2, syscall(SYS_ioctl, 0, IOCTL_GNTDEV_MAP_GRANT_REF | high, NULL));
+    REFUSED(3, syscall(SYS_ioctl, 0, IOCTL_EVTCHN_BIND_INTERDOMAIN, NULL));
+    REFUSED(4, syscall(SYS_ioctl, 0, IOCTL_EVTCHN_BIND_INTERDOMAIN | high, NULL));
+    REFUSED(5, syscall(SYS_ioctl, 0, TIOCSTI, ""));
+    REFUSED(6, socket(AF_INET, SOCK_STREAM, 0));
+    REFUSED(7, execv(argv[0], argv));
+    REFUSED(8, fork());
+    REFUSED(9, syscall(SYS_ptrace, 0, 0, 0, 0));
+    REFUSED(10, mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
+                     -1, 0));
+    /* The driver's own: the kernel answers that this is no such device. */
+    errno = 0;
+    if (syscall(SYS_ioctl, -1, 'F' << 8 | 0x2a, NULL) != -1 || errno != EBADF)
+        return 11;
+    return 0;
+}
+
+static void test_driver(void **state)
+{
+    SKIP_UNFILTERED();
+    assert_ok(locked_for(false, true, driver_forbidden));
+    assert_ok(locked_for(true, true, driver_forbidden));
+}
+
 /* An ordinary user, without privileges: the early half must not fail, whatever the host allows. */
 static void test_start(void **state)
 {
@@ -266,6 +309,7 @@ int main(void)
         cmocka_unit_test(test_forbidden), cmocka_unit_test(test_ioctl),
         cmocka_unit_test(test_useful),    cmocka_unit_test(test_killed),
         cmocka_unit_test(test_start),     cmocka_unit_test(test_older_threads),
+        cmocka_unit_test(test_driver),
     };
 
     log_init("test", LOG_INFO_);
