@@ -2,7 +2,7 @@
 # What tests and fuzzers link instead of the program: everything but main().
 WORKER_OBJS := $(call objs,$(addprefix dom0-backend/worker/,worker.c drain.c lane.c flow.c chunk.c \
 	objects.c image.c confine.c control.c calls_memory.c calls_copy.c calls_link.c calls_module.c calls_launch.c \
-	calls_stream.c calls_misc.c upcall.c)) $(PROTO_DECODE_OBJS) $(TRANSPORT_OBJS) $(COMMON_OBJS)
+	calls_stream.c calls_texture.c calls_misc.c upcall.c)) $(PROTO_DECODE_OBJS) $(TRANSPORT_OBJS) $(COMMON_OBJS)
 WORKER_MAIN_OBJS := $(call objs,dom0-backend/worker/main.c)
 WORKER_LIBS := -lb2 -lseccomp
 

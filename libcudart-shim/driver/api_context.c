@@ -3,6 +3,7 @@
  * api_context.c - cuInit, devices, contexts.
  */
 #include "api.h"
+#include "array.h"
 #include "errors.h"
 #include "objects.h"
 #include "module.h"
@@ -406,6 +407,8 @@ CUresult cuCtxDestroy(CUcontext ctx)
     gvm_id_each(&gvm_streams, end_stream, ctx);
     gvm_id_each(&gvm_events, end_event, ctx);
     gvm_modules_unload_owned(ctx);
+    gvm_textures_end(ctx, false);
+    gvm_arrays_end(ctx, false);
     while (gvm_ranges_take_owned(&gvm_allocs, ctx, &g))
         gvm_range_release(&g);
     pthread_mutex_lock(&contexts.lock);

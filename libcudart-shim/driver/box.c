@@ -3,6 +3,7 @@
  * box.c - copies of boxes. The device walks the rows, so that a call crosses once; rows of pageable
  * memory are packed into staging buffers, as many at a time as fit.
  */
+#include "array.h"
 #include "box.h"
 #include "objects.h"
 #include "pool.h"
@@ -44,7 +45,7 @@ static int place(struct gvm_end *e, const struct gvm_box *b, enum where *w)
 
     if (e->array) {
         *w = ARRAY;
-        return 0;
+        return gvm_array_fits(e, b);
     }
     if (!span(e, b, &first, &len) || !first)
         return 1;
@@ -292,13 +293,6 @@ static int get(const struct route *r, const struct gvm_box *b)
         rc = rc ? rc : e;
     }
     return rc;
-}
-
-__attribute__((weak)) int gvm_array_look(uint64_t array, uint32_t *id, unsigned *elem)
-{
-    static uint32_t said;
-
-    return gvm_refused("a copy with an array", &said);
 }
 
 /* ---- the call ---------------------------------------------------------------------------- */

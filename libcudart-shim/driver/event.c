@@ -3,6 +3,7 @@
  * event.c - events. Each has a counter in the channel that the worker sets to the value of a
  * record once it is reached: query and synchronise read memory, no call crosses.
  */
+#include "array.h"
 #include "log.h"
 #include "module.h"
 #include "objects.h"
@@ -64,6 +65,8 @@ void gvm_objects_reset(void)
 {
     gvm_stage_reset();
     gvm_modules_reset();
+    gvm_textures_end(NULL, true);
+    gvm_arrays_end(NULL, true);
     gvm_id_each(&gvm_streams, forget, &gvm_streams);
     gvm_id_each(&gvm_events, forget, &gvm_events);
     pthread_mutex_lock(&slots.lock);

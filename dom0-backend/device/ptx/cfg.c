@@ -42,6 +42,7 @@ static void opnd_regs(const struct ir_func *f, const struct ir_opnd *o, bool def
     case O_VEC:
     case O_PAIR:
     case O_LIST:
+    case O_TEX:
         for (unsigned i = 0; i < o->n; i++)
             if (f->opnds[o->idx + i].kind == O_REG)
                 cb(arg, f->opnds[o->idx + i].idx, def);

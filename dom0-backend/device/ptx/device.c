@@ -106,6 +106,7 @@ static void swdev_close(struct dev *d)
         module_put(d, d->modules);
     output_deliver(d);
     output_fini(&d->out);
+    objects_fini(&d->objects);
     arena_destroy(&d->arena);
     arena_window_free(d->win_base, d->win_size);
     if (!d->own_window)
@@ -166,6 +167,7 @@ static int swdev_open(const struct dev_config *cfg, struct dev **out)
     if (err)
         goto out_arena;
     output_init(&d->out);
+    objects_init(&d->objects);
     streams_init(d);
     err = crew_start(&d->crew, d->nsm - 1);
     if (err) {
@@ -320,5 +322,6 @@ const struct dev_ops dev_ptx_ops = {
     .set_limit = swdev_set_limit,
     .link = &swdev_link_ops,
     .copy = &swdev_copy_ops,
+    .texture = &dev_ptx_texture_ops,
     .graph = &dev_ptx_graph_ops,
 };

@@ -13,8 +13,12 @@ static int linear(struct dev *d, const struct dev_copy *c, struct dev_copy_side 
 {
     uint64_t first, len;
 
-    if (s->type == DEV_MEM_ARRAY)
-        return CUDA_ERROR_NOT_SUPPORTED;
+    if (s->type == DEV_MEM_ARRAY) {
+        int err = array_side(c, s);
+
+        if (err)
+            return err;
+    }
     if (!dev_copy_span(s, c->width, c->height, c->depth, &first, &len))
         return CUDA_ERROR_INVALID_VALUE;
     if (s->type == DEV_MEM_DEVICE && !arena_valid(&d->arena, first, len))

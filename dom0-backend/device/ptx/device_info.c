@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the software device says of itself. Limits are those of compute capability 9.0 where the
- * interpreter has them; figures of the machine are read from it; what is not implemented (textures,
- * clusters, memory pools, ...) is reported as absent, because programs branch on it.
+ * interpreter has them; figures of the machine are read from it; what is not implemented
+ * (clusters, memory pools, ...) is reported as absent, because programs branch on it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -32,14 +32,54 @@ static const struct {
     {14, 512},                /* TEXTURE_ALIGNMENT */
     {15, 1},                  /* GPU_OVERLAP */
     {19, 1},                  /* CAN_MAP_HOST_MEMORY */
+    {21, MAX_1D},             /* MAXIMUM_TEXTURE1D_WIDTH */
+    {22, MAX_2D_WIDTH},       /* MAXIMUM_TEXTURE2D_WIDTH */
+    {23, MAX_2D_HEIGHT},      /* MAXIMUM_TEXTURE2D_HEIGHT */
+    {24, MAX_3D},             /* MAXIMUM_TEXTURE3D_WIDTH */
+    {25, MAX_3D},             /* MAXIMUM_TEXTURE3D_HEIGHT */
+    {26, MAX_3D},             /* MAXIMUM_TEXTURE3D_DEPTH */
+    {27, MAX_LAYERED},        /* MAXIMUM_TEXTURE2D_LAYERED_WIDTH */
+    {28, MAX_LAYERED},        /* MAXIMUM_TEXTURE2D_LAYERED_HEIGHT */
+    {29, MAX_LAYERS},         /* MAXIMUM_TEXTURE2D_LAYERED_LAYERS */
     {30, 512},                /* SURFACE_ALIGNMENT */
     {31, 1},                  /* CONCURRENT_KERNELS */
     {39, SM_THREADS},         /* MAX_THREADS_PER_MULTIPROCESSOR */
     {40, 1},                  /* ASYNC_ENGINE_COUNT */
     {41, 1},                  /* UNIFIED_ADDRESSING */
+    {42, MAX_LAYERED},        /* MAXIMUM_TEXTURE1D_LAYERED_WIDTH */
+    {43, MAX_LAYERS},         /* MAXIMUM_TEXTURE1D_LAYERED_LAYERS */
+    {45, MAX_LAYERED},        /* MAXIMUM_TEXTURE2D_GATHER_WIDTH */
+    {46, MAX_LAYERED},        /* MAXIMUM_TEXTURE2D_GATHER_HEIGHT */
+    {47, MAX_3D / 2},         /* MAXIMUM_TEXTURE3D_WIDTH_ALTERNATE */
+    {48, MAX_3D / 2},         /* MAXIMUM_TEXTURE3D_HEIGHT_ALTERNATE */
+    {49, MAX_3D * 2},         /* MAXIMUM_TEXTURE3D_DEPTH_ALTERNATE */
     {51, 32},                 /* TEXTURE_PITCH_ALIGNMENT */
+    {52, MAX_LAYERED},        /* MAXIMUM_TEXTURECUBEMAP_WIDTH */
+    {53, MAX_LAYERED},        /* MAXIMUM_TEXTURECUBEMAP_LAYERED_WIDTH */
+    {54, MAX_CUBE_LAYERS},    /* MAXIMUM_TEXTURECUBEMAP_LAYERED_LAYERS */
+    {55, MAX_LAYERED},        /* MAXIMUM_SURFACE1D_WIDTH */
+    {56, MAX_2D_WIDTH},       /* MAXIMUM_SURFACE2D_WIDTH */
+    {57, MAX_2D_HEIGHT},      /* MAXIMUM_SURFACE2D_HEIGHT */
+    {58, MAX_3D},             /* MAXIMUM_SURFACE3D_WIDTH */
+    {59, MAX_3D},             /* MAXIMUM_SURFACE3D_HEIGHT */
+    {60, MAX_3D},             /* MAXIMUM_SURFACE3D_DEPTH */
+    {61, MAX_LAYERED},        /* MAXIMUM_SURFACE1D_LAYERED_WIDTH */
+    {62, MAX_LAYERS},         /* MAXIMUM_SURFACE1D_LAYERED_LAYERS */
+    {63, MAX_LAYERED},        /* MAXIMUM_SURFACE2D_LAYERED_WIDTH */
+    {64, MAX_LAYERED},        /* MAXIMUM_SURFACE2D_LAYERED_HEIGHT */
+    {65, MAX_LAYERS},         /* MAXIMUM_SURFACE2D_LAYERED_LAYERS */
+    {66, MAX_LAYERED},        /* MAXIMUM_SURFACECUBEMAP_WIDTH */
+    {67, MAX_LAYERED},        /* MAXIMUM_SURFACECUBEMAP_LAYERED_WIDTH */
+    {68, MAX_CUBE_LAYERS},    /* MAXIMUM_SURFACECUBEMAP_LAYERED_LAYERS */
+    {69, MAX_1D_LINEAR},      /* MAXIMUM_TEXTURE1D_LINEAR_WIDTH */
+    {70, MAX_2D_WIDTH},       /* MAXIMUM_TEXTURE2D_LINEAR_WIDTH */
+    {71, MAX_LINEAR_HEIGHT},  /* MAXIMUM_TEXTURE2D_LINEAR_HEIGHT */
+    {72, MAX_LINEAR_PITCH},   /* MAXIMUM_TEXTURE2D_LINEAR_PITCH */
+    {73, MAX_LAYERED},        /* MAXIMUM_TEXTURE2D_MIPMAPPED_WIDTH */
+    {74, MAX_LAYERED},        /* MAXIMUM_TEXTURE2D_MIPMAPPED_HEIGHT */
     {75, 9},                  /* COMPUTE_CAPABILITY_MAJOR */
     {76, 0},                  /* COMPUTE_CAPABILITY_MINOR */
+    {77, MAX_LAYERED},        /* MAXIMUM_TEXTURE1D_MIPMAPPED_WIDTH */
     {79, 1},                  /* GLOBAL_L1_CACHE_SUPPORTED */
     {80, 1},                  /* LOCAL_L1_CACHE_SUPPORTED */
     {81, SM_SHARED},          /* MAX_SHARED_MEMORY_PER_MULTIPROCESSOR */

@@ -23,6 +23,7 @@
 #include "dom0-backend/device/device_memory.h"
 #include "dom0-backend/device/device_graph.h"
 #include "dom0-backend/device/ptx/arena.h"
+#include "dom0-backend/device/ptx/device_texture.h"
 #include "dom0-backend/device/ptx/ptx.h"
 
 /* The CUresult values that this device returns. */
@@ -226,6 +227,7 @@ struct dev {
     bool quit;
 
     struct crew crew;
+    struct objects objects;
     struct output out;
     _Atomic int sticky; /* CUresult that every later operation returns */
     int stop;           /* ends running kernels; dev_stop() sets it, dev_stopped() reads it */

@@ -470,16 +470,15 @@ static int lower_func(struct lower *lo, struct pfunc *pf)
             low_fail(lo, E_NOT_SUPPORTED, "the instruction is not supported");
             goto free_map;
         }
-        lo->rem[0] = in->mods[0];
-        lo->rem[1] = in->mods[1];
+        memcpy(lo->rem, in->mods, sizeof(lo->rem));
         if (oc->lower(lo, in) || lo->err) {
             if (!lo->err)
                 low_fail(lo, E_NOT_SUPPORTED, "not supported");
             goto free_map;
         }
-        if (lo->rem[0] | lo->rem[1]) {
-            unsigned m =
-                lo->rem[0] ? __builtin_ctzll(lo->rem[0]) : 64 + __builtin_ctzll(lo->rem[1]);
+        for (unsigned m = 0; m < M_COUNT; m++) {
+            if (!(lo->rem[m >> 6] >> (m & 63) & 1))
+                continue;
             low_fail(lo, E_NOT_SUPPORTED, "modifier .%s is not supported here", ptx_mod_str(m));
             goto free_map;
         }

@@ -11,10 +11,10 @@ struct lower {
     struct prog *prog;
     struct ir_func *fn;
     struct pfunc *pf;
-    uint32_t *slot;      /* register -> operand code */
-    uint32_t *label_uop; /* label -> micro-op index */
-    uint64_t rem[2];     /* modifiers of the instruction not yet honoured */
-    uint32_t tmp;        /* next scratch slot in the frame, reset per instruction */
+    uint32_t *slot;          /* register -> operand code */
+    uint32_t *label_uop;     /* label -> micro-op index */
+    uint64_t rem[MOD_WORDS]; /* modifiers of the instruction not yet honoured */
+    uint32_t tmp;            /* next scratch slot in the frame, reset per instruction */
     uint32_t tmp_base, tmp_max;
     const struct ir_insn *cur;
     int err;
@@ -64,7 +64,8 @@ LOW(low_shf) LOW(low_prmt) LOW(low_video4) LOW(low_setp) LOW(low_set) LOW(low_se
 LOW(low_mov) LOW(low_cvt) LOW(low_cvta) LOW(low_isspacep) LOW(low_ld) LOW(low_st) LOW(low_nop)
 LOW(low_fence) LOW(low_atom) LOW(low_cp) LOW(low_shfl) LOW(low_vote) LOW(low_match)
 LOW(low_activemask) LOW(low_redux) LOW(low_elect) LOW(low_bar) LOW(low_bra) LOW(low_brx)
-LOW(low_call) LOW(low_ret) LOW(low_exit) LOW(low_trap) LOW(low_nanosleep)
+LOW(low_call) LOW(low_ret) LOW(low_exit) LOW(low_trap) LOW(low_nanosleep) LOW(low_tex) LOW(low_txq)
+LOW(low_surf)
 /* clang-format on */
 #undef LOW
 

@@ -201,7 +201,7 @@ int low_nop(struct lower *lo, const struct ir_insn *in)
 {
     /* hints: prefetch, pmevent, setmaxnreg and the like change nothing that a program can see */
     (void)in;
-    lo->rem[0] = lo->rem[1] = 0;
+    memset(lo->rem, 0, sizeof(lo->rem));
     return 0;
 }
 

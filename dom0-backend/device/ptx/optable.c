@@ -155,15 +155,16 @@ const struct ptx_opcode ptx_opcodes[] = {
     {"brkpt", 0, 0, 0, low_trap},
     {"nanosleep", 1, 1, OPF_SPIN, low_nanosleep},
     {"pmevent", 1, 1, 0, low_nop},
+    /* textures and surfaces */
+    {"tex", 2, 8, D, low_tex},
+    {"tld4", 2, 8, D, low_tex},
+    {"txq", 2, 3, D, low_txq},
+    {"suld", 2, 4, D, low_surf},
+    {"sust", 2, 4, 0, low_surf},
+    {"sured", 2, 4, 0, low_surf},
+    {"suq", 2, 3, D, low_txq},
     /* known, not implemented: a kernel that uses one is refused by name */
-    {"tex", 2, 8, D, NULL},
-    {"tld4", 2, 8, D, NULL},
-    {"txq", 2, 3, D, NULL},
     {"istypep", 2, 2, D, NULL},
-    {"suld", 2, 4, D, NULL},
-    {"sust", 2, 4, 0, NULL},
-    {"sured", 2, 4, 0, NULL},
-    {"suq", 2, 3, D, NULL},
     {"wmma", 2, 8, D, NULL},
     {"mma", 2, 12, D, NULL},
     {"ldmatrix", 2, 2, D, NULL},
@@ -177,7 +178,7 @@ const unsigned ptx_nopcodes = sizeof(ptx_opcodes) / sizeof(ptx_opcodes[0]);
 
 /* One hash table for the three kinds of words, built on first use. */
 enum { W_OP, W_MOD, W_TYPE, W_KINDS };
-#define HASH_SIZE 512u
+#define HASH_SIZE 1024u
 static struct word {
     const char *s;
     uint16_t value;
@@ -242,4 +243,9 @@ int ptx_type_find(const char *s, size_t n)
 const char *ptx_mod_str(unsigned m)
 {
     return mod_name[m];
+}
+
+bool ptx_is_tex(unsigned op)
+{
+    return ptx_opcodes[op].lower == low_tex || ptx_opcodes[op].lower == low_surf;
 }

@@ -40,6 +40,7 @@ struct parser {
     } * refs;
     uint32_t nrefs, cap_refs;
     struct ir_opnd *tmp_opnds;
+    bool tex_op; /* the instruction being parsed takes coordinates */
     int err;
     char *log;
     size_t log_n;

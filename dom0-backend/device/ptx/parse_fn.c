@@ -225,12 +225,63 @@ static int parse_elems(struct parser *p, char close, uint32_t *first, uint8_t *c
     return 0;
 }
 
+/* The predicate of {...}|p, right behind the elements. */
+static int parse_extra(struct parser *p, struct ir_opnd *vec)
+{
+    struct ir_opnd pred, *e;
+    uint32_t k;
+    if (vec->idx + vec->n != p->fn->nopnds || parse_scalar(p, &pred, 0))
+        return perr_token(p, "a predicate after '|'");
+    if ((pred.kind != O_REG && pred.kind != O_SINK) || !(e = add_opnd(p, &k)))
+        return perr_token(p, "a predicate after '|'");
+    *e = pred;
+    vec->flags |= OF_EXTRA;
+    vec->n++;
+    return 0;
+}
+
+/* The rest of [a, {c, ...}] or [a, c] after a, which is *o: makes it an O_TEX. */
+static int parse_coords(struct parser *p, struct ir_opnd *o)
+{
+    struct ir_opnd base = *o, tmp[4], *e;
+    unsigned n = 0;
+    uint32_t k;
+    base.kind = base.sub;
+    base.sub = 0;
+    if (expect(p, ','))
+        return -1;
+    bool braces = accept(p, '{');
+    do {
+        if (n == 4)
+            return perr(p, E_INVALID_PTX, "more than 4 coordinates");
+        if (parse_scalar(p, &tmp[n], 0))
+            return -1;
+        if (tmp[n].kind == O_LABEL)
+            return perr(p, E_INVALID_PTX, "a coordinate names something that is not declared");
+        n++;
+    } while (braces && accept(p, ','));
+    if ((braces && expect(p, '}')) || expect(p, ']'))
+        return -1;
+    *o = (struct ir_opnd){.kind = O_TEX, .n = (uint8_t)(n + 1), .idx = p->fn->nopnds};
+    if (!(e = add_opnd(p, &k)))
+        return -1;
+    *e = base;
+    for (unsigned i = 0; i < n; i++) {
+        if (!(e = add_opnd(p, &k)))
+            return -1;
+        *e = tmp[i];
+    }
+    return 0;
+}
+
 static int parse_operand(struct parser *p, struct ir_opnd *o, uint32_t idx)
 {
     memset(o, 0, sizeof(*o));
     if (accept(p, '{')) {
         o->kind = O_VEC;
-        return parse_elems(p, '}', &o->idx, &o->n);
+        if (parse_elems(p, '}', &o->idx, &o->n))
+            return -1;
+        return accept(p, '|') ? parse_extra(p, o) : 0;
     }
     if (accept(p, '(')) {
         o->kind = O_LIST;
@@ -247,7 +298,9 @@ static int parse_operand(struct parser *p, struct ir_opnd *o, uint32_t idx)
             o->kind = O_OTHER;
         if (b.kind == O_LABEL)
             return perr(p, E_INVALID_PTX, "address names something that is not declared");
-        if (accept(p, ',')) { /* texture coordinates, barrier operands: parsed, not understood */
+        if (p->tex_op && is_punct(p, ','))
+            return parse_coords(p, o);
+        if (accept(p, ',')) { /* barrier operands: parsed, not understood */
             unsigned depth = 1;
             o->kind = O_OTHER;
             while (depth) {
@@ -345,6 +398,7 @@ static int parse_insn(struct parser *p)
     if (op < 0)
         return perr_token(p, "an instruction");
     in.op = op;
+    p->tex_op = ptx_is_tex(op);
     lex_next(lx);
     if (parse_modifiers(p, &in))
         return -1;

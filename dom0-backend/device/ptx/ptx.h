@@ -23,6 +23,7 @@
 struct ptx_module;
 struct ptx_kernel;
 struct ptx_exec;
+struct ptx_tex; /* texture.h */
 
 /* Limits of the declared device (compute capability 9.0). */
 #define PTX_SM_REGS     65536 /* registers of a multiprocessor, compute capability 9.0 */
@@ -152,6 +153,9 @@ struct ptx_launch {
     /* Device-side malloc and free; NULL or a 0 result = out of heap memory. Alignment 16. */
     uint64_t (*heap_alloc)(void *arg, uint64_t bytes);
     void (*heap_free)(void *arg, uint64_t addr);
+    /* Texture or surface object of a handle, good until the launch ends; NULL or a NULL result:
+     * there is none, error 700. */
+    const struct ptx_tex *(*object)(void *arg, uint64_t handle);
     void *arg;
 };
 

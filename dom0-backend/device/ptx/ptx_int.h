@@ -102,7 +102,10 @@ extern const char *const ptx_type_name[T_COUNT];
     X(max) X(cc) X(l) X(r) X(clamp) X(wrap) X(f4e) X(b4e) X(rc8) X(ecl) X(ecr) X(rc16) X(async) \
     X(commit_group) X(wait_group) X(wait_all) X(finite) X(infinite) X(number) X(notanumber) \
     X(normal) X(subnormal) X(xorsign) X(abs) X(noftz) X(relu) X(satfinite) X(shiftamt) X(proxy) \
-    X(alias) X(acquire_) X(noinc) X(L1) X(L2)
+    X(alias) X(acquire_) X(noinc) X(L1) X(L2) X(1d) X(2d) X(3d) X(a1d) X(a2d) X(cube) X(acube) \
+    X(base) X(level) X(grad) X(g) X(b) X(a) X(p) X(trap) X(zero) X(width) X(height) X(depth) \
+    X(array_size) X(num_mipmap_levels) X(num_samples) X(channel_data_type) X(channel_order) \
+    X(normalized_coords)
 /* clang-format on */
 enum ptx_mod {
 #define X(n) M_##n,
@@ -112,7 +115,8 @@ enum ptx_mod {
 #undef X
         M_COUNT
 };
-_Static_assert(M_COUNT <= 128, "modifier set is two words");
+#define MOD_WORDS 4u /* of a set of modifiers */
+_Static_assert(M_COUNT <= MOD_WORDS * 64, "modifiers fit into their set");
 
 /* ---- opcodes ------------------------------------------------------------------------------------ */
 
@@ -131,6 +135,7 @@ struct ptx_opcode {
 };
 extern const struct ptx_opcode ptx_opcodes[];
 extern const unsigned ptx_nopcodes;
+bool ptx_is_tex(unsigned op);                 /* tex, tld4, suld, sust, sured */
 int ptx_opcode_find(const char *s, size_t n); /* -1 = no such opcode */
 int ptx_mod_find(const char *s, size_t n);
 int ptx_type_find(const char *s, size_t n); /* T_NONE = not a type */
@@ -195,11 +200,13 @@ enum opnd_kind {
     O_LABEL, /* idx: label of the function, once resolved */
     O_SINK,  /* _ */
     O_LIST,  /* (a, b, ...) of a call: n elements at opnds[idx] */
-    O_OTHER, /* parsed, meaning unknown (textures): makes lowering refuse */
+    O_TEX,   /* [a, {coordinates}]: n elements at opnds[idx], the object first */
+    O_OTHER, /* parsed, meaning unknown: makes lowering refuse */
 };
 #define OF_NEG   1u /* !p */
 #define OF_FLT32 2u /* immediate is 0f.. bits */
 #define OF_FLT64 4u /* immediate is 0d.. or decimal floating point: bits of a double */
+#define OF_EXTRA 8u /* O_VEC: {...}|p, the predicate is the last of the n elements */
 struct ir_opnd {
     uint8_t kind, flags, sub;
     uint8_t n;
@@ -216,7 +223,7 @@ struct ir_insn {
     uint32_t line;
     int32_t guard; /* predicate register, -1 = none */
     bool guard_neg;
-    uint64_t mods[2];
+    uint64_t mods[MOD_WORDS];
     const char *bad; /* first modifier that is not known, NULL = none */
 };
 static inline bool has_mod(const struct ir_insn *in, enum ptx_mod m)

@@ -131,6 +131,7 @@ static void run_launch(struct dev *d, struct op *op, struct ptx_exec **x)
     l->print = print;
     l->heap_alloc = heap_alloc;
     l->heap_free = heap_free;
+    l->object = objects_find;
     l->arg = d;
     job.total = (uint64_t)l->grid[0] * l->grid[1] * l->grid[2];
     share = job.total / ((uint64_t)(d->crew.nthread + 1) * CHUNKS_PER_THREAD);
