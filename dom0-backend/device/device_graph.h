@@ -10,6 +10,7 @@
 #define GVM_DEVICE_GRAPH_H
 
 #include "dom0-backend/device/device.h"
+#include "dom0-backend/device/device_copy.h"
 
 /* Where a stream, or a node of a graph, waits for a function that runs elsewhere. */
 struct dev_gate;
@@ -30,14 +31,6 @@ enum dev_node_type {
     DEV_NODE_TYPES
 };
 
-/* One side of a copy. */
-struct dev_place {
-    uint64_t addr; /* of the first octet */
-    bool host;     /* an address in the worker (pool memory), else of the device */
-    size_t pitch;  /* octets between rows */
-    size_t slice;  /* octets between slices */
-};
-
 struct dev_node {
     enum dev_node_type type;
     const uint32_t *deps; /* indices of nodes before this one in the list */
@@ -48,10 +41,7 @@ struct dev_node {
             struct dev_func *func;
             struct dev_launch l;
         } kernel;
-        struct {
-            struct dev_place dst, src;
-            size_t width, height, depth; /* octets, rows, slices; none is 0 */
-        } copy;
+        struct dev_copy copy;
         struct {
             uint64_t dst;
             size_t pitch, width, height; /* width in elements */
@@ -72,14 +62,13 @@ struct dev_graph_ops {
     int (*stream_call)(struct dev *d, struct dev_stream *s, dev_call_fn *fn, void *arg);
     void (*call_done)(struct dev *d, struct dev_gate *g);
 
-    /* Makes an executable graph; nothing of `nodes` is kept but functions, events and `arg`s, which
-     * stay valid until exec_destroy(). Failure: *bad is the node at fault, or n. */
+    /* Makes an executable graph; nothing of `nodes` is kept but functions, events, arrays and
+     * `arg`s, which stay valid until exec_destroy(), and `arg`s until what was launched before it
+     * is complete. Failure: *bad is the node at fault, or n. */
     int (*exec_create)(struct dev *d, const struct dev_node *nodes, uint32_t n,
                        struct dev_exec **out, uint32_t *bad);
     /* May be called while it executes: what is under way completes first. */
     int (*exec_destroy)(struct dev *d, struct dev_exec *x);
-    /* New parameters for node i (same type, deps ignored), for launches from now on. */
-    int (*exec_set)(struct dev *d, struct dev_exec *x, uint32_t i, const struct dev_node *node);
     /* One operation of `s`. An executable graph never overlaps with itself. */
     int (*exec_launch)(struct dev *d, struct dev_exec *x, struct dev_stream *s);
     int (*exec_upload)(struct dev *d, struct dev_exec *x, struct dev_stream *s);

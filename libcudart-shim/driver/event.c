@@ -141,6 +141,16 @@ int gvm_event_destroy(uint64_t event)
     return rc;
 }
 
+uint32_t gvm_event_next(uint32_t id)
+{
+    struct gvm_event *e = gvm_id_at(&gvm_events, id);
+    uint32_t v = __atomic_add_fetch(&slots.value[e->slot], 1, __ATOMIC_RELAXED);
+
+    __atomic_store_n(&e->value, v, __ATOMIC_RELAXED);
+    __atomic_store_n(&e->recorded, 1, __ATOMIC_RELEASE);
+    return v;
+}
+
 int gvm_event_post(struct gvm_chan *c, struct gvm_event *e, const struct gvm_sref *s,
                    uint32_t *value)
 {

@@ -94,6 +94,9 @@ struct gvm_event *gvm_event_make(struct gvm_chan *c, uint32_t flags, int *err);
 int gvm_event_post(struct gvm_chan *c, struct gvm_event *e, const struct gvm_sref *s,
                    uint32_t *value);
 
+/* The value that the next record of the event with this id gives its counter. */
+uint32_t gvm_event_next(uint32_t id);
+
 /* What a call that waited for the device answers: rc, else an error that a posted call left. */
 int gvm_after_wait(struct gvm_chan *c, int rc);
 

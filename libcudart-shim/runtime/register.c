@@ -293,6 +293,26 @@ int rt_launch(struct rt_func *r, const struct gvm_launch *l)
     return err ? err : gvm_launch(f, l);
 }
 
+const void *rt_func_symbol(const struct gvm_func *f)
+{
+    const void *symbol = f;
+
+    pthread_rwlock_rdlock(&table.lock);
+    for (size_t i = 0; i < table.cap; i++) {
+        const struct slot *s = &table.v[i];
+        const struct rt_func *r = s->p;
+
+        if (s->what != FUNC || s->key != r->host)
+            continue;
+        if (__atomic_load_n(&r->f, __ATOMIC_ACQUIRE) == f) {
+            symbol = r->host;
+            break;
+        }
+    }
+    pthread_rwlock_unlock(&table.lock);
+    return symbol;
+}
+
 int rt_symbol(const void *symbol, uint64_t *dptr, uint64_t *size)
 {
     struct var *v = find(symbol, VAR);

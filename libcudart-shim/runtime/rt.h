@@ -80,6 +80,9 @@ static inline int rt_func_of(const void *func, struct gvm_func **f)
     return *f ? 0 : 400;
 }
 
+/* What the program calls a kernel: its stub if it has registered one, else the handle itself. */
+const void *rt_func_symbol(const struct gvm_func *f);
+
 /* A registered variable: address and size on the device. 13: not registered. */
 int rt_symbol(const void *symbol, uint64_t *dptr, uint64_t *size);
 

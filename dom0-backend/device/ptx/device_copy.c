@@ -97,7 +97,7 @@ void box_run(struct dev *d, struct dev_copy *c)
     }
 }
 
-static int swdev_copy3d(struct dev *d, struct dev_stream *s, const struct dev_copy *c)
+int box_op(struct dev *d, const struct dev_copy *c, struct op **out)
 {
     struct op *op;
     int err = dev_sticky(d);
@@ -120,7 +120,16 @@ static int swdev_copy3d(struct dev *d, struct dev_stream *s, const struct dev_co
         free(op);
         return err;
     }
-    return stream_push(stream_of(d, s), op);
+    *out = op;
+    return 0;
+}
+
+static int swdev_copy3d(struct dev *d, struct dev_stream *s, const struct dev_copy *c)
+{
+    struct op *op;
+    int err = box_op(d, c, &op);
+
+    return err ? err : stream_push(stream_of(d, s), op);
 }
 
 const struct dev_copy_ops swdev_copy_ops = {

@@ -177,8 +177,7 @@ static int prepare(struct dev_func *f)
     return err;
 }
 
-int swdev_launch(struct dev *d, struct dev_func *f, const struct dev_launch *l,
-                 struct dev_stream *s)
+int launch_op(struct dev *d, struct dev_func *f, const struct dev_launch *l, struct op **out)
 {
     struct op *op;
     int err = dev_sticky(d);
@@ -208,5 +207,15 @@ int swdev_launch(struct dev *d, struct dev_func *f, const struct dev_launch *l,
     pthread_mutex_lock(&d->lock);
     f->m->refs++;
     pthread_mutex_unlock(&d->lock);
-    return stream_push(stream_of(d, s), op);
+    *out = op;
+    return 0;
+}
+
+int swdev_launch(struct dev *d, struct dev_func *f, const struct dev_launch *l,
+                 struct dev_stream *s)
+{
+    struct op *op;
+    int err = launch_op(d, f, l, &op);
+
+    return err ? err : stream_push(stream_of(d, s), op);
 }

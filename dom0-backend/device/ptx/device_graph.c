@@ -1,7 +1,297 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Executable graphs: their nodes as operations made beforehand. A launch is one operation of its
+ * stream; its runner executes the nodes one after the other, in an order that keeps all edges.
+ */
+#include <stdlib.h>
+#include <string.h>
+
 #include "dom0-backend/device/ptx/device_int.h"
+
+/* The operations, shared by the graph and its launches under way; under dev.lock. */
+struct graph_ops {
+    unsigned refs;
+    uint32_t n;
+    struct op **op; /* NULL: nothing to do */
+    struct dev_event **event;
+};
+
+struct dev_exec {
+    struct graph_ops *ops;
+    struct dev_stream *last; /* where it was launched last */
+    struct mark *done;       /* and the end of that launch */
+};
+
+struct graph_run {
+    struct graph_ops *ops;
+    struct mark *done;
+    uint32_t nmark;
+    struct mark **mark; /* of event nodes, by node */
+};
+
+/* Call with the lock held. */
+static void ops_put(struct dev *d, struct graph_ops *o)
+{
+    if (!o || --o->refs)
+        return;
+    for (uint32_t i = 0; i < o->n; i++)
+        if (o->op[i])
+            op_free(d, o->op[i]);
+    free(o->op);
+    free(o->event);
+    free(o);
+}
+
+static int make(struct dev *d, const struct dev_node *n, struct op **out)
+{
+    int err = 0;
+
+    *out = NULL;
+    switch (n->type) {
+    case DEV_NODE_KERNEL:
+        err = launch_op(d, n->kernel.func, &n->kernel.l, out);
+        break;
+    case DEV_NODE_COPY:
+        err = box_op(d, &n->copy, out);
+        break;
+    case DEV_NODE_FILL:
+        err = fill_op(d, n->fill.dst, n->fill.pitch, n->fill.value, n->fill.elem, n->fill.width,
+                      n->fill.height, out);
+        break;
+    case DEV_NODE_CALL:
+    case DEV_NODE_EVENT_RECORD:
+    case DEV_NODE_EVENT_WAIT:
+        *out = calloc(1, sizeof(**out));
+        if (!*out)
+            return CUDA_ERROR_OUT_OF_MEMORY;
+        (*out)->kind = n->type == DEV_NODE_CALL           ? OP_CALL
+                       : n->type == DEV_NODE_EVENT_RECORD ? OP_MARK
+                                                          : OP_WAIT;
+        if (n->type == DEV_NODE_CALL) {
+            (*out)->call.fn = n->call.fn;
+            (*out)->call.arg = n->call.arg;
+        }
+        break;
+    default:
+        break;
+    }
+    return err;
+}
+
+static int exec_create(struct dev *d, const struct dev_node *nodes, uint32_t n,
+                       struct dev_exec **out, uint32_t *bad)
+{
+    struct dev_exec *x = calloc(1, sizeof(*x));
+    struct graph_ops *o = calloc(1, sizeof(*o));
+    int err = dev_sticky(d);
+
+    *bad = n;
+    if (err)
+        goto out;
+    err = CUDA_ERROR_OUT_OF_MEMORY;
+    if (!x || !o)
+        goto out;
+    o->refs = 1;
+    o->op = calloc(n + 1, sizeof(*o->op));
+    o->event = calloc(n + 1, sizeof(*o->event));
+    if (!o->op || !o->event)
+        goto out;
+    for (o->n = 0, err = 0; o->n < n; o->n++) {
+        const struct dev_node *node = &nodes[o->n];
+
+        err = make(d, node, &o->op[o->n]);
+        if (err) {
+            *bad = o->n;
+            goto out;
+        }
+        if (node->type == DEV_NODE_EVENT_RECORD || node->type == DEV_NODE_EVENT_WAIT)
+            o->event[o->n] = node->event;
+        if (node->disabled && o->op[o->n]) { /* checked, but not done */
+            pthread_mutex_lock(&d->lock);
+            op_free(d, o->op[o->n]);
+            pthread_mutex_unlock(&d->lock);
+            o->op[o->n] = NULL;
+        }
+    }
+    x->ops = o;
+    *out = x;
+    return 0;
+out:
+    if (o && o->op) {
+        pthread_mutex_lock(&d->lock);
+        ops_put(d, o);
+        pthread_mutex_unlock(&d->lock);
+    } else {
+        free(o);
+    }
+    free(x);
+    return err;
+}
+
+static int exec_destroy(struct dev *d, struct dev_exec *x)
+{
+    pthread_mutex_lock(&d->lock);
+    ops_put(d, x->ops);
+    mark_put(x->done);
+    pthread_mutex_unlock(&d->lock);
+    free(x);
+    return dev_sticky(d);
+}
+
+void graph_run_free(struct dev *d, struct graph_run *r)
+{
+    for (uint32_t i = 0; i < r->nmark; i++)
+        mark_put(r->mark[i]);
+    mark_put(r->done);
+    ops_put(d, r->ops);
+    free(r->mark);
+    free(r);
+}
+
+/* Event nodes mean the records and the waits of this launch: a wait is for what was recorded before
+ * it, in the graph or before the launch. Call with the lock held. */
+static int bind_events(struct graph_run *r)
+{
+    for (uint32_t i = 0; i < r->nmark; i++) {
+        struct dev_event *e = r->ops->event[i];
+
+        if (!e || !r->ops->op[i])
+            continue;
+        if (r->ops->op[i]->kind == OP_MARK) {
+            struct mark *m = calloc(1, sizeof(*m));
+
+            if (!m)
+                return CUDA_ERROR_OUT_OF_MEMORY;
+            m->refs = 2;
+            mark_put(e->mark);
+            e->mark = m;
+            r->mark[i] = m;
+        } else if (e->mark && !e->mark->done) {
+            e->mark->refs++;
+            r->mark[i] = e->mark;
+        }
+    }
+    return 0;
+}
+
+/* An operation that waits until the launch before has ended, if that was in another stream. */
+static int push_wait(struct dev *d, struct dev_exec *x, struct dev_stream *s)
+{
+    struct op *op = NULL;
+    bool wait;
+
+    pthread_mutex_lock(&d->lock);
+    wait = x->done && !x->done->done && x->last != s;
+    if (wait) {
+        op = calloc(1, sizeof(*op));
+        if (op) {
+            op->kind = OP_WAIT;
+            op->mark = x->done;
+            op->mark->refs++;
+        }
+    }
+    pthread_mutex_unlock(&d->lock);
+    if (wait && !op)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    return wait ? stream_push(s, op) : 0;
+}
+
+static int exec_launch(struct dev *d, struct dev_exec *x, struct dev_stream *s)
+{
+    struct graph_run *r = NULL;
+    struct op *op = NULL;
+    struct mark *done = NULL;
+    int err = dev_sticky(d);
+
+    if (err)
+        return err;
+    s = stream_of(d, s);
+    r = calloc(1, sizeof(*r));
+    op = calloc(1, sizeof(*op));
+    done = calloc(1, sizeof(*done));
+    if (r)
+        r->mark = calloc(x->ops->n + 1, sizeof(*r->mark));
+    if (!r || !op || !done || !r->mark) {
+        err = CUDA_ERROR_OUT_OF_MEMORY;
+        goto fail;
+    }
+    err = push_wait(d, x, s);
+    if (err)
+        goto fail;
+    pthread_mutex_lock(&d->lock);
+    r->ops = x->ops;
+    r->ops->refs++;
+    r->nmark = r->ops->n;
+    r->done = done;
+    done->refs = 2;
+    mark_put(x->done);
+    x->done = done;
+    x->last = s;
+    err = bind_events(r);
+    if (err) {
+        done->done = true;
+        graph_run_free(d, r);
+    }
+    pthread_mutex_unlock(&d->lock);
+    if (err) {
+        free(op);
+        return err;
+    }
+    op->kind = OP_GRAPH;
+    op->run = r;
+    return stream_push(s, op);
+fail:
+    if (r)
+        free(r->mark);
+    free(r);
+    free(op);
+    free(done);
+    return err;
+}
+
+static void pass_mark(struct dev *d, struct mark *m)
+{
+    pthread_mutex_lock(&d->lock);
+    m->done = true;
+    m->ns = stream_now_ns();
+    d->steps++;
+    if (d->waiters)
+        pthread_cond_broadcast(&d->moved);
+    pthread_mutex_unlock(&d->lock);
+}
+
+void graph_run(struct dev *d, struct graph_run *r, struct ptx_exec **x)
+{
+    for (uint32_t i = 0; i < r->ops->n; i++) {
+        struct op *op = r->ops->op[i];
+
+        if (!op)
+            continue;
+        if (op->kind == OP_MARK) {
+            pass_mark(d, r->mark[i]);
+        } else if (op->kind == OP_WAIT) {
+            pthread_mutex_lock(&d->lock);
+            while (r->mark[i] && !r->mark[i]->done)
+                stream_wait_moved(d);
+            pthread_mutex_unlock(&d->lock);
+        } else {
+            op_run(d, op, x);
+        }
+    }
+    pass_mark(d, r->done);
+}
+
+/* Everything is where it is needed. */
+static int exec_upload(struct dev *d, struct dev_exec *x, struct dev_stream *s)
+{
+    return dev_sticky(d);
+}
 
 const struct dev_graph_ops dev_ptx_graph_ops = {
     .stream_call = swdev_stream_call,
     .call_done = swdev_call_done,
+    .exec_create = exec_create,
+    .exec_destroy = exec_destroy,
+    .exec_launch = exec_launch,
+    .exec_upload = exec_upload,
 };

@@ -142,7 +142,18 @@ struct dev_event {
     struct mark *mark; /* of the latest record; NULL = never recorded */
 };
 
-enum op_kind { OP_COPY, OP_BOX, OP_FILL, OP_LAUNCH, OP_HOST, OP_WRITE, OP_MARK, OP_WAIT, OP_CALL };
+enum op_kind {
+    OP_COPY,
+    OP_BOX,
+    OP_FILL,
+    OP_LAUNCH,
+    OP_HOST,
+    OP_WRITE,
+    OP_MARK,
+    OP_WAIT,
+    OP_CALL,
+    OP_GRAPH
+};
 
 struct op {
     enum op_kind kind;
@@ -176,6 +187,7 @@ struct op {
             dev_call_fn *fn;
             void *arg;
         } call;
+        struct graph_run *run; /* OP_GRAPH */
     };
     struct mark *mark; /* OP_MARK, OP_WAIT */
 };
@@ -282,6 +294,15 @@ int swdev_stream_write32(struct dev *d, struct dev_stream *s, uint32_t *where, u
                          void (*done)(void *arg), void *arg);
 int swdev_ctx_sync(struct dev *d);
 
+/* Waits for a step with dev.lock held; the device's own waits for marks. */
+void stream_wait_moved(struct dev *d);
+
+/* device_graph.c */
+struct graph_run;
+void graph_run(struct dev *d, struct graph_run *r, struct ptx_exec **x);
+/* Call with dev.lock held. */
+void graph_run_free(struct dev *d, struct graph_run *r);
+
 /* call.c */
 void call_run(struct dev *d, dev_call_fn *fn, void *arg);
 int swdev_stream_call(struct dev *d, struct dev_stream *s, dev_call_fn *fn, void *arg);
@@ -310,6 +331,11 @@ int swdev_fill(struct dev *d, struct dev_stream *s, uint64_t dst, size_t pitch, 
 extern const struct dev_copy_ops swdev_copy_ops;
 int box_check(struct dev *d, struct dev_copy *c);
 void box_run(struct dev *d, struct dev_copy *c);
+/* Operations that are checked and made, but not issued; a fill of nothing is NULL. */
+int launch_op(struct dev *d, struct dev_func *f, const struct dev_launch *l, struct op **out);
+int fill_op(struct dev *d, uint64_t dst, size_t pitch, uint32_t value, unsigned elem, size_t width,
+            size_t height, struct op **out);
+int box_op(struct dev *d, const struct dev_copy *c, struct op **out);
 /* Device-side malloc and free (struct ptx_launch). arg: struct dev. */
 uint64_t heap_alloc(void *arg, uint64_t bytes);
 void heap_free(void *arg, uint64_t addr);

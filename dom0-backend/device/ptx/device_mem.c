@@ -91,13 +91,14 @@ int swdev_copy_d2d(struct dev *d, struct dev_stream *s, uint64_t dst, uint64_t s
     return push_copy(d, s, dst, true, src, true, n);
 }
 
-int swdev_fill(struct dev *d, struct dev_stream *s, uint64_t dst, size_t pitch, uint32_t value,
-               unsigned elem, size_t width, size_t height)
+int fill_op(struct dev *d, uint64_t dst, size_t pitch, uint32_t value, unsigned elem, size_t width,
+            size_t height, struct op **out)
 {
     size_t row, rows, total;
     struct op *op;
     int err = dev_sticky(d);
 
+    *out = NULL;
     if (err)
         return err;
     if ((elem != 1 && elem != 2 && elem != 4) || dst % elem ||
@@ -120,7 +121,17 @@ int swdev_fill(struct dev *d, struct dev_stream *s, uint64_t dst, size_t pitch, 
     op->fill.elem = elem;
     op->fill.width = width;
     op->fill.height = height;
-    return stream_push(stream_of(d, s), op);
+    *out = op;
+    return 0;
+}
+
+int swdev_fill(struct dev *d, struct dev_stream *s, uint64_t dst, size_t pitch, uint32_t value,
+               unsigned elem, size_t width, size_t height)
+{
+    struct op *op;
+    int err = fill_op(d, dst, pitch, value, elem, width, height, &op);
+
+    return err || !op ? err : stream_push(stream_of(d, s), op);
 }
 
 /* ---- device-side malloc ------------------------------------------------------------------ */

@@ -58,6 +58,11 @@ static void wait_moved(struct dev *d)
     d->waiters--;
 }
 
+void stream_wait_moved(struct dev *d)
+{
+    wait_moved(d);
+}
+
 uint64_t stream_now_ns(void)
 {
     struct timespec ts;
@@ -275,6 +280,8 @@ void op_free(struct dev *d, struct op *op)
 {
     if (op->kind == OP_MARK || op->kind == OP_WAIT)
         mark_put(op->mark);
+    if (op->kind == OP_GRAPH)
+        graph_run_free(d, op->run);
     if (op->kind == OP_BOX)
         free(op->box);
     if (op->kind == OP_LAUNCH) {

@@ -185,6 +185,9 @@ void op_run(struct dev *d, struct op *op, struct ptx_exec **x)
     case OP_HOST:
         op->host.fn(op->host.arg);
         break;
+    case OP_GRAPH:
+        graph_run(d, op->run, x); /* its calls are made in any case */
+        break;
     case OP_CALL:
         call_run(d, op->call.fn, op->call.arg);
         break;

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * calls_graph.c - executable graphs: the guest's description is copied once, checked, its numbers
+ * resolved, and handed to the device.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "decode.h"
+#include "dom0-backend/device/device_graph.h"
+#include "dom0-backend/worker/copy3d.h"
+#include "protocol/graph_proto.h"
+
+/* Lives until it is destroyed and its last launch is complete. */
+struct wk_exec {
+    struct wk *w;
+    struct dev_exec *x;
+    _Atomic uint32_t refs;
+    struct wk_obj **held; /* modules, events and arrays, until it is destroyed */
+    uint32_t nheld, held_cap;
+    uint64_t chunks; /* bit per chunk, likewise */
+    struct wk_upcall **calls;
+    uint32_t ncall;
+    uint32_t *counters; /* of event record nodes */
+    uint32_t nrecord;
+};
+
+static void exec_put(struct wk_exec *e)
+{
+    if (atomic_fetch_sub(&e->refs, 1) != 1)
+        return;
+    for (uint32_t i = 0; i < e->ncall; i++)
+        wk_upcall_drop(e->calls[i]);
+    free(e->calls);
+    free(e->counters);
+    free(e->held);
+    free(e);
+}
+
+/* What only the call under way holds becomes the graph's. */
+static int take_held(struct wk_exec *e, struct wk_lane *lane, unsigned base)
+{
+    while (lane->nheld > base) {
+        if (e->nheld == e->held_cap) {
+            uint32_t cap = e->held_cap ? 2 * e->held_cap : 16;
+            void *p = realloc(e->held, cap * sizeof(*e->held));
+
+            if (!p)
+                return WK_OUT_OF_MEMORY;
+            e->held = p;
+            e->held_cap = cap;
+        }
+        e->held[e->nheld++] = lane->held[--lane->nheld];
+    }
+    return WK_OK;
+}
+
+static void let_go(struct wk_exec *e)
+{
+    struct wk *w = e->w;
+
+    while (e->nheld)
+        wk_obj_release(w, e->held[--e->nheld]);
+    pthread_mutex_lock(&w->chunk_lock);
+    for (uint64_t m = e->chunks; m; m &= m - 1) {
+        struct wk_chunk *c = &w->chunks[__builtin_ctzll(m)];
+
+        if (--c->users == 0 && c->dropping)
+            pthread_cond_broadcast(&w->chunk_idle);
+    }
+    e->chunks = 0;
+    pthread_mutex_unlock(&w->chunk_lock);
+}
+
+/* ---- reading a description --------------------------------------------------------------- */
+
+struct reader {
+    struct wk_lane *lane;
+    struct wk_exec *e;
+    const uint8_t *p; /* a private copy */
+    size_t left;
+    struct dev_node *nodes;
+};
+
+static int read_kernel(struct reader *r, struct dev_node *n, const uint8_t *p, size_t len)
+{
+    struct wk *w = r->lane->w;
+    struct vgpu_graph_kernel k;
+    struct wk_module *m;
+
+    if (len < sizeof(k))
+        return WK_INVALID_VALUE;
+    memcpy(&k, p, sizeof(k));
+    if (k.params_len > len - sizeof(k) || k.params_len > DEV_MAX_PARAM_BYTES)
+        return WK_INVALID_VALUE;
+    m = (struct wk_module *)wk_obj_hold(r->lane, WK_OBJ_MODULE, k.module);
+    if (!m || k.func >= m->nfunc)
+        return WK_INVALID_HANDLE;
+    if (k.params_len < m->param_bytes[k.func])
+        return WK_INVALID_VALUE;
+    n->type = DEV_NODE_KERNEL;
+    n->kernel.func = w->ops->module_func(m->m, k.func);
+    n->kernel.l.shmem = k.shmem;
+    n->kernel.l.cooperative = k.flags & 1;
+    n->kernel.l.params = p + sizeof(k);
+    n->kernel.l.params_len = k.params_len;
+    memcpy(n->kernel.l.grid, k.grid, sizeof(k.grid));
+    memcpy(n->kernel.l.block, k.block, sizeof(k.block));
+    memcpy(n->kernel.l.cluster, k.cluster, sizeof(k.cluster));
+    return WK_OK;
+}
+
+static int read_fill(struct dev_node *n, const uint8_t *p, size_t len)
+{
+    struct vgpu_graph_fill f;
+
+    if (len < sizeof(f))
+        return WK_INVALID_VALUE;
+    memcpy(&f, p, sizeof(f));
+    if (f.elem != 1 && f.elem != 2 && f.elem != 4)
+        return WK_INVALID_VALUE;
+    n->type = DEV_NODE_FILL;
+    n->fill.dst = f.dst;
+    n->fill.pitch = f.pitch;
+    n->fill.width = f.width;
+    n->fill.height = f.height;
+    n->fill.value = f.value;
+    n->fill.elem = f.elem;
+    return WK_OK;
+}
+
+static int read_call(struct reader *r, struct dev_node *n, uint32_t id)
+{
+    struct wk_upcall *c = wk_upcall_kept(r->lane->w, id);
+
+    if (!c)
+        return WK_OUT_OF_MEMORY;
+    r->e->calls[r->e->ncall++] = c;
+    n->type = DEV_NODE_CALL;
+    n->call.fn = wk_upcall_reached;
+    n->call.arg = c;
+    return WK_OK;
+}
+
+static int read_event(struct reader *r, struct dev_node *n, uint32_t id, bool record)
+{
+    struct wk_event *ev = (struct wk_event *)wk_obj_hold(r->lane, WK_OBJ_EVENT, id);
+
+    if (!ev)
+        return WK_INVALID_HANDLE;
+    n->type = record ? DEV_NODE_EVENT_RECORD : DEV_NODE_EVENT_WAIT;
+    n->event = ev->e;
+    if (record)
+        r->e->counters[r->e->nrecord++] = ev->counter;
+    return WK_OK;
+}
+
+static int read_params(struct reader *r, struct dev_node *n, unsigned type, const uint8_t *p,
+                       size_t len)
+{
+    uint32_t id = 0;
+
+    if (type >= VGPU_NODE_CALL) {
+        if (len < sizeof(id))
+            return WK_INVALID_VALUE;
+        memcpy(&id, p, sizeof(id));
+    }
+    switch (type) {
+    case VGPU_NODE_EMPTY:
+        n->type = DEV_NODE_EMPTY;
+        return WK_OK;
+    case VGPU_NODE_KERNEL:
+        return read_kernel(r, n, p, len);
+    case VGPU_NODE_COPY:
+        n->type = DEV_NODE_COPY;
+        if (len < sizeof(struct vgpu_copy3d))
+            return WK_INVALID_VALUE;
+        return wk_copy3d_resolve(r->lane, p, sizeof(struct vgpu_copy3d), &n->copy);
+    case VGPU_NODE_FILL:
+        return read_fill(n, p, len);
+    case VGPU_NODE_CALL:
+        return read_call(r, n, id);
+    case VGPU_NODE_EVENT_RECORD:
+    case VGPU_NODE_EVENT_WAIT:
+        return read_event(r, n, id, type == VGPU_NODE_EVENT_RECORD);
+    default:
+        return WK_INVALID_VALUE;
+    }
+}
+
+static int read_node(struct reader *r, uint32_t index)
+{
+    struct dev_node *n = &r->nodes[index];
+    struct vgpu_graph_node h;
+    unsigned base = r->lane->nheld;
+    size_t deps;
+    int err, took;
+
+    if (r->left < sizeof(h))
+        return WK_INVALID_VALUE;
+    memcpy(&h, r->p, sizeof(h));
+    if (h.bytes % 8 || h.bytes < sizeof(h) || h.bytes > r->left || h.ndeps > index)
+        return WK_INVALID_VALUE;
+    deps = ((size_t)h.ndeps * 4 + 7) & ~(size_t)7;
+    if (deps > h.bytes - sizeof(h))
+        return WK_INVALID_VALUE;
+    n->deps = (const uint32_t *)(r->p + sizeof(h));
+    n->ndeps = h.ndeps;
+    for (uint32_t i = 0; i < h.ndeps; i++)
+        if (n->deps[i] >= index)
+            return WK_INVALID_VALUE;
+    n->disabled = h.flags & VGPU_NODE_DISABLED;
+    err = read_params(r, n, h.type, r->p + sizeof(h) + deps, h.bytes - sizeof(h) - deps);
+    took = take_held(r->e, r->lane, base);
+    r->p += h.bytes;
+    r->left -= h.bytes;
+    return err ? err : took;
+}
+
+/* ---- calls ------------------------------------------------------------------------------- */
+
+static int destroy_exec(struct wk *w, struct wk_thing *t)
+{
+    struct wk_exec *e = t->p;
+    int err = w->ops->graph->exec_destroy(w->dev, e->x);
+
+    let_go(e);
+    exec_put(e);
+    return err;
+}
+
+int wk_GraphInstantiate(struct wk_lane *lane, const struct vgpu_args_GraphInstantiate *a,
+                        struct vgpu_out_GraphInstantiate *o)
+{
+    struct wk *w = lane->w;
+    struct vgpu_graph_head head;
+    struct reader r = {.lane = lane};
+    uint64_t *copy = NULL;
+    uint32_t n;
+    int err = WK_OUT_OF_MEMORY;
+
+    if (!w->ops->graph || !w->ops->graph->exec_create)
+        return WK_NOT_SUPPORTED;
+    if (a->graph_len < sizeof(head) || a->graph_len > VGPU_GRAPH_MAX_BYTES)
+        return WK_INVALID_VALUE;
+    copy = malloc(a->graph_len + 8);
+    if (!copy)
+        return WK_OUT_OF_MEMORY;
+    memcpy(copy, a->graph, a->graph_len);
+    memcpy(&head, copy, sizeof(head));
+    n = head.nnode;
+    /* Each node takes at least its header: that bounds what is allocated for n of them. */
+    if (head.magic != VGPU_GRAPH_MAGIC ||
+        n > (a->graph_len - sizeof(head)) / sizeof(struct vgpu_graph_node)) {
+        err = WK_INVALID_VALUE;
+        goto out;
+    }
+    r.e = calloc(1, sizeof(*r.e));
+    r.nodes = calloc(n + 1, sizeof(*r.nodes));
+    if (!r.e || !r.nodes)
+        goto out;
+    r.e->w = w;
+    r.e->refs = 1;
+    r.e->calls = calloc(n + 1, sizeof(*r.e->calls));
+    r.e->counters = calloc(n + 1, sizeof(*r.e->counters));
+    if (!r.e->calls || !r.e->counters)
+        goto out;
+    r.p = (const uint8_t *)copy + sizeof(head);
+    r.left = a->graph_len - sizeof(head);
+    err = WK_OK;
+    for (o->bad = 0; o->bad < n && !err;) {
+        err = read_node(&r, o->bad);
+        if (!err)
+            o->bad++;
+    }
+    if (!err)
+        err = w->ops->graph->exec_create(w->dev, r.nodes, n, &r.e->x, &o->bad);
+    if (err)
+        goto out;
+    r.e->chunks = lane->chunks_held;
+    lane->chunks_held = 0;
+    err = wk_thing_enter(w, WK_OBJ_EXEC, a->exec, r.e, destroy_exec);
+    r.e = NULL;
+out:
+    if (r.e) {
+        let_go(r.e);
+        exec_put(r.e);
+    }
+    free(r.nodes);
+    free(copy);
+    return err;
+}
+
+int wk_GraphExecDestroy(struct wk_lane *lane, const struct vgpu_args_GraphExecDestroy *a,
+                        struct vgpu_out_GraphExecDestroy *o)
+{
+    struct wk_thing *t = a->exec;
+
+    return wk_obj_remove(lane, &t->o);
+}
+
+static void launch_done(void *arg)
+{
+    exec_put(arg);
+}
+
+static void recorded(void *arg)
+{
+    wk_notify_waiters(arg);
+}
+
+int wk_GraphLaunch(struct wk_lane *lane, const struct vgpu_args_GraphLaunch *a,
+                   struct vgpu_out_GraphLaunch *o)
+{
+    struct wk *w = lane->w;
+    struct wk_exec *e = ((struct wk_thing *)a->exec)->p;
+    struct wk_stream *s = a->stream;
+    uint32_t v;
+    int err;
+
+    if (a->values_len != e->nrecord * sizeof(uint32_t))
+        return WK_INVALID_VALUE;
+    err = wk_flow_enter(w, s);
+    if (!err)
+        err = w->ops->graph->exec_launch(w->dev, e->x, s->s);
+    if (err)
+        return err;
+    wk_count(w, launches, 1);
+    for (uint32_t i = 0; i < e->nrecord && !err; i++) {
+        memcpy(&v, (const uint8_t *)a->values + i * sizeof(v), sizeof(v));
+        err = w->ops->stream_write32(w->dev, s->s, &w->ch.counters[e->counters[i]], v, recorded, w);
+    }
+    if (e->ncall) { /* they must outlive this launch */
+        atomic_fetch_add(&e->refs, 1);
+        if (w->ops->stream_host(w->dev, s->s, launch_done, e))
+            return err; /* the context has faulted: then nothing is freed any more */
+    }
+    return err;
+}
+
+int wk_GraphUpload(struct wk_lane *lane, const struct vgpu_args_GraphUpload *a,
+                   struct vgpu_out_GraphUpload *o)
+{
+    struct wk *w = lane->w;
+    struct wk_exec *e = ((struct wk_thing *)a->exec)->p;
+    struct wk_stream *s = a->stream;
+
+    return w->ops->graph->exec_upload(w->dev, e->x, s->s);
+}

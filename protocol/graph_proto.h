@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * graph_proto.h - the description of a graph that GraphInstantiate carries in the pool.
+ *
+ * struct vgpu_graph_head, then `nnode` nodes in an order in which each comes after those that it
+ * depends on. A node: struct vgpu_graph_node, ndeps indices of earlier nodes (u32, padded to 8),
+ * then the parameters that its type names (padded to 8); `bytes` is the length of all of it.
+ */
+#ifndef VGPU_GRAPH_PROTO_H
+#define VGPU_GRAPH_PROTO_H
+
+#include <stdint.h>
+
+#define VGPU_GRAPH_MAGIC     0x48504756u /* "VGPH" */
+#define VGPU_GRAPH_MAX_BYTES (64u << 20)
+
+enum vgpu_graph_type {
+    VGPU_NODE_EMPTY,
+    VGPU_NODE_KERNEL,       /* struct vgpu_graph_kernel, parameters */
+    VGPU_NODE_COPY,         /* struct vgpu_copy3d (calls.h) */
+    VGPU_NODE_FILL,         /* struct vgpu_graph_fill */
+    VGPU_NODE_CALL,         /* u32 number of the guest's function, u32 0 */
+    VGPU_NODE_EVENT_RECORD, /* u32 event, u32 0 */
+    VGPU_NODE_EVENT_WAIT,   /* u32 event, u32 0 */
+    VGPU_NODE_TYPES
+};
+
+struct vgpu_graph_head {
+    uint32_t magic;
+    uint32_t nnode;
+};
+
+struct vgpu_graph_node {
+    uint32_t bytes; /* of the node, a multiple of 8 */
+    uint16_t type;
+    uint16_t flags; /* VGPU_NODE_DISABLED */
+    uint32_t ndeps;
+    uint32_t reserved; /* 0 */
+};
+#define VGPU_NODE_DISABLED 1u
+
+struct vgpu_graph_kernel {
+    uint32_t module, func;
+    uint32_t shmem, flags; /* flags 1: cooperative */
+    uint32_t grid[3];
+    uint32_t block[3];
+    uint32_t cluster[3];
+    uint32_t params_len;
+};
+
+struct vgpu_graph_fill {
+    uint64_t dst, pitch, width, height; /* width in elements */
+    uint32_t value, elem;
+};
+
+#endif
