@@ -28,11 +28,15 @@
 extern char **environ;
 
 /* Seen by a confined worker, read-only, if they exist. A symbolic link is copied as a link. */
-static const char *const root_dirs[] = {"/usr/lib", "/usr/lib64", "/lib", "/lib64"};
+static const char *const root_dirs[] = {
+    "/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/local/nvidia", /* some drivers are there */
+};
 static const char *const root_files[] = {
-    "/etc/ld.so.cache", "/dev/null",    "/dev/zero",    "/dev/urandom", "/dev/nvidiactl",
-    "/dev/nvidia-uvm",  "/dev/nvidia0", "/dev/nvidia1", "/dev/nvidia2", "/dev/nvidia3",
-    "/dev/nvidia4",     "/dev/nvidia5", "/dev/nvidia6", "/dev/nvidia7",
+    "/etc/ld.so.cache", "/dev/null",     "/dev/zero",     "/dev/urandom",  "/dev/nvidiactl",
+    "/dev/nvidia-uvm",  "/dev/nvidia0",  "/dev/nvidia1",  "/dev/nvidia2",  "/dev/nvidia3",
+    "/dev/nvidia4",     "/dev/nvidia5",  "/dev/nvidia6",  "/dev/nvidia7",  "/dev/nvidia8",
+    "/dev/nvidia9",     "/dev/nvidia10", "/dev/nvidia11", "/dev/nvidia12", "/dev/nvidia13",
+    "/dev/nvidia14",    "/dev/nvidia15",
 };
 
 #define ROOT_DIR "/run/gvm/root" /* mount point; empty outside of a worker */

@@ -375,6 +375,10 @@ struct worker *worker_start(struct broker *b, const struct worker_params *p)
         argv[n++] = "--kind";
         argv[n++] = b->cfg.kind;
     }
+    /* A page of a guest that a driver has pinned outlives the worker and corrupts the kernel's
+     * tables (docs/architecture.md, "Memory"). */
+    if (b->root)
+        argv[n++] = "--no-pin";
     if (b->cfg.log_level) {
         argv[n++] = "--log-level";
         argv[n++] = b->cfg.log_level;

@@ -97,6 +97,9 @@ struct dev_ops {
     const char *name; /* "ptx", "cuda" */
     bool driver;      /* goes through a kernel driver's library: device nodes, ioctls */
 
+    /* How many devices of this kind the machine has; 0, quietly, where there is no driver. */
+    int (*count)(void);
+
     /* Optional (NULL: the worker reserves the pool window where it likes). For a device that wants
      * its memory and the pool in one window. Called once, before open(): reserves address space
      * (PROT_NONE) and sets *pool_base to `pool_size` octets of it, page aligned, which become the

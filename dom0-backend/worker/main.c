@@ -34,7 +34,8 @@ struct options {
     uint64_t mem;
     unsigned window_try;
     unsigned threads;
-    const char *kind;
+    const char *kind; /* NULL: a GPU if there is one */
+    bool no_pin;
     uint32_t spin_us;
     enum log_level level;
 };
@@ -42,7 +43,8 @@ struct options {
 static const char usage[] =
     "usage: gvm-worker [--kind ptx|cuda] [--device INDEX|GPU-UUID] [--mem BYTES] [--window-try "
     "0..15]\n"
-    "                  [--threads N] [--spin-us 0..1000] [--log-level error|warning|info|debug]\n"
+    "                  [--threads N] [--spin-us 0..1000] [--no-pin]\n"
+    "                  [--log-level error|warning|info|debug]\n"
     "It is started by gvm-backd and gvm run, with its socket as descriptor 3.\n";
 
 /* 0, or -1 after one line that names the value and the range. */
@@ -61,11 +63,13 @@ static int number(const char *opt, const char *text, uint64_t max, uint64_t *out
 
 static int parse(int argc, char **argv, struct options *o)
 {
-    enum { DEVICE, MEM, WINDOW, THREADS, KIND, SPIN, LEVEL, HELP };
+    enum { DEVICE, MEM, WINDOW, THREADS, KIND, NO_PIN, SPIN, LEVEL, HELP };
     static const struct option opts[] = {
-        {"device", 1, NULL, DEVICE},   {"mem", 1, NULL, MEM},   {"window-try", 1, NULL, WINDOW},
-        {"threads", 1, NULL, THREADS}, {"kind", 1, NULL, KIND}, {"spin-us", 1, NULL, SPIN},
-        {"log-level", 1, NULL, LEVEL}, {"help", 0, NULL, HELP}, {NULL, 0, NULL, 0},
+        {"device", 1, NULL, DEVICE},     {"mem", 1, NULL, MEM},
+        {"window-try", 1, NULL, WINDOW}, {"threads", 1, NULL, THREADS},
+        {"kind", 1, NULL, KIND},         {"spin-us", 1, NULL, SPIN},
+        {"log-level", 1, NULL, LEVEL},   {"help", 0, NULL, HELP},
+        {"no-pin", 0, NULL, NO_PIN},     {NULL, 0, NULL, 0},
     };
     uint64_t v;
     int c;
@@ -100,6 +104,9 @@ static int parse(int argc, char **argv, struct options *o)
                 return -1;
             }
             o->kind = optarg;
+            break;
+        case NO_PIN:
+            o->no_pin = true;
             break;
         case LEVEL:
             if (!log_parse_level(optarg, &o->level)) {
@@ -151,6 +158,7 @@ static int open_device(struct wk *w, const struct options *o, struct wk_msg *rea
         .mem_limit = o->mem,
         .pool_size = WK_POOL_SIZE,
         .threads = o->threads,
+        .no_pin = o->no_pin,
         .on_fault = wk_on_fault,
         .on_output = wk_on_output,
         .arg = w,
@@ -184,10 +192,18 @@ static int open_device(struct wk *w, const struct options *o, struct wk_msg *rea
     return 0;
 }
 
+/* Asked for nothing, a machine with a GPU serves that, and any other the software device. */
+static const struct dev_ops *choose_kind(const char *kind)
+{
+    if (kind)
+        return strcmp(kind, "cuda") == 0 ? &dev_cuda_ops : &dev_ptx_ops;
+    return &dev_cuda_ops && dev_cuda_ops.count() > 0 ? &dev_cuda_ops : &dev_ptx_ops;
+}
+
 int main(int argc, char **argv)
 {
     static struct wk w;
-    struct options o = {.kind = "ptx", .spin_us = 50, .level = LOG_INFO_};
+    struct options o = {.spin_us = 50, .level = LOG_INFO_};
     struct wk_msg ready = {.type = WK_READY};
     const char *why = "";
     int type = 0, err;
@@ -210,7 +226,7 @@ int main(int argc, char **argv)
     w.stats = map_stats();
     confine_start();
 
-    w.ops = strcmp(o.kind, "cuda") == 0 ? &dev_cuda_ops : &dev_ptx_ops;
+    w.ops = choose_kind(o.kind);
     if (!w.ops) {
         why = "this build has no such kind of device";
         err = -ENODEV;

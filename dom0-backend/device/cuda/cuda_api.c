@@ -23,18 +23,33 @@ static const char *const places[] = {
     "/usr/lib/libcuda.so.1",
 };
 
+static bool is_shim(void *lib)
+{
+    return dlsym(lib, "gvm_init") != NULL;
+}
+
 static void *open_library(char *why, size_t n)
 {
     const char *wish = getenv("GVM_LIBCUDA");
     bool shim = false;
+    void *h;
 
-    for (size_t i = wish ? 0 : 1; i <= sizeof(places) / sizeof(places[0]); i++) {
-        const char *path = i == 0 ? wish : places[i - 1];
-        void *h = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-
+    if (wish && *wish) {
+        h = dlopen(wish, RTLD_NOW | RTLD_LOCAL);
+        if (h && !is_shim(h))
+            return h;
+        /* What is asked for is not replaced by something else. */
+        snprintf(why, n, "GVM_LIBCUDA=%s: %s", wish,
+                 h ? "this is GVM's own library for guests, not NVIDIA's driver" : dlerror());
+        if (h)
+            dlclose(h);
+        return NULL;
+    }
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        h = dlopen(places[i], RTLD_NOW | RTLD_LOCAL);
         if (!h)
             continue;
-        if (!dlsym(h, "gvm_init"))
+        if (!is_shim(h))
             return h;
         shim = true;
         dlclose(h);
@@ -47,9 +62,13 @@ static void *open_library(char *why, size_t n)
 
 int cuda_api_load(char *why, size_t n)
 {
-    void *h = open_library(why, n);
+    static bool loaded;
     const char *missing = NULL;
+    void *h;
 
+    if (loaded)
+        return 0;
+    h = open_library(why, n);
     if (!h)
         return -1;
 #define Y(name) cu.name = (__typeof__(cu.name))dlsym(h, #name);
@@ -64,5 +83,6 @@ int cuda_api_load(char *why, size_t n)
         snprintf(why, n, "the driver's libcuda.so.1 has no %s: it is older than CUDA 12", missing);
         return -1;
     }
+    loaded = true;
     return 0;
 }

@@ -136,6 +136,17 @@ static void fill_info(struct dev *d)
     }
 }
 
+static int cudev_count(void)
+{
+    char why[160];
+    int n = 0;
+
+    if (cuda_api_load(why, sizeof(why)) < 0 || cu.cuInit(0) != CUDA_SUCCESS ||
+        cu.cuDeviceGetCount(&n) != CUDA_SUCCESS)
+        return 0;
+    return n;
+}
+
 static int cudev_open(const struct dev_config *cfg, struct dev **out)
 {
     struct dev *d = calloc(1, sizeof(*d));
@@ -205,7 +216,7 @@ static void cudev_close(struct dev *d)
 static void cudev_info(struct dev *d, struct dev_info *out)
 {
     *out = d->info;
-    out->caps = DEV_CAP_POOL_DIRECT;
+    out->caps = d->cfg.no_pin ? 0 : DEV_CAP_POOL_DIRECT;
 }
 
 static int cudev_get_limit(struct dev *d, int limit, uint64_t *value)
@@ -233,7 +244,8 @@ static int cudev_pool_add(struct dev *d, void *addr, size_t len)
     CUdeviceptr at = 0;
     int err = cudev_enter(d);
 
-    if (err)
+    /* Not pinned, the memory is good for copies, which the driver then makes through its own. */
+    if (err || d->cfg.no_pin)
         return err;
     err = (int)cu.cuMemHostRegister_v2(addr, len,
                                        CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_PORTABLE);
@@ -251,7 +263,7 @@ static int cudev_pool_add(struct dev *d, void *addr, size_t len)
 
 static void cudev_pool_drop(struct dev *d, void *addr, size_t len)
 {
-    if (cudev_enter(d) == 0)
+    if (!d->cfg.no_pin && cudev_enter(d) == 0)
         cu.cuMemHostUnregister(addr);
 }
 
@@ -260,6 +272,7 @@ static void cudev_pool_drop(struct dev *d, void *addr, size_t len)
 const struct dev_ops dev_cuda_ops = {
     .name = "cuda",
     .driver = true,
+    .count = cudev_count,
     .open = cudev_open,
     .seal = cudev_seal,
     .close = cudev_close,

@@ -51,8 +51,12 @@ struct dev_stream {
     CUstream s;
 };
 
+/* `e` carries the time and comes right before the counter's word, `after` right behind it: whoever
+ * waits for both finds the word written. */
 struct dev_event {
     CUevent e;
+    CUevent after;
+    bool split; /* recorded last with a word */
 };
 
 struct dev_func {
@@ -91,6 +95,21 @@ int cudev_mem_range(struct dev *d, uint64_t dptr, uint64_t *base, uint64_t *size
  * memory: pools, physical memory, arrays. */
 int cudev_charge(struct dev *d, uint64_t bytes);
 void cudev_uncharge(struct dev *d, uint64_t bytes);
+
+/* ---- cuda_image.c */
+struct cudev_image {
+    const void *data; /* what the driver may be given: ELF, a fatbin, or text with its NUL */
+    size_t size;
+    const void *parts; /* of a linked program: the objects' fatbins, each padded to 8; or NULL */
+    size_t parts_size;
+    void *own;
+};
+/* Sizes stated in the image held against its length. 0, 200 with one line in log, or 2. */
+int cudev_image_check(const void *image, size_t n, struct cudev_image *out, char *log,
+                      size_t log_n);
+void cudev_image_drop(struct cudev_image *i);
+/* Octets of the fatbin at the start of n; 0: not one, or cut off. */
+size_t cudev_fatbin_size(const void *image, size_t n);
 
 /* ---- cuda_module.c */
 int cudev_module_load(struct dev *d, const void *image, size_t n, struct dev_module **out,

@@ -93,13 +93,18 @@ int cudev_module_load(struct dev *d, const void *image, size_t n, struct dev_mod
     CUjit_option opt[] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES};
     char text[1024] = "";
     void *val[] = {text, (void *)(uintptr_t)sizeof(text)};
+    struct cudev_image img;
     CUmodule cm;
     int err = cudev_enter(d);
 
     if (log_n)
         log[0] = '\0';
     if (!err)
-        err = cudev_rc(d, cu.cuModuleLoadDataEx(&cm, image, 2, opt, val), "cuModuleLoadDataEx");
+        err = cudev_image_check(image, n, &img, log, log_n);
+    if (err)
+        return err;
+    err = cudev_rc(d, cu.cuModuleLoadDataEx(&cm, img.data, 2, opt, val), "cuModuleLoadDataEx");
+    cudev_image_drop(&img);
     if (err) {
         text[strcspn(text, "\n")] = '\0';
         snprintf(log, log_n, "%s", text);

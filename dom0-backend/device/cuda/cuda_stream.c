@@ -95,7 +95,9 @@ int cudev_stream_sync(struct dev *d, struct dev_stream *s)
 
 int cudev_stream_wait(struct dev *d, struct dev_stream *s, struct dev_event *e)
 {
-    return CALL(d, cuStreamWaitEvent, cudev_stream(s), e->e, 0);
+    int err = CALL(d, cuStreamWaitEvent, cudev_stream(s), e->e, 0);
+
+    return err || !e->split ? err : CALL(d, cuStreamWaitEvent, cudev_stream(s), e->after, 0);
 }
 
 int cudev_stream_host(struct dev *d, struct dev_stream *s, void (*fn)(void *arg), void *arg)
@@ -160,6 +162,11 @@ int cudev_event_create(struct dev *d, unsigned flags, struct dev_event **out)
     if (!e)
         return CUDA_ERROR_OUT_OF_MEMORY;
     err = CALL(d, cuEventCreate, &e->e, flags);
+    if (!err) {
+        err = CALL(d, cuEventCreate, &e->after, flags | CU_EVENT_DISABLE_TIMING);
+        if (err)
+            CALL(d, cuEventDestroy_v2, e->e);
+    }
     if (err)
         free(e);
     else
@@ -171,34 +178,48 @@ int cudev_event_destroy(struct dev *d, struct dev_event *e)
 {
     int err = CALL(d, cuEventDestroy_v2, e->e);
 
+    if (e->after)
+        CALL(d, cuEventDestroy_v2, e->after);
+
     free(e);
     return err;
 }
 
 int cudev_event_record(struct dev *d, struct dev_event *e, struct dev_stream *s)
 {
+    e->split = false;
     return CALL(d, cuEventRecord, e->e, cudev_stream(s));
 }
 
-/* First the event, then the word: who sees the word finds the event complete. Between the two is
- * less time than the guest's question takes to get here. */
+/* Who sees the word finds the event complete, because it is recorded first; who finds the event
+ * complete, or waited for it, sees the word, because that takes what is recorded behind it too. */
 int cudev_event_record_write32(struct dev *d, struct dev_event *e, struct dev_stream *s,
                                uint32_t *where, uint32_t value, void (*done)(void *arg), void *arg)
 {
     int err = cudev_event_record(d, e, s);
 
-    return err ? err : cudev_stream_write32(d, s, where, value, done, arg);
+    if (!err)
+        err = cudev_stream_write32(d, s, where, value, done, arg);
+    if (!err && e->after) {
+        err = CALL(d, cuEventRecord, e->after, cudev_stream(s));
+        e->split = !err;
+    }
+    return err;
 }
 
 int cudev_event_query(struct dev *d, struct dev_event *e)
 {
-    return CALL(d, cuEventQuery, e->e);
+    int err = CALL(d, cuEventQuery, e->e);
+
+    return err || !e->split ? err : CALL(d, cuEventQuery, e->after);
 }
 
 int cudev_event_sync(struct dev *d, struct dev_event *e)
 {
     int err = CALL(d, cuEventSynchronize, e->e);
 
+    if (!err && e->split)
+        err = CALL(d, cuEventSynchronize, e->after);
     cudev_output_drain(d);
     return err;
 }
