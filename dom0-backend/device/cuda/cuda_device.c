@@ -2,6 +2,7 @@
 /*
  * cuda_device.c - opening a GPU, what is known of it, errors, limits.
  */
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -197,10 +198,16 @@ static void cudev_seal(struct dev *d)
 {
     static const char warm[] = ".version 7.0\n.target sm_52\n.address_size 64\n"
                                ".visible .entry warm()\n{\nret;\n}\n";
+    /* The driver opens its compilers when it first needs them and may close them again: too late,
+     * once nothing can be mapped executable. Ours are never closed. The names are the driver's
+     * documented libraries; one that is not installed is reported by the call that needs it. */
+    static const char *const libraries[] = {"libnvidia-ptxjitcompiler.so.1", "libnvidia-nvvm.so.4"};
     CUmodule m;
 
-    /* The driver's compiler is a library that it loads when it is first needed: too late once
-     * files cannot be opened. */
+    for (size_t i = 0; i < sizeof(libraries) / sizeof(libraries[0]); i++) {
+        if (!dlopen(libraries[i], RTLD_NOW | RTLD_NODELETE))
+            log_debug("%s: %s", libraries[i], dlerror());
+    }
     if (cu.cuModuleLoadDataEx(&m, warm, 0, NULL, NULL) == CUDA_SUCCESS)
         cu.cuModuleUnload(m);
     else
