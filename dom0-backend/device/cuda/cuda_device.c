@@ -275,6 +275,7 @@ static void cudev_pool_drop(struct dev *d, void *addr, size_t len)
 }
 
 #include "cuda_stream.h"
+#include "dom0-backend/device/device_graph.h"
 
 const struct dev_ops dev_cuda_ops = {
     .name = "cuda",
@@ -326,4 +327,5 @@ const struct dev_ops dev_cuda_ops = {
     .event_elapsed = cudev_event_elapsed,
     .get_limit = cudev_get_limit,
     .set_limit = cudev_set_limit,
+    .graph = &dev_cuda_graph_ops,
 };

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cuda_graph.c - functions of the guest in a stream, and executable graphs.
+ *
+ * Where a function of the guest stands, a host function of the driver reports that it is reached
+ * and returns at once; the GPU itself then waits at a word in pinned memory. So the driver's one
+ * thread for host functions is never held up by a guest.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda_int.h"
+#include "dom0-backend/common/log.h"
+#include "dom0-backend/device/device_graph.h"
+
+#define SLAB 1024u /* words allocated at a time */
+
+struct dev_gate {
+    struct dev *d;
+    uint32_t *word;
+    uint32_t value; /* that opens it: of a stream's the next one at each use, of a graph's 1 */
+    bool kept;      /* belongs to a graph */
+    dev_call_fn *fn;
+    void *arg;
+    struct dev_gate *next;
+};
+
+struct dev_exec {
+    CUgraphExec x;
+    _Atomic uint32_t refs; /* the handle and launches under way, if there are gates */
+    struct dev_gate *gates;
+};
+
+static struct {
+    pthread_mutex_t lock;
+    struct dev_gate *free;
+    uint32_t *slab;
+    uint32_t used;
+} gates = {.lock = PTHREAD_MUTEX_INITIALIZER, .used = SLAB};
+
+static struct dev_gate *gate_get(struct dev *d, dev_call_fn *fn, void *arg)
+{
+    struct dev_gate *g;
+
+    pthread_mutex_lock(&gates.lock);
+    g = gates.free;
+    if (g) {
+        gates.free = g->next;
+    } else {
+        if (gates.used == SLAB &&
+            cudev_rc(d,
+                     cu.cuMemHostAlloc((void **)&gates.slab, SLAB * sizeof(uint32_t),
+                                       CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_PORTABLE),
+                     "cuMemHostAlloc") == 0) {
+            memset(gates.slab, 0, SLAB * sizeof(uint32_t));
+            gates.used = 0;
+        }
+        g = gates.used < SLAB ? calloc(1, sizeof(*g)) : NULL;
+        if (g)
+            g->word = &gates.slab[gates.used++];
+    }
+    pthread_mutex_unlock(&gates.lock);
+    if (g) {
+        g->d = d;
+        g->fn = fn;
+        g->arg = arg;
+        g->kept = false;
+        g->next = NULL;
+    }
+    return g;
+}
+
+static void gate_put(struct dev_gate *g)
+{
+    pthread_mutex_lock(&gates.lock);
+    g->next = gates.free;
+    gates.free = g;
+    pthread_mutex_unlock(&gates.lock);
+}
+
+static void gate_reached(void *arg)
+{
+    struct dev_gate *g = arg;
+
+    g->fn(g->arg, g);
+}
+
+static void CUDA_CB node_reached(void *arg)
+{
+    gate_reached(arg);
+}
+
+/* ---- streams ----------------------------------------------------------------------------- */
+
+static int stream_call(struct dev *d, struct dev_stream *s, dev_call_fn *fn, void *arg)
+{
+    struct cudev_call *c;
+    struct dev_gate *g;
+    uint32_t value;
+    int err = cudev_enter(d);
+
+    if (err)
+        return err;
+    g = gate_get(d, fn, arg);
+    if (!g)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    /* Of an earlier use the GPU may still look at the word: it is satisfied by later values too. */
+    value = ++g->value;
+    c = cudev_call_new(d, gate_reached, g);
+    if (!c) {
+        gate_put(g);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    err = cudev_rc(d, cu.cuLaunchHostFunc(cudev_stream(s), cudev_call_run, c), "cuLaunchHostFunc");
+    if (err && cudev_call_cancel(c)) {
+        gate_put(g);
+        return err;
+    }
+    if (!err) /* nothing to take back if it fails: the context has faulted */
+        cudev_rc(d,
+                 cu.cuStreamWaitValue32_v2(cudev_stream(s), (CUdeviceptr)(uintptr_t)g->word, value,
+                                           CU_STREAM_WAIT_VALUE_GEQ),
+                 "cuStreamWaitValue32");
+    return 0;
+}
+
+static void call_done(struct dev *d, struct dev_gate *g)
+{
+    bool kept = g->kept;
+
+    __atomic_store_n(g->word, g->value, __ATOMIC_RELEASE);
+    if (!kept)
+        gate_put(g);
+}
+
+/* ---- making graphs ----------------------------------------------------------------------- */
+
+struct build {
+    struct dev *d;
+    CUgraph g;
+    CUgraphNode *first, *last; /* of each node: a call takes two */
+    CUgraphNode *deps;
+    struct dev_gate *gates;
+};
+
+static int add_kernel(struct build *b, uint32_t i, const struct dev_node *n)
+{
+    const struct dev_launch *l = &n->kernel.l;
+    struct dev_func *f = n->kernel.func;
+    CUlaunchAttributeValue v;
+    CUDA_KERNEL_NODE_PARAMS p = {
+        .func = f->f,
+        .gridDimX = l->grid[0],
+        .gridDimY = l->grid[1],
+        .gridDimZ = l->grid[2],
+        .blockDimX = l->block[0],
+        .blockDimY = l->block[1],
+        .blockDimZ = l->block[2],
+        .sharedMemBytes = l->shmem,
+    };
+    CUresult rc;
+
+    if (l->params_len < f->param_end)
+        return CUDA_ERROR_INVALID_VALUE;
+    p.kernelParams = calloc(f->nparam + 1, sizeof(*p.kernelParams));
+    if (!p.kernelParams)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    for (unsigned k = 0; k < f->nparam; k++)
+        p.kernelParams[k] = (uint8_t *)(uintptr_t)l->params + f->param[k].offset;
+    rc = cu.cuGraphAddKernelNode_v2(&b->first[i], b->g, b->deps, n->ndeps, &p);
+    free(p.kernelParams);
+    memset(&v, 0, sizeof(v));
+    if (rc == CUDA_SUCCESS && l->cooperative) {
+        v.cooperative = 1;
+        rc = cu.cuGraphKernelNodeSetAttribute(b->first[i], CU_LAUNCH_ATTRIBUTE_COOPERATIVE, &v);
+    }
+    if (rc == CUDA_SUCCESS && l->cluster[0]) {
+        v.clusterDim.x = l->cluster[0];
+        v.clusterDim.y = l->cluster[1];
+        v.clusterDim.z = l->cluster[2];
+        rc = cu.cuGraphKernelNodeSetAttribute(b->first[i], CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION,
+                                              &v);
+    }
+    return (int)rc;
+}
+
+static int add_copy(struct build *b, uint32_t i, const struct dev_node *n)
+{
+    const struct dev_copy *c = &n->copy;
+    CUDA_MEMCPY3D p = {
+        .srcXInBytes = c->src.x,
+        .srcY = c->src.y,
+        .srcZ = c->src.z,
+        .srcPitch = c->src.pitch,
+        .srcHeight = c->src.height,
+        .dstXInBytes = c->dst.x,
+        .dstY = c->dst.y,
+        .dstZ = c->dst.z,
+        .dstPitch = c->dst.pitch,
+        .dstHeight = c->dst.height,
+        .WidthInBytes = c->width,
+        .Height = c->height,
+        .Depth = c->depth,
+    };
+
+    if (c->src.type == DEV_MEM_ARRAY || c->dst.type == DEV_MEM_ARRAY)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    p.srcMemoryType = (CUmemorytype)c->src.type;
+    p.dstMemoryType = (CUmemorytype)c->dst.type;
+    p.srcDevice = c->src.addr;
+    p.dstDevice = c->dst.addr;
+    p.srcHost = (const void *)(uintptr_t)c->src.addr;
+    p.dstHost = (void *)(uintptr_t)c->dst.addr;
+    return (int)cu.cuGraphAddMemcpyNode(&b->first[i], b->g, b->deps, n->ndeps, &p, b->d->ctx);
+}
+
+static int add_fill(struct build *b, uint32_t i, const struct dev_node *n)
+{
+    CUDA_MEMSET_NODE_PARAMS p = {.dst = n->fill.dst,
+                                 .pitch = n->fill.pitch,
+                                 .value = n->fill.value,
+                                 .elementSize = n->fill.elem,
+                                 .width = n->fill.width,
+                                 .height = n->fill.height};
+
+    return (int)cu.cuGraphAddMemsetNode(&b->first[i], b->g, b->deps, n->ndeps, &p, b->d->ctx);
+}
+
+/* The report, then the wait, which makes the word ready for the next launch. */
+static int add_call(struct build *b, uint32_t i, const struct dev_node *n)
+{
+    struct dev_gate *g = gate_get(b->d, n->call.fn, n->call.arg);
+    CUDA_HOST_NODE_PARAMS host = {.fn = node_reached, .userData = g};
+    CUstreamBatchMemOpParams op[2];
+    CUDA_BATCH_MEM_OP_NODE_PARAMS mem = {.ctx = b->d->ctx, .count = 2, .paramArray = op};
+    CUresult rc;
+
+    if (!g)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    g->kept = true;
+    g->value = 1;
+    __atomic_store_n(g->word, 0, __ATOMIC_RELEASE);
+    g->next = b->gates;
+    b->gates = g;
+    memset(op, 0, sizeof(op));
+    op[0].waitValue.operation = CU_STREAM_MEM_OP_WAIT_VALUE_32;
+    op[0].waitValue.address = (CUdeviceptr)(uintptr_t)g->word;
+    op[0].waitValue.value = 1;
+    op[0].waitValue.flags = CU_STREAM_WAIT_VALUE_EQ;
+    op[1].writeValue.operation = CU_STREAM_MEM_OP_WRITE_VALUE_32;
+    op[1].writeValue.address = (CUdeviceptr)(uintptr_t)g->word;
+    op[1].writeValue.value = 0;
+    rc = cu.cuGraphAddHostNode(&b->first[i], b->g, b->deps, n->ndeps, &host);
+    if (rc == CUDA_SUCCESS)
+        rc = cu.cuGraphAddBatchMemOpNode(&b->last[i], b->g, &b->first[i], 1, &mem);
+    return (int)rc;
+}
+
+static int add(struct build *b, uint32_t i, const struct dev_node *n)
+{
+    for (uint32_t k = 0; k < n->ndeps; k++)
+        b->deps[k] = b->last[n->deps[k]] ? b->last[n->deps[k]] : b->first[n->deps[k]];
+    switch (n->type) {
+    case DEV_NODE_KERNEL:
+        return add_kernel(b, i, n);
+    case DEV_NODE_COPY:
+        return add_copy(b, i, n);
+    case DEV_NODE_FILL:
+        return add_fill(b, i, n);
+    case DEV_NODE_CALL:
+        return add_call(b, i, n);
+    case DEV_NODE_EVENT_RECORD:
+        return (int)cu.cuGraphAddEventRecordNode(&b->first[i], b->g, b->deps, n->ndeps,
+                                                 n->event->e);
+    case DEV_NODE_EVENT_WAIT:
+        return (int)cu.cuGraphAddEventWaitNode(&b->first[i], b->g, b->deps, n->ndeps, n->event->e);
+    default:
+        return (int)cu.cuGraphAddEmptyNode(&b->first[i], b->g, b->deps, n->ndeps);
+    }
+}
+
+static void free_gates(struct dev_gate *g)
+{
+    while (g) {
+        struct dev_gate *next = g->next;
+
+        gate_put(g);
+        g = next;
+    }
+}
+
+static int exec_create(struct dev *d, const struct dev_node *nodes, uint32_t n,
+                       struct dev_exec **out, uint32_t *bad)
+{
+    struct build b = {.d = d};
+    struct dev_exec *x = calloc(1, sizeof(*x));
+    uint32_t most = 1;
+    int err = cudev_enter(d);
+
+    *bad = n;
+    for (uint32_t i = 0; i < n; i++)
+        if (nodes[i].ndeps > most)
+            most = nodes[i].ndeps;
+    b.first = calloc(n + 1, sizeof(*b.first));
+    b.last = calloc(n + 1, sizeof(*b.last));
+    b.deps = calloc(most, sizeof(*b.deps));
+    if (!err && (!x || !b.first || !b.last || !b.deps))
+        err = CUDA_ERROR_OUT_OF_MEMORY;
+    if (!err)
+        err = cudev_rc(d, cu.cuGraphCreate(&b.g, 0), "cuGraphCreate");
+    for (uint32_t i = 0; i < n && !err; i++) {
+        err = cudev_rc(d, (CUresult)add(&b, i, &nodes[i]), "cuGraphAddNode");
+        if (err)
+            *bad = i;
+    }
+    if (!err)
+        err = cudev_rc(d, cu.cuGraphInstantiateWithFlags(&x->x, b.g, 0), "cuGraphInstantiate");
+    for (uint32_t i = 0; i < n && !err; i++)
+        if (nodes[i].disabled && nodes[i].type != DEV_NODE_EMPTY)
+            cudev_rc(d, cu.cuGraphNodeSetEnabled(x->x, b.first[i], 0), "cuGraphNodeSetEnabled");
+    if (b.g)
+        cu.cuGraphDestroy(b.g);
+    if (err) {
+        free_gates(b.gates);
+        free(x);
+    } else {
+        x->refs = 1;
+        x->gates = b.gates;
+        *out = x;
+    }
+    free(b.first);
+    free(b.last);
+    free(b.deps);
+    return err;
+}
+
+static void exec_put(void *arg)
+{
+    struct dev_exec *x = arg;
+
+    if (atomic_fetch_sub(&x->refs, 1) != 1)
+        return;
+    free_gates(x->gates);
+    free(x);
+}
+
+static int exec_destroy(struct dev *d, struct dev_exec *x)
+{
+    int err = cudev_enter(d);
+
+    if (!err)
+        err = cudev_rc(d, cu.cuGraphExecDestroy(x->x), "cuGraphExecDestroy");
+    exec_put(x);
+    return err;
+}
+
+static int exec_launch(struct dev *d, struct dev_exec *x, struct dev_stream *s)
+{
+    struct cudev_call *c;
+    int err = cudev_enter(d);
+
+    if (!err)
+        err = cudev_rc(d, cu.cuGraphLaunch(x->x, cudev_stream(s)), "cuGraphLaunch");
+    if (err || !x->gates)
+        return err;
+    /* The gates must outlive this launch. */
+    atomic_fetch_add(&x->refs, 1);
+    c = cudev_call_new(d, exec_put, x);
+    if (c && cu.cuLaunchHostFunc(cudev_stream(s), cudev_call_run, c) != CUDA_SUCCESS)
+        cudev_call_cancel(c);
+    return 0;
+}
+
+static int exec_upload(struct dev *d, struct dev_exec *x, struct dev_stream *s)
+{
+    int err = cudev_enter(d);
+
+    return err ? err : cudev_rc(d, cu.cuGraphUpload(x->x, cudev_stream(s)), "cuGraphUpload");
+}
+
+const struct dev_graph_ops dev_cuda_graph_ops = {
+    .stream_call = stream_call,
+    .call_done = call_done,
+    .exec_create = exec_create,
+    .exec_destroy = exec_destroy,
+    .exec_launch = exec_launch,
+    .exec_upload = exec_upload,
+};
