@@ -1,5 +1,5 @@
 # A real GPU, through the driver's library opened at run time: needs CUDA's headers to build.
-CUDA_SRCS := cuda_api.c cuda_device.c cuda_image.c cuda_mem.c cuda_module.c cuda_output.c cuda_stream.c cuda_watch.c
+CUDA_SRCS := $(notdir $(sort $(wildcard dom0-backend/device/cuda/*.c)))
 ifneq ($(CUDA_INC),)
 CFLAGS_dom0-backend_device_cuda := -isystem $(dir $(CUDA_INC))
 CUDA_OBJS := $(call objs,$(addprefix dom0-backend/device/cuda/,$(CUDA_SRCS)))
