@@ -274,6 +274,7 @@ static void cudev_pool_drop(struct dev *d, void *addr, size_t len)
         cu.cuMemHostUnregister(addr);
 }
 
+#include "cuda_array.h"
 #include "cuda_stream.h"
 #include "dom0-backend/device/device_graph.h"
 
@@ -328,4 +329,6 @@ const struct dev_ops dev_cuda_ops = {
     .get_limit = cudev_get_limit,
     .set_limit = cudev_set_limit,
     .graph = &dev_cuda_graph_ops,
+    .copy = &dev_cuda_copy_ops,
+    .texture = &dev_cuda_texture_ops,
 };
