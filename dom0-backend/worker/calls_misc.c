@@ -9,6 +9,10 @@
 #include "decode.h"
 #include "dom0-backend/worker/worker.h"
 
+/* CUdevice_attribute */
+#define ATTR_VMM          102
+#define ATTR_MEMORY_POOLS 115
+
 int wk_Info(struct wk_lane *lane, const struct vgpu_args_Info *a, struct vgpu_out_Info *o)
 {
     struct wk *w = lane->w;
@@ -30,6 +34,8 @@ int wk_Info(struct wk_lane *lane, const struct vgpu_args_Info *a, struct vgpu_ou
     v.prio_greatest = d->prio_greatest;
     v.caps = d->caps;
     memcpy(v.attr, d->attr, sizeof(v.attr));
+    if (!w->ops->memory) /* whatever the hardware could */
+        v.attr[ATTR_VMM] = v.attr[ATTR_MEMORY_POOLS] = 0;
     free(d);
     /* The size tells a guest of another version how much there is. */
     o->size = sizeof(v);

@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#define PITCH_MAX 0x7fffffffu
-
 /* A number of the runtime's that the driver API does not have. */
 static CUresult result(int rc)
 {
@@ -33,8 +31,6 @@ static int end_of(const struct given_end *g, struct gvm_end *e, enum given *what
     unsigned elem;
 
     *e = (struct gvm_end){.x = g->x, .y = g->y, .z = g->z, .pitch = g->pitch, .height = g->height};
-    if (g->lod)
-        return 1;
     switch (g->type) {
     case CU_MEMORYTYPE_HOST:
         e->addr = (uintptr_t)g->host;
@@ -49,31 +45,14 @@ static int end_of(const struct given_end *g, struct gvm_end *e, enum given *what
         *what = UNIFIED;
         return 0;
     case CU_MEMORYTYPE_ARRAY:
+        if (g->lod || !g->array)
+            return 1;
         e->array = true;
         *what = DEVICE;
         return gvm_array_look((uintptr_t)g->array, &e->id, &elem);
     default:
         return 1;
     }
-}
-
-/* A pitch of 0 is that of rows without gaps. */
-static int fit(struct gvm_end *e, const struct gvm_box *b)
-{
-    uint64_t row, rows;
-
-    if (e->array)
-        return 0;
-    if (__builtin_add_overflow(e->x, b->width, &row) ||
-        __builtin_add_overflow(e->y, b->height, &rows))
-        return 1;
-    if (!e->pitch)
-        e->pitch = row;
-    if (!e->height)
-        e->height = rows;
-    if (e->pitch > PITCH_MAX || (e->pitch < row && (b->height > 1 || b->depth > 1)))
-        return 1;
-    return e->height < rows && b->depth > 1 ? 1 : 0;
 }
 
 static int box_of(const struct given_end *dst, const struct given_end *src, size_t width,
@@ -96,8 +75,7 @@ static int box_of(const struct given_end *dst, const struct given_end *src, size
         b->dir = s == DEVICE ? GVM_D2H : GVM_H2H;
     if (!width || !height || !depth)
         return 0;
-    rc = fit(&b->dst, b);
-    return rc ? rc : fit(&b->src, b);
+    return gvm_box_fit(&b->dst, b) || gvm_box_fit(&b->src, b);
 }
 
 static CUresult copy(int rc, const struct gvm_box *b, CUstream s, bool sync)
@@ -161,8 +139,6 @@ CUresult cuMemcpy2DAsync_v2_ptsz(const CUDA_MEMCPY2D *p, CUstream s)
 
 static int box3d(const CUDA_MEMCPY3D *p, struct gvm_box *b)
 {
-    if (p->reserved0 || p->reserved1)
-        return 1;
     return box_of(
         &(struct given_end){p->dstMemoryType, p->dstHost, p->dstDevice, p->dstArray, p->dstXInBytes,
                             p->dstY, p->dstZ, p->dstLOD, p->dstPitch, p->dstHeight},
@@ -214,10 +190,6 @@ static CUresult copy3d_peer(const CUDA_MEMCPY3D_PEER *p, CUstream s, bool sync)
     /* The layout is the same, with the contexts where the other has reserved fields. */
     _Static_assert(sizeof(q) == sizeof(*p), "CUDA_MEMCPY3D_PEER");
     memcpy(&q, p, sizeof(q));
-    if ((p->dstMemoryType == CU_MEMORYTYPE_DEVICE && !p->dstContext) ||
-        (p->srcMemoryType == CU_MEMORYTYPE_DEVICE && !p->srcContext))
-        return CUDA_ERROR_INVALID_CONTEXT;
-    q.reserved0 = q.reserved1 = NULL;
     return copy3d(&q, s, sync);
 }
 
@@ -248,8 +220,6 @@ static CUresult copy_peer(CUdeviceptr dst, CUcontext dctx, CUdeviceptr src, CUco
 {
     int rc = api_need();
 
-    if (rc == 0 && (!dctx || !sctx))
-        rc = CUDA_ERROR_INVALID_CONTEXT;
     return result(rc ? rc : gvm_copy(dst, src, n, GVM_D2D, api_stream(s), sync));
 }
 

@@ -12,7 +12,8 @@
 
 #include <string.h>
 
-#define PIPELINE 4u /* pieces from the device under way at a time */
+#define PITCH_MAX 0x7fffffffu
+#define PIPELINE  4u /* pieces from the device under way at a time */
 
 enum where { HOST, POOL, DEVICE, ARRAY };
 
@@ -59,21 +60,16 @@ static int place(struct gvm_end *e, const struct gvm_box *b, enum where *w)
         return n->dev_size && first - n->dev_base < n->dev_size ? 1 : 0;
     }
     *w = g.kind == GVM_PINNED || g.kind == GVM_MANAGED ? POOL : DEVICE;
-    return first - g.base > g.size || len > g.size - (first - g.base) ? 1 : 0;
+    return gvm_fits(&g, first, len) ? 0 : 1;
 }
 
-/* Pinned memory may stand for either side, as its address is good on both. */
+/* As under unified addressing natively: what is called host memory may be anything that copies
+ * reach, what is called device memory must be known to the device. */
 static int check_dir(enum gvm_dir dir, enum where dst, enum where src)
 {
     bool dst_dev = dir == GVM_H2D || dir == GVM_D2D, src_dev = dir == GVM_D2H || dir == GVM_D2D;
 
-    if (dir == GVM_ANY)
-        return 0;
-    if (dst_dev ? dst == HOST : dst >= DEVICE)
-        return 1;
-    if (src_dev ? src == HOST : src >= DEVICE)
-        return 1;
-    return 0;
+    return (dst_dev && dst == HOST) || (src_dev && src == HOST);
 }
 
 /* An end as the worker is told. */
@@ -293,6 +289,23 @@ static int get(const struct route *r, const struct gvm_box *b)
         rc = rc ? rc : e;
     }
     return rc;
+}
+
+int gvm_box_fit(struct gvm_end *e, const struct gvm_box *b)
+{
+    uint64_t row, rows;
+
+    if (e->array)
+        return 0;
+    if (__builtin_add_overflow(e->x, b->width, &row) ||
+        __builtin_add_overflow(e->y, b->height, &rows))
+        return 1;
+    if (!e->pitch)
+        e->pitch = row;
+    if (!e->height)
+        e->height = rows;
+    return e->pitch < row || (e->pitch > PITCH_MAX && b->height > 1) ||
+           (e->height < rows && b->depth > 1);
 }
 
 /* ---- the call ---------------------------------------------------------------------------- */

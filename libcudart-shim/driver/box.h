@@ -31,6 +31,10 @@ struct gvm_box {
  * 1: an address does not fit the direction or the range. */
 GVM_API int gvm_copy_box(const struct gvm_box *b, uint64_t stream, bool sync);
 
+/* Whether the pitch and height given for an end are enough for the box, which must not be empty; 0 is
+ * made that of a box without gaps. 1: not enough. */
+GVM_API int gvm_box_fit(struct gvm_end *e, const struct gvm_box *b);
+
 /* What an array is: its id and the octets of an element (0: unknown to this build). 400: it is none.
  * In array.c. */
 GVM_API int gvm_array_look(uint64_t array, uint32_t *id, unsigned *elem);

@@ -35,21 +35,16 @@ static int classify(uint64_t addr, size_t n, enum side *s)
         return !addr || (w && w->dev_size && addr - w->dev_base < w->dev_size) ? 1 : 0;
     }
     *s = g.kind == GVM_PINNED || g.kind == GVM_MANAGED ? SIDE_POOL : SIDE_DEVICE;
-    return addr - g.base > g.size || n > g.size - (addr - g.base) ? 1 : 0;
+    return gvm_fits(&g, addr, n) ? 0 : 1;
 }
 
-/* Pinned memory may stand for either side, as its address is good on both. */
+/* As under unified addressing natively: what is called host memory may be anything that copies
+ * reach, what is called device memory must be known to the device. */
 static int check_dir(enum gvm_dir dir, enum side dst, enum side src)
 {
     bool dst_dev = dir == GVM_H2D || dir == GVM_D2D, src_dev = dir == GVM_D2H || dir == GVM_D2D;
 
-    if (dir == GVM_ANY)
-        return 0;
-    if (dst_dev ? dst == SIDE_HOST : dst == SIDE_DEVICE)
-        return 1;
-    if (src_dev ? src == SIDE_HOST : src == SIDE_DEVICE)
-        return 1;
-    return 0;
+    return (dst_dev && dst == SIDE_HOST) || (src_dev && src == SIDE_HOST);
 }
 
 /* ---- one contiguous piece in each direction; posted unless it says otherwise --------------- */

@@ -58,6 +58,9 @@ GVM_API int gvm_host_alloc(size_t bytes, uint32_t flags, enum gvm_kind kind, voi
 GVM_API int gvm_host_free(void *p);
 /* What holds `addr`; kind GVM_HOST if nothing of ours does. */
 GVM_API void gvm_find(uint64_t addr, struct gvm_range *out);
+/* [addr, addr + n) lies in the range that gvm_find() gave for addr, or, from a mapping on, in
+ * mappings that touch. */
+bool gvm_fits(const struct gvm_range *g, uint64_t addr, uint64_t n);
 /* Gives back what a range stands for, whatever its kind; it has been taken out of the map. */
 void gvm_range_release(const struct gvm_range *g);
 /* Device address of pinned memory; 801 when the device cannot reach it. */

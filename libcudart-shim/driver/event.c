@@ -6,9 +6,11 @@
 #include "array.h"
 #include "log.h"
 #include "module.h"
+#include "mempool.h"
 #include "objects.h"
 #include "stage.h"
 #include "stubs.h"
+#include "vmm.h"
 
 #include <string.h>
 
@@ -67,6 +69,8 @@ void gvm_objects_reset(void)
     gvm_modules_reset();
     gvm_textures_end(NULL, true);
     gvm_arrays_end(NULL, true);
+    gvm_mempool_reset();
+    gvm_vmm_reset();
     gvm_id_each(&gvm_streams, forget, &gvm_streams);
     gvm_id_each(&gvm_events, forget, &gvm_events);
     pthread_mutex_lock(&slots.lock);

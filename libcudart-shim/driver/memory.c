@@ -48,17 +48,26 @@ int gvm_mem_free(uint64_t dptr)
         gvm_pool_free((void *)(uintptr_t)g.base, g.size);
         return rc;
     }
+    gvm_find(dptr, &g);
+    if (g.kind != GVM_DEVICE || g.base != dptr || (g.sub != GVM_SUB_PLAIN && g.sub != GVM_SUB_POOL))
+        return 1;
     if (!gvm_ranges_remove(&gvm_allocs, dptr, DEVICE_KINDS, &g))
         return 1;
-    return vgpu_MemFree(c, 0, dptr);
+    if (g.sub == GVM_SUB_PLAIN)
+        return vgpu_MemFree(c, 0, dptr);
+    /* Memory of a pool, freed as cuMemFree frees: everything that may use it is over. */
+    rc = gvm_ctx_sync();
+    return rc ? rc : vgpu_MemPoolFree(c, 0, GVM_STREAM_LEGACY, dptr);
 }
 
 void gvm_range_release(const struct gvm_range *g)
 {
     struct gvm_chan *c = gvm_usable();
 
-    if (c && g->kind == GVM_DEVICE)
+    if (c && g->kind == GVM_DEVICE && g->sub == GVM_SUB_PLAIN)
         vgpu_MemFree(c, 0, g->base);
+    else if (c && g->kind == GVM_DEVICE && g->sub == GVM_SUB_POOL)
+        vgpu_MemPoolFree(c, 0, GVM_STREAM_LEGACY, g->base);
     else if (g->kind == GVM_PINNED || g->kind == GVM_MANAGED)
         gvm_pool_free((void *)(uintptr_t)g->base, g->size);
 }
@@ -134,6 +143,26 @@ void gvm_find(uint64_t addr, struct gvm_range *out)
 {
     if (!gvm_ranges_find(&gvm_allocs, addr, out))
         *out = (struct gvm_range){.base = addr, .kind = GVM_HOST};
+}
+
+bool gvm_fits(const struct gvm_range *g, uint64_t addr, uint64_t n)
+{
+    struct gvm_range m = *g;
+
+    while (addr - m.base <= m.size) {
+        uint64_t left = m.size - (addr - m.base);
+
+        if (n <= left)
+            return true;
+        if (m.sub != GVM_SUB_MAPPED)
+            return false;
+        n -= left;
+        addr += left;
+        gvm_find(addr, &m);
+        if (m.sub != GVM_SUB_MAPPED)
+            return false;
+    }
+    return false;
 }
 
 int gvm_host_device_pointer(void *host, uint64_t *dptr)

@@ -88,6 +88,20 @@ bool gvm_ranges_find(struct gvm_ranges *r, uint64_t addr, struct gvm_range *out)
     return ok;
 }
 
+bool gvm_ranges_mark(struct gvm_ranges *r, uint64_t addr, uint32_t set, uint32_t clear)
+{
+    bool ok;
+    size_t i;
+
+    pthread_rwlock_wrlock(&r->lock);
+    i = above(r, addr);
+    ok = i && addr - r->v[i - 1].base < r->v[i - 1].size;
+    if (ok)
+        r->v[i - 1].marks = (r->v[i - 1].marks & ~clear) | set;
+    pthread_rwlock_unlock(&r->lock);
+    return ok;
+}
+
 bool gvm_ranges_take_owned(struct gvm_ranges *r, const void *owner, struct gvm_range *out)
 {
     bool ok = false;

@@ -20,6 +20,15 @@ enum gvm_kind {
     GVM_MANAGED,  /* cuMemAllocManaged: pool memory */
 };
 
+/* Kinds of device memory. */
+enum gvm_sub {
+    GVM_SUB_PLAIN = 0,
+    GVM_SUB_POOL,   /* stream-ordered: pool tells which */
+    GVM_SUB_MAPPED, /* a mapping of physical memory */
+    GVM_SUB_IPC,    /* of another process */
+    GVM_SUB_SHADOW, /* a __managed__ variable */
+};
+
 struct gvm_range {
     uint64_t base;
     uint64_t size;
@@ -27,6 +36,9 @@ struct gvm_range {
     uint32_t flags; /* CU_MEMHOSTALLOC_*, CU_MEM_ATTACH_* */
     uint64_t id;    /* unique over the life of the process: CU_POINTER_ATTRIBUTE_BUFFER_ID */
     void *owner;    /* context or module that it goes with */
+    enum gvm_sub sub;
+    uint64_t pool;  /* handle of the pool or of the physical memory */
+    uint32_t marks; /* GVM_MARK_* */
 };
 
 struct gvm_ranges {
@@ -35,6 +47,8 @@ struct gvm_ranges {
     size_t n, cap;
     uint64_t next_id;
 };
+
+#define GVM_MARK_SYNC_MEMOPS 1u /* CU_POINTER_ATTRIBUTE_SYNC_MEMOPS */
 
 #define GVM_RANGES_INIT                                                                            \
     {                                                                                              \
@@ -50,6 +64,9 @@ bool gvm_ranges_remove(struct gvm_ranges *r, uint64_t base, unsigned kinds, stru
 
 /* The range that holds `addr`. False: none. */
 bool gvm_ranges_find(struct gvm_ranges *r, uint64_t addr, struct gvm_range *out);
+
+/* Sets and clears marks of the range that holds `addr`. False: none does. */
+bool gvm_ranges_mark(struct gvm_ranges *r, uint64_t addr, uint32_t set, uint32_t clear);
 
 /* Removes some range of `owner`, for tearing it down one by one. */
 bool gvm_ranges_take_owned(struct gvm_ranges *r, const void *owner, struct gvm_range *out);

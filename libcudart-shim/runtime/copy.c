@@ -5,8 +5,6 @@
 #include "../driver/box.h"
 #include "rt.h"
 
-#define PITCH_MAX 0x7fffffffu
-
 /* ---- two dimensions ---------------------------------------------------------------------- */
 
 static cudaError_t copy2d(void *dst, size_t dpitch, const void *src, size_t spitch, size_t width,
@@ -19,12 +17,14 @@ static cudaError_t copy2d(void *dst, size_t dpitch, const void *src, size_t spit
                         .depth = 1};
     int dir = rt_dir(kind);
 
-    if (dir < 0)
-        return rt_done(cudaErrorInvalidMemcpyDirection);
     if (!width || !height)
         return rt_done(gvm_init());
-    if (dpitch < width || spitch < width || dpitch > PITCH_MAX || spitch > PITCH_MAX)
+    if (dir < 0)
+        return rt_done(cudaErrorInvalidMemcpyDirection);
+    if (height > 1 && (dpitch < width || spitch < width))
         return rt_done(cudaErrorInvalidPitchValue);
+    if (gvm_box_fit(&b.dst, &b) || gvm_box_fit(&b.src, &b))
+        return rt_done(1);
     b.dir = (enum gvm_dir)dir;
     return rt_done(gvm_copy_box(&b, rt_stream(s), sync));
 }
@@ -74,18 +74,13 @@ static int end3d(cudaArray_t array, struct cudaPitchedPtr p, struct cudaPos pos,
     return 0;
 }
 
-static int pitch_bad(const struct gvm_end *e, const struct gvm_box *b)
+/* The runtime's own check; the driver's, which counts offsets, follows. */
+static bool pitch_bad(const struct gvm_end *e, const struct gvm_box *b)
 {
-    uint64_t row, rows;
-
-    if (e->array)
-        return 0;
-    if (__builtin_add_overflow(e->x, b->width, &row) ||
-        __builtin_add_overflow(e->y, b->height, &rows))
-        return 1;
-    if (e->pitch < row || e->pitch > PITCH_MAX)
-        return cudaErrorInvalidPitchValue;
-    return b->depth > 1 && e->height < rows ? 1 : 0;
+    if (e->array || !e->addr)
+        return false;
+    return (e->pitch < b->width && (b->height > 1 || b->depth > 1)) ||
+           (e->height < b->height && b->depth > 1);
 }
 
 static int box3d(const struct cudaMemcpy3DParms *p, struct gvm_box *b)
@@ -110,8 +105,9 @@ static int box3d(const struct cudaMemcpy3DParms *p, struct gvm_box *b)
     b->depth = p->extent.depth;
     if (!b->width || !b->height || !b->depth)
         return 0;
-    err = pitch_bad(&b->dst, b);
-    return err ? err : pitch_bad(&b->src, b);
+    if (pitch_bad(&b->dst, b) || pitch_bad(&b->src, b))
+        return cudaErrorInvalidPitchValue;
+    return gvm_box_fit(&b->dst, b) || gvm_box_fit(&b->src, b);
 }
 
 static cudaError_t copy3d(const struct cudaMemcpy3DParms *p, cudaStream_t s, bool sync)

@@ -261,6 +261,8 @@ static cudaError_t fill3d(struct cudaPitchedPtr p, int value, struct cudaExtent 
 {
     cudaError_t err = cudaSuccess;
 
+    if (e.width && e.height && e.depth && (e.height > p.ysize || e.width > p.pitch))
+        return rt_done(1);
     for (size_t z = 0; z < e.depth && !err; z++)
         err =
             fill((char *)p.ptr + z * p.pitch * p.ysize, p.pitch, value, e.width, e.height, s, sync);

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "dom0-backend/device/ptx/arena.h"
+#include "dom0-backend/device/ptx/arena_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#define CUDA_INVALID_VALUE 1
-#define CUDA_OUT_OF_MEMORY 2
 
 #define WINDOW_MAX   (1ull << 40)
 #define WINDOW_FIRST 0x200000000000ull
@@ -21,23 +18,6 @@
 #define SLAB_BLOCKS 4096u
 #define KIND_SHIFT  28 /* block[]: size asked for, kind above it */
 #define SIZE_MASK   ((1u << KIND_SHIFT) - 1)
-
-/* A run of slots: free, one large allocation, or a slab of equal blocks. */
-enum use { FREE, LARGE, SLAB };
-
-struct region {
-    enum use use;
-    uint32_t slot, nslot;
-    uint64_t addr;
-    uint64_t mapped;      /* bytes accessible from addr on */
-    uint64_t size;        /* LARGE: as asked for */
-    enum arena_kind kind; /* LARGE */
-    unsigned cls;         /* SLAB: log2 of the block size - CLASS_MIN */
-    uint32_t nblock, used, hint;
-    uint32_t *block; /* SLAB: size | kind << KIND_SHIFT, 0 = free */
-    bool listed;     /* in bin[] or partial[] */
-    struct region *prev, *next;
-};
 
 /* ---- window ------------------------------------------------------------------------------ */
 
@@ -81,7 +61,7 @@ static bool map_pages(uint64_t addr, uint64_t len)
 
 /* A fresh mapping merges with its neighbours, which mprotect() on used pages does not: the number
  * of mappings a process may have is limited. */
-static void unmap_pages(uint64_t addr, uint64_t len)
+void arena_unmap_pages(uint64_t addr, uint64_t len)
 {
     void *p = mmap((void *)(uintptr_t)addr, len, PROT_NONE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
@@ -130,7 +110,7 @@ static void put_free(struct arena *a, struct region *r)
     push(bin_of(a, r->nslot), r);
 }
 
-static struct region *take_slots(struct arena *a, uint32_t n)
+struct region *arena_take_slots(struct arena *a, uint32_t n)
 {
     struct region *best = NULL;
     unsigned b;
@@ -163,7 +143,7 @@ static struct region *take_slots(struct arena *a, uint32_t n)
     return best;
 }
 
-static void give_slots(struct arena *a, struct region *r)
+void arena_give_slots(struct arena *a, struct region *r)
 {
     struct region *n;
 
@@ -224,8 +204,10 @@ void arena_destroy(struct arena *a)
         struct region *r = a->slot[i];
 
         i = r->slot + r->nslot;
-        if (r->use != FREE)
-            unmap_pages(r->addr, r->mapped);
+        if (r->use == RANGE)
+            arena_range_clear(r);
+        else if (r->use != FREE)
+            arena_unmap_pages(r->addr, r->mapped);
         free(r->block);
         free(r);
     }
@@ -244,12 +226,12 @@ static struct region *new_region(struct arena *a, uint32_t nslot, uint64_t mappe
 
     if (mapped > a->limit - a->used)
         return NULL;
-    r = take_slots(a, nslot);
+    r = arena_take_slots(a, nslot);
     if (!r)
         return NULL;
     r->mapped = mapped;
     if (!map_pages(r->addr, mapped)) {
-        give_slots(a, r);
+        arena_give_slots(a, r);
         return NULL;
     }
     a->used += mapped;
@@ -353,7 +335,17 @@ static struct region *locate(struct arena *a, uint64_t addr, uint32_t *block, ui
     if (!r || r->use == FREE)
         return NULL;
     *block = 0;
-    if (r->use == LARGE) {
+    if (r->use == RANGE) {
+        const struct mapping *m = r->maps;
+
+        while (m && (addr < m->addr || addr - m->addr >= m->size))
+            m = m->next;
+        if (!m || !m->access)
+            return NULL;
+        *base = m->addr;
+        *size = m->size;
+        *kind = ARENA_MAPPED;
+    } else if (r->use == LARGE) {
         *base = r->addr;
         *size = r->size;
         *kind = r->kind;
@@ -396,9 +388,9 @@ int arena_free(struct arena *a, uint64_t addr, enum arena_kind kind, uint64_t *b
             goto out;
         unlink_region(&a->partial[r->cls], r);
     }
-    unmap_pages(r->addr, r->mapped);
+    arena_unmap_pages(r->addr, r->mapped);
     a->used -= r->mapped;
-    give_slots(a, r);
+    arena_give_slots(a, r);
 out:
     pthread_mutex_unlock(&a->lock);
     pthread_rwlock_unlock(&a->pin);
@@ -505,10 +497,18 @@ bool arena_valid(struct arena *a, uint64_t addr, uint64_t n)
     bool ok;
 
     pthread_mutex_lock(&a->lock);
-    if (locate(a, addr, &block, &base, &size, &kind))
+    if (locate(a, addr, &block, &base, &size, &kind)) {
         ok = n <= size - (addr - base);
-    else
+        while (!ok && kind == ARENA_MAPPED) { /* mappings that touch count as one range */
+            n -= size - (addr - base);
+            addr = base + size;
+            if (!locate(a, addr, &block, &base, &size, &kind))
+                break;
+            ok = n <= size - (addr - base);
+        }
+    } else {
         ok = pool_holds(a, addr, n);
+    }
     pthread_mutex_unlock(&a->lock);
     return ok;
 }

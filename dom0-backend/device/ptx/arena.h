@@ -24,7 +24,7 @@
 #define ARENA_NBIN       64
 #define ARENA_NCLASS     12 /* 16, 32, ... 32768 bytes */
 
-enum arena_kind { ARENA_USER, ARENA_MODULE, ARENA_HEAP };
+enum arena_kind { ARENA_USER, ARENA_MODULE, ARENA_HEAP, ARENA_POOL, ARENA_MAPPED };
 
 struct region;
 
@@ -74,6 +74,24 @@ bool arena_find(struct arena *a, uint64_t addr, uint64_t *base, uint64_t *size,
 /* True if [addr, addr + n) lies in one live allocation, or in pool memory. */
 bool arena_valid(struct arena *a, uint64_t addr, uint64_t n);
 void arena_usage(struct arena *a, uint64_t *used, uint64_t *limit);
+
+/* ---- addresses apart from memory; sizes, offsets and alignments in multiples of ARENA_SLOT ---- */
+
+struct arena_memory;
+
+/* Addresses without memory. 1, or 2 when there are none. */
+int arena_reserve(struct arena *a, uint64_t size, uint64_t align, uint64_t *addr);
+/* 1 unless addr and size are those of a whole reservation in which nothing is mapped. */
+int arena_unreserve(struct arena *a, uint64_t addr, uint64_t size);
+/* Memory without address; counts against the quota until it is neither held nor mapped. */
+int arena_memory_create(struct arena *a, uint64_t size, struct arena_memory **out);
+void arena_memory_release(struct arena *a, struct arena_memory *m);
+/* Puts [offset, offset + size) of the memory at addr, with no access yet. */
+int arena_map(struct arena *a, uint64_t addr, uint64_t size, uint64_t offset,
+              struct arena_memory *m);
+/* Both act on one or more whole mappings that touch. access: 0, 1 (read) or 3. */
+int arena_unmap(struct arena *a, uint64_t addr, uint64_t size);
+int arena_access(struct arena *a, uint64_t addr, uint64_t size, unsigned access);
 
 int arena_pool_add(struct arena *a, uint64_t addr, uint64_t len);
 /* Returns when no host copy touches the range any more. */

@@ -102,6 +102,7 @@ static void swdev_close(struct dev *d)
     dev_stop(d);
     streams_fini(d);
     crew_stop(&d->crew);
+    pools_fini(d);
     while (d->modules)
         module_put(d, d->modules);
     output_deliver(d);
@@ -169,6 +170,7 @@ static int swdev_open(const struct dev_config *cfg, struct dev **out)
     output_init(&d->out);
     objects_init(&d->objects);
     streams_init(d);
+    pools_init(d);
     err = crew_start(&d->crew, d->nsm - 1);
     if (err) {
         swdev_close(d);
@@ -323,5 +325,6 @@ const struct dev_ops dev_ptx_ops = {
     .link = &swdev_link_ops,
     .copy = &swdev_copy_ops,
     .texture = &dev_ptx_texture_ops,
+    .memory = &swdev_memory_ops,
     .graph = &dev_ptx_graph_ops,
 };

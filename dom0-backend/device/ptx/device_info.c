@@ -84,13 +84,17 @@ static const struct {
     {80, 1},                  /* LOCAL_L1_CACHE_SUPPORTED */
     {81, SM_SHARED},          /* MAX_SHARED_MEMORY_PER_MULTIPROCESSOR */
     {82, SM_REGS},            /* MAX_REGISTERS_PER_MULTIPROCESSOR */
+    {83, 1},                  /* MANAGED_MEMORY */
     {86, 1},                  /* HOST_NATIVE_ATOMIC_SUPPORTED */
     {87, 2},                  /* SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO */
     {90, 1},                  /* COMPUTE_PREEMPTION_SUPPORTED */
     {95, 1},                  /* COOPERATIVE_LAUNCH */
     {97, PTX_MAX_SHARED},     /* MAX_SHARED_MEMORY_PER_BLOCK_OPTIN */
+    {99, 1},                  /* HOST_REGISTER_SUPPORTED */
+    {102, 1},                 /* VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED */
     {106, SM_BLOCKS},         /* MAX_BLOCKS_PER_MULTIPROCESSOR */
     {111, SM_SHARED_RESERVE}, /* RESERVED_SHARED_MEMORY_PER_BLOCK */
+    {115, 1},                 /* MEMORY_POOLS_SUPPORTED */
     {126, 1},                 /* MEM_SYNC_DOMAIN_COUNT */
     {131, -1},                /* NUMA_ID */
     {134, -1},                /* HOST_NUMA_ID */

@@ -212,6 +212,13 @@ struct dev_stream {
     struct dev_stream *ready_next;
 };
 
+#define POOL_BUCKETS 1024u
+struct pools {
+    pthread_mutex_t lock; /* before arena.pin and arena.lock */
+    struct dev_mempool *list, *def;
+    struct block *bucket[POOL_BUCKETS]; /* blocks in use, by address */
+};
+
 struct dev {
     struct dev_config cfg;
     struct arena arena;
@@ -238,6 +245,7 @@ struct dev {
     unsigned serving; /* runners that will look for work again */
     bool quit;
 
+    struct pools pools;
     struct crew crew;
     struct objects objects;
     struct output out;
@@ -327,6 +335,22 @@ int swdev_copy_d2h(struct dev *d, struct dev_stream *s, void *dst, uint64_t src,
 int swdev_copy_d2d(struct dev *d, struct dev_stream *s, uint64_t dst, uint64_t src, size_t n);
 int swdev_fill(struct dev *d, struct dev_stream *s, uint64_t dst, size_t pitch, uint32_t value,
                unsigned elem, size_t width, size_t height);
+/* device_pool.c */
+void pools_init(struct dev *d);
+void pools_fini(struct dev *d); /* with no thread left */
+extern const struct dev_memory_ops swdev_memory_ops;
+
+/* device_vmm.c */
+int swdev_vmm_granularity(struct dev *d, uint64_t *minimum, uint64_t *recommended);
+int swdev_vmm_reserve(struct dev *d, uint64_t size, uint64_t align, uint64_t fixed, uint64_t *ptr);
+int swdev_vmm_unreserve(struct dev *d, uint64_t ptr, uint64_t size);
+int swdev_vmm_create(struct dev *d, uint64_t size, struct dev_memory **out);
+int swdev_vmm_release(struct dev *d, struct dev_memory *m);
+int swdev_vmm_map(struct dev *d, uint64_t ptr, uint64_t size, uint64_t offset,
+                  struct dev_memory *m);
+int swdev_vmm_unmap(struct dev *d, uint64_t ptr, uint64_t size);
+int swdev_vmm_access(struct dev *d, uint64_t ptr, uint64_t size, unsigned flags);
+
 /* device_copy.c. box_check() turns both ends into linear memory, box_run() copies (and changes *c). */
 extern const struct dev_copy_ops swdev_copy_ops;
 int box_check(struct dev *d, struct dev_copy *c);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arena_int.h - what the files of the arena share.
+ */
+#ifndef GVM_PTX_ARENA_INT_H
+#define GVM_PTX_ARENA_INT_H
+
+#include "dom0-backend/device/ptx/arena.h"
+
+#define CUDA_INVALID_VALUE 1
+#define CUDA_OUT_OF_MEMORY 2
+
+/* Memory at reserved addresses. */
+struct mapping {
+    struct mapping *next;
+    uint64_t addr, size;
+    struct arena_memory *mem;
+    unsigned access; /* 0, 1 (read) or 3 */
+};
+
+/* A run of slots: free, one large allocation, a slab of equal blocks, or reserved addresses. */
+enum use { FREE, LARGE, SLAB, RANGE };
+
+struct region {
+    enum use use;
+    uint32_t slot, nslot;
+    uint64_t addr;
+    uint64_t mapped;      /* bytes accessible from addr on */
+    uint64_t size;        /* LARGE: as asked for */
+    enum arena_kind kind; /* LARGE */
+    unsigned cls;         /* SLAB: log2 of the block size - CLASS_MIN */
+    uint32_t nblock, used, hint;
+    uint32_t *block;      /* SLAB: size | kind << KIND_SHIFT, 0 = free */
+    struct mapping *maps; /* RANGE: by address */
+    bool listed;          /* in bin[] or partial[] */
+    struct region *prev, *next;
+};
+
+/* All with the lock held. */
+struct region *arena_take_slots(struct arena *a, uint32_t n);
+void arena_give_slots(struct arena *a, struct region *r);
+/* Makes pages inaccessible and gives their memory back. */
+void arena_unmap_pages(uint64_t addr, uint64_t len);
+/* Takes everything out of reserved addresses. */
+void arena_range_clear(struct region *r);
+
+#endif

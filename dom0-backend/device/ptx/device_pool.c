@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stream-ordered allocation. An allocation is good at once; a free is an operation of its stream,
+ * after which the pool may give the block to anybody: it has been passed by all work that could use
+ * it. A pool keeps freed blocks up to its release threshold.
+ */
+#include <stdlib.h>
+
+#include "dom0-backend/device/ptx/device_int.h"
+
+#define GRAIN 512u
+
+enum attribute {
+    REUSE_EVENTS = 1,
+    REUSE_OPPORTUNISTIC,
+    REUSE_DEPENDENCIES,
+    RELEASE_THRESHOLD,
+    RESERVED,
+    RESERVED_HIGH,
+    USED,
+    USED_HIGH
+};
+
+struct block {
+    struct block *next; /* in its bucket, or in the pool's list of unused ones */
+    struct dev_mempool *pool;
+    uint64_t addr;
+    uint64_t size; /* a multiple of GRAIN */
+    bool freeing;  /* the free is on its way in a stream */
+};
+
+struct dev_mempool {
+    struct dev_mempool *next;
+    bool dead; /* destroyed; freed with its last block */
+    uint64_t max, threshold;
+    uint64_t reuse[4]; /* by attribute; flags without effect here, as blocks are only reused free */
+    uint64_t reserved, reserved_high, used, used_high;
+    uint64_t nblock;      /* in use */
+    struct block *unused; /* latest first */
+};
+
+static struct block **bucket(struct dev *d, uint64_t addr)
+{
+    return &d->pools.bucket[addr / GRAIN % POOL_BUCKETS];
+}
+
+/* The block in use that starts at addr. With pools.lock held, as all below. */
+static struct block **find(struct dev *d, uint64_t addr)
+{
+    struct block **b = bucket(d, addr);
+
+    while (*b && (*b)->addr != addr)
+        b = &(*b)->next;
+    return b;
+}
+
+static void raise_to(uint64_t *high, uint64_t now)
+{
+    if (*high < now)
+        *high = now;
+}
+
+/* Gives unused blocks back until at most `keep` octets are reserved. */
+static void trim(struct dev *d, struct dev_mempool *p, uint64_t keep)
+{
+    while (p->unused && p->reserved > keep) {
+        struct block *b = p->unused;
+
+        p->unused = b->next;
+        p->reserved -= b->size;
+        arena_free(&d->arena, b->addr, ARENA_POOL, NULL);
+        free(b);
+    }
+}
+
+static void drop_if_dead(struct dev *d, struct dev_mempool *p)
+{
+    struct dev_mempool **at = &d->pools.list;
+
+    if (!p->dead || p->nblock)
+        return;
+    trim(d, p, 0);
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
+    free(p);
+}
+
+static struct dev_mempool *add_pool(struct dev *d, uint64_t max)
+{
+    struct dev_mempool *p = calloc(1, sizeof(*p));
+
+    if (!p)
+        return NULL;
+    p->max = max;
+    for (int i = REUSE_EVENTS; i <= REUSE_DEPENDENCIES; i++)
+        p->reuse[i] = 1;
+    p->next = d->pools.list;
+    d->pools.list = p;
+    return p;
+}
+
+void pools_init(struct dev *d)
+{
+    pthread_mutex_init(&d->pools.lock, NULL);
+}
+
+void pools_fini(struct dev *d)
+{
+    for (unsigned i = 0; i < POOL_BUCKETS; i++) {
+        while (d->pools.bucket[i]) {
+            struct block *b = d->pools.bucket[i];
+
+            d->pools.bucket[i] = b->next;
+            free(b);
+        }
+    }
+    while (d->pools.list) {
+        struct dev_mempool *p = d->pools.list;
+
+        d->pools.list = p->next;
+        while (p->unused) {
+            struct block *b = p->unused;
+
+            p->unused = b->next;
+            free(b);
+        }
+        free(p);
+    }
+    pthread_mutex_destroy(&d->pools.lock);
+}
+
+static int mempool_create(struct dev *d, uint64_t max, struct dev_mempool **out)
+{
+    int err = dev_sticky(d);
+
+    if (err)
+        return err;
+    pthread_mutex_lock(&d->pools.lock);
+    *out = add_pool(d, max);
+    pthread_mutex_unlock(&d->pools.lock);
+    return *out ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+static int mempool_destroy(struct dev *d, struct dev_mempool *p)
+{
+    pthread_mutex_lock(&d->pools.lock);
+    p->dead = true;
+    drop_if_dead(d, p);
+    pthread_mutex_unlock(&d->pools.lock);
+    return dev_sticky(d);
+}
+
+static int mempool_default(struct dev *d, struct dev_mempool **out)
+{
+    int err = dev_sticky(d);
+
+    if (err)
+        return err;
+    pthread_mutex_lock(&d->pools.lock);
+    if (!d->pools.def)
+        d->pools.def = add_pool(d, 0);
+    *out = d->pools.def;
+    pthread_mutex_unlock(&d->pools.lock);
+    return *out ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* ---- blocks ------------------------------------------------------------------------------ */
+
+/* An unused block that is not much too large. */
+static struct block *take_unused(struct dev_mempool *p, uint64_t size)
+{
+    for (struct block **at = &p->unused; *at; at = &(*at)->next) {
+        struct block *b = *at;
+
+        if (b->size >= size && b->size / 2 <= size) {
+            *at = b->next;
+            return b;
+        }
+    }
+    return NULL;
+}
+
+static struct block *make(struct dev *d, struct dev_mempool *p, uint64_t size)
+{
+    struct block *b = calloc(1, sizeof(*b));
+
+    if (!b)
+        return NULL;
+    if ((p->max && (p->reserved > p->max || size > p->max - p->reserved)) ||
+        arena_alloc(&d->arena, size, ARENA_POOL, &b->addr)) {
+        free(b);
+        return NULL;
+    }
+    b->pool = p;
+    b->size = size;
+    p->reserved += size;
+    raise_to(&p->reserved_high, p->reserved);
+    return b;
+}
+
+static int alloc(struct dev *d, struct dev_mempool *p, uint64_t size, uint64_t *addr)
+{
+    struct block *b;
+
+    pthread_mutex_lock(&d->pools.lock);
+    b = take_unused(p, size);
+    if (!b)
+        b = make(d, p, size);
+    if (!b) { /* what pools merely keep is memory to be had */
+        for (struct dev_mempool *i = d->pools.list; i; i = i->next)
+            trim(d, i, 0);
+        b = make(d, p, size);
+    }
+    if (b) {
+        struct block **at = bucket(d, b->addr);
+
+        b->freeing = false;
+        b->next = *at;
+        *at = b;
+        p->nblock++;
+        p->used += b->size;
+        raise_to(&p->used_high, p->used);
+        *addr = b->addr;
+    }
+    pthread_mutex_unlock(&d->pools.lock);
+    return b ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+static int mempool_alloc(struct dev *d, struct dev_stream *s, struct dev_mempool *p, uint64_t bytes,
+                         uint64_t *dptr)
+{
+    uint64_t size = (bytes + GRAIN - 1) & ~(uint64_t)(GRAIN - 1);
+    int err = dev_sticky(d);
+
+    if (err)
+        return err;
+    if (!bytes)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (size < bytes)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    err = alloc(d, p, size, dptr);
+    if (err) {
+        /* In stream order there may be room: after the frees that the stream still holds. */
+        err = stream_drain(d, stream_of(d, s));
+        if (!err)
+            err = alloc(d, p, size, dptr);
+    }
+    return err;
+}
+
+struct pending {
+    struct dev *d;
+    uint64_t addr;
+};
+
+/* In the stream, after all work that may use the block. */
+static void do_free(void *arg)
+{
+    struct pending *f = arg;
+    struct dev *d = f->d;
+    struct block **at, *b;
+
+    pthread_mutex_lock(&d->pools.lock);
+    at = find(d, f->addr);
+    b = *at;
+    if (b) {
+        struct dev_mempool *p = b->pool;
+
+        *at = b->next;
+        b->next = p->unused;
+        p->unused = b;
+        p->nblock--;
+        p->used -= b->size;
+        trim(d, p, p->threshold);
+        drop_if_dead(d, p);
+    }
+    pthread_mutex_unlock(&d->pools.lock);
+    free(f);
+}
+
+static int mempool_free(struct dev *d, struct dev_stream *s, uint64_t dptr)
+{
+    struct pending *f;
+    struct block *b;
+    int err = dev_sticky(d);
+
+    if (err)
+        return err;
+    pthread_mutex_lock(&d->pools.lock);
+    b = *find(d, dptr);
+    if (!b || b->freeing)
+        err = CUDA_ERROR_INVALID_VALUE;
+    else
+        b->freeing = true;
+    pthread_mutex_unlock(&d->pools.lock);
+    if (err)
+        return err;
+    f = malloc(sizeof(*f));
+    if (f) {
+        *f = (struct pending){d, dptr};
+        err = swdev_stream_host(d, s, do_free, f);
+        if (!err)
+            return 0;
+        free(f);
+    }
+    pthread_mutex_lock(&d->pools.lock);
+    b->freeing = false; /* only this call could have freed it */
+    pthread_mutex_unlock(&d->pools.lock);
+    return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* ---- attributes -------------------------------------------------------------------------- */
+
+static int mempool_trim(struct dev *d, struct dev_mempool *p, uint64_t keep)
+{
+    int err = dev_sticky(d);
+
+    if (err)
+        return err;
+    pthread_mutex_lock(&d->pools.lock);
+    trim(d, p, keep);
+    pthread_mutex_unlock(&d->pools.lock);
+    return 0;
+}
+
+static uint64_t *field(struct dev_mempool *p, int attr)
+{
+    switch (attr) {
+    case REUSE_EVENTS:
+    case REUSE_OPPORTUNISTIC:
+    case REUSE_DEPENDENCIES:
+        return &p->reuse[attr];
+    case RELEASE_THRESHOLD:
+        return &p->threshold;
+    case RESERVED:
+        return &p->reserved;
+    case RESERVED_HIGH:
+        return &p->reserved_high;
+    case USED:
+        return &p->used;
+    case USED_HIGH:
+        return &p->used_high;
+    default:
+        return NULL;
+    }
+}
+
+static int mempool_get(struct dev *d, struct dev_mempool *p, int attr, uint64_t *value)
+{
+    uint64_t *f = field(p, attr);
+    int err = dev_sticky(d);
+
+    if (err || !f)
+        return err ? err : CUDA_ERROR_INVALID_VALUE;
+    pthread_mutex_lock(&d->pools.lock);
+    *value = *f;
+    pthread_mutex_unlock(&d->pools.lock);
+    return 0;
+}
+
+static int mempool_set(struct dev *d, struct dev_mempool *p, int attr, uint64_t value)
+{
+    uint64_t *f = field(p, attr);
+    int err = dev_sticky(d);
+
+    if (err)
+        return err;
+    if (!f || attr == RESERVED || attr == USED)
+        return CUDA_ERROR_INVALID_VALUE;
+    /* High-water marks are only ever reset, to what is there now. */
+    if (attr == RESERVED_HIGH || attr == USED_HIGH) {
+        if (value)
+            return CUDA_ERROR_INVALID_VALUE;
+        pthread_mutex_lock(&d->pools.lock);
+        *f = attr == USED_HIGH ? p->used : p->reserved;
+        pthread_mutex_unlock(&d->pools.lock);
+        return 0;
+    }
+    pthread_mutex_lock(&d->pools.lock);
+    *f = attr == RELEASE_THRESHOLD ? value : value != 0;
+    pthread_mutex_unlock(&d->pools.lock);
+    return 0;
+}
+
+const struct dev_memory_ops swdev_memory_ops = {
+    .mempool_create = mempool_create,
+    .mempool_destroy = mempool_destroy,
+    .mempool_default = mempool_default,
+    .mempool_alloc = mempool_alloc,
+    .mempool_free = mempool_free,
+    .mempool_trim = mempool_trim,
+    .mempool_get = mempool_get,
+    .mempool_set = mempool_set,
+    .vmm_granularity = swdev_vmm_granularity,
+    .vmm_reserve = swdev_vmm_reserve,
+    .vmm_unreserve = swdev_vmm_unreserve,
+    .vmm_create = swdev_vmm_create,
+    .vmm_release = swdev_vmm_release,
+    .vmm_map = swdev_vmm_map,
+    .vmm_unmap = swdev_vmm_unmap,
+    .vmm_access = swdev_vmm_access,
+};

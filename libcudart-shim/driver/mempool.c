@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+#include "mempool.h"
+#include "objects.h"
+#include "stubs.h"
+
+#include <pthread.h>
+
+struct pool {
+    struct gvm_obj o;
+};
+
+static struct gvm_idtab pools = GVM_IDTAB_INIT(12, struct pool);
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t def, current; /* 0: none named yet, the default one */
+
+static void forget(void *obj, void *arg)
+{
+    gvm_id_free(arg, obj);
+}
+
+void gvm_mempool_reset(void)
+{
+    pthread_mutex_lock(&lock);
+    gvm_id_each(&pools, forget, &pools);
+    def = current = 0;
+    pthread_mutex_unlock(&lock);
+}
+
+/* ---- pools ------------------------------------------------------------------------------- */
+
+int gvm_mempool_create(uint64_t max_size, uint64_t *pool)
+{
+    struct gvm_chan *c;
+    struct pool *p;
+    int rc = gvm_need(&c);
+
+    if (rc)
+        return rc;
+    if (!pool)
+        return 1;
+    p = gvm_id_new(&pools);
+    if (!p)
+        return 2;
+    rc = vgpu_MemPoolCreate(c, 0, p->o.id, max_size);
+    if (rc)
+        gvm_id_free(&pools, p);
+    else
+        *pool = gvm_handle(&pools, p);
+    return rc;
+}
+
+int gvm_mempool_default(uint64_t *pool)
+{
+    struct gvm_chan *c;
+    struct pool *p;
+    int rc = gvm_need(&c);
+
+    if (rc)
+        return rc;
+    if (!pool)
+        return 1;
+    pthread_mutex_lock(&lock);
+    if (!def) {
+        p = gvm_id_new(&pools);
+        rc = p ? vgpu_MemPoolDefault(c, 0, p->o.id) : 2;
+        if (rc == 0)
+            def = gvm_handle(&pools, p);
+        else if (p)
+            gvm_id_free(&pools, p);
+    }
+    *pool = def;
+    pthread_mutex_unlock(&lock);
+    return rc;
+}
+
+int gvm_mempool_current(uint64_t *pool)
+{
+    uint64_t now;
+    struct gvm_chan *c;
+    int rc = gvm_need(&c);
+
+    if (rc)
+        return rc;
+    if (!pool)
+        return 1;
+    pthread_mutex_lock(&lock);
+    now = current;
+    pthread_mutex_unlock(&lock);
+    if (!now)
+        return gvm_mempool_default(pool);
+    *pool = now;
+    return 0;
+}
+
+static int look(uint64_t pool, struct gvm_chan **c, struct pool **p)
+{
+    int rc = gvm_need(c);
+
+    if (rc)
+        return rc;
+    *p = gvm_id_get(&pools, pool);
+    return *p ? 0 : 1;
+}
+
+int gvm_mempool_check(uint64_t pool)
+{
+    struct gvm_chan *c;
+    struct pool *p;
+
+    return look(pool, &c, &p);
+}
+
+int gvm_mempool_set_current(uint64_t pool)
+{
+    struct gvm_chan *c;
+    struct pool *p;
+    int rc = look(pool, &c, &p);
+
+    if (rc)
+        return rc;
+    pthread_mutex_lock(&lock);
+    current = pool == def ? 0 : pool;
+    pthread_mutex_unlock(&lock);
+    return 0;
+}
+
+int gvm_mempool_destroy(uint64_t pool)
+{
+    struct gvm_chan *c;
+    struct pool *p;
+    int rc = look(pool, &c, &p);
+
+    if (rc)
+        return rc;
+    if (pool == __atomic_load_n(&def, __ATOMIC_RELAXED))
+        return 1;
+    rc = vgpu_MemPoolDestroy(c, 0, p->o.id);
+    pthread_mutex_lock(&lock);
+    if (current == pool)
+        current = 0;
+    pthread_mutex_unlock(&lock);
+    gvm_id_free(&pools, p);
+    return rc;
+}
+
+int gvm_mempool_trim(uint64_t pool, uint64_t keep)
+{
+    struct gvm_chan *c;
+    struct pool *p;
+    int rc = look(pool, &c, &p);
+
+    return rc ? rc : vgpu_MemPoolTrim(c, 0, p->o.id, keep);
+}
+
+int gvm_mempool_get(uint64_t pool, int attr, uint64_t *value)
+{
+    struct gvm_chan *c;
+    struct pool *p;
+    int rc = look(pool, &c, &p);
+
+    if (rc == 0 && !value)
+        rc = 1;
+    return rc ? rc : vgpu_MemPoolGet(c, 0, p->o.id, attr, value);
+}
+
+int gvm_mempool_set(uint64_t pool, int attr, uint64_t value)
+{
+    struct gvm_chan *c;
+    struct pool *p;
+    int rc = look(pool, &c, &p);
+
+    return rc ? rc : vgpu_MemPoolSet(c, 0, p->o.id, attr, value);
+}
+
+/* ---- memory ------------------------------------------------------------------------------ */
+
+int gvm_mempool_alloc(uint64_t pool, uint64_t bytes, uint64_t stream, uint64_t *dptr)
+{
+    struct gvm_range g = {
+        .size = bytes, .kind = GVM_DEVICE, .sub = GVM_SUB_POOL, .owner = gvm_owner()};
+    struct gvm_sref s;
+    struct gvm_chan *c;
+    struct pool *p;
+    int rc = pool ? 0 : gvm_mempool_current(&pool);
+
+    if (rc == 0)
+        rc = look(pool, &c, &p);
+    if (rc == 0)
+        rc = gvm_stream_ref(stream, &s);
+    if (rc)
+        return rc;
+    if (!dptr || !bytes)
+        return 1;
+    rc = vgpu_MemPoolAlloc(c, 0, p->o.id, s.id, bytes, &g.base);
+    if (rc)
+        return rc;
+    g.pool = pool;
+    if (gvm_ranges_add(&gvm_allocs, &g)) {
+        vgpu_MemPoolFree(c, 0, s.id, g.base);
+        return 2;
+    }
+    *dptr = g.base;
+    return 0;
+}
+
+int gvm_mempool_free(uint64_t dptr, uint64_t stream)
+{
+    struct gvm_sref s;
+    struct gvm_range g;
+    struct gvm_chan *c;
+    int rc = gvm_need(&c);
+
+    if (rc == 0)
+        rc = gvm_stream_ref(stream, &s);
+    if (rc == 0)
+        rc = gvm_chan_check(c);
+    if (rc)
+        return rc;
+    gvm_find(dptr, &g);
+    if (!dptr || g.kind != GVM_DEVICE || g.base != dptr ||
+        (g.sub != GVM_SUB_POOL && g.sub != GVM_SUB_PLAIN))
+        return 1;
+    if (g.sub == GVM_SUB_PLAIN) {
+        rc = gvm_stream_wait_idle(c, &s);
+        return rc ? rc : gvm_mem_free(dptr);
+    }
+    if (!gvm_ranges_remove(&gvm_allocs, dptr, 1u << GVM_DEVICE, &g))
+        return 1; /* another thread was first */
+    return vgpu_MemPoolFree(c, 0, s.id, dptr);
+}
