@@ -1,23 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mempool.c - stream-ordered allocation. Types and numbers are those of the driver API.
+ * mempool.c - stream-ordered allocation.
  */
 #include "../driver/mempool.h"
 #include "rt.h"
-
-_Static_assert(sizeof(struct cudaMemPoolProps) == sizeof(CUmemPoolProps), "pool properties");
-_Static_assert(sizeof(struct cudaMemAccessDesc) == sizeof(CUmemAccessDesc), "access descriptors");
 
 static uint64_t handle(cudaMemPool_t p)
 {
     return (uintptr_t)p;
 }
 
+static int place(const struct cudaMemLocation *l, enum cudaMemAllocationType type)
+{
+    if (!l || l->type != cudaMemLocationTypeDevice || type != cudaMemAllocationTypePinned)
+        return 1;
+    return l->id == 0 ? 0 : cudaErrorInvalidDevice;
+}
+
 cudaError_t cudaMemPoolCreate(cudaMemPool_t *pool, const struct cudaMemPoolProps *props)
 {
-    int err = gvm_init();
+    static uint32_t said;
+    uint64_t h = 0;
+    int err = pool && props && props->allocType == cudaMemAllocationTypePinned
+                  ? place(&props->location, cudaMemAllocationTypePinned)
+                  : 1;
 
-    return rt_done(err ? err : (int)cuMemPoolCreate(pool, (const CUmemPoolProps *)props));
+    /* As cudaDevAttrMemoryPoolSupportedHandleTypes says. */
+    if (err == 0 && props->handleTypes)
+        err = (unsigned)props->handleTypes & ~0xfu
+                  ? 1
+                  : gvm_refused("a memory pool that can be exported", &said);
+    if (err == 0)
+        err = gvm_mempool_create(props->maxSize, &h);
+    if (err == 0)
+        *pool = (cudaMemPool_t)(uintptr_t)h;
+    return rt_done(err);
 }
 
 cudaError_t cudaMemPoolDestroy(cudaMemPool_t pool)
@@ -51,13 +68,6 @@ cudaError_t cudaDeviceSetMemPool(int dev, cudaMemPool_t pool)
     return rt_done(dev == 0 ? gvm_mempool_set_current(handle(pool)) : cudaErrorInvalidDevice);
 }
 
-static int place(const struct cudaMemLocation *l, enum cudaMemAllocationType type)
-{
-    if (!l || l->type != cudaMemLocationTypeDevice || type != cudaMemAllocationTypePinned)
-        return 1;
-    return l->id == 0 ? 0 : cudaErrorInvalidDevice;
-}
-
 cudaError_t cudaMemGetDefaultMemPool(cudaMemPool_t *pool, struct cudaMemLocation *l,
                                      enum cudaMemAllocationType type)
 {
@@ -83,38 +93,57 @@ cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, size_t keep)
     return rt_done(gvm_mempool_trim(handle(pool), keep));
 }
 
+static bool is_int(enum cudaMemPoolAttr a)
+{
+    return a >= cudaMemPoolReuseFollowEventDependencies &&
+           a <= cudaMemPoolReuseAllowInternalDependencies;
+}
+
 cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, enum cudaMemPoolAttr a, void *value)
 {
-    int err = gvm_init();
+    uint64_t v = 0;
+    int err = value ? gvm_mempool_get(handle(pool), (int)a, &v) : 1;
 
-    return rt_done(
-        err ? err : (int)cuMemPoolGetAttribute((CUmemoryPool)pool, (CUmemPool_attribute)a, value));
+    if (err == 0 && is_int(a))
+        *(int *)value = (int)v;
+    else if (err == 0)
+        *(uint64_t *)value = v;
+    return rt_done(err);
 }
 
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, enum cudaMemPoolAttr a, void *value)
 {
-    int err = gvm_init();
-
+    if (!value)
+        return rt_done(1);
     return rt_done(
-        err ? err : (int)cuMemPoolSetAttribute((CUmemoryPool)pool, (CUmemPool_attribute)a, value));
+        gvm_mempool_set(handle(pool), (int)a, is_int(a) ? *(int *)value != 0 : *(uint64_t *)value));
 }
 
 cudaError_t cudaMemPoolGetAccess(enum cudaMemAccessFlags *flags, cudaMemPool_t pool,
                                  struct cudaMemLocation *l)
 {
-    int err = gvm_init();
+    int err = flags ? gvm_mempool_check(handle(pool)) : 1;
 
-    return rt_done(err ? err
-                       : (int)cuMemPoolGetAccess((CUmemAccess_flags *)flags, (CUmemoryPool)pool,
-                                                 (CUmemLocation *)l));
+    if (err == 0)
+        err = place(l, cudaMemAllocationTypePinned);
+    if (err == 0)
+        *flags = cudaMemAccessFlagsProtReadWrite;
+    return rt_done(err);
 }
 
+/* The device of a pool always has access to it, and there is no other. */
 cudaError_t cudaMemPoolSetAccess(cudaMemPool_t pool, const struct cudaMemAccessDesc *map, size_t n)
 {
-    int err = gvm_init();
+    int err = gvm_mempool_check(handle(pool));
 
-    return rt_done(
-        err ? err : (int)cuMemPoolSetAccess((CUmemoryPool)pool, (const CUmemAccessDesc *)map, n));
+    if (err == 0 && (!map || !n))
+        err = 1;
+    for (size_t i = 0; i < n && err == 0; i++) {
+        err = place(&map[i].location, cudaMemAllocationTypePinned);
+        if (err == 0 && map[i].flags != cudaMemAccessFlagsProtReadWrite)
+            err = 1;
+    }
+    return rt_done(err);
 }
 
 cudaError_t cudaMemPoolExportToShareableHandle(void *out, cudaMemPool_t pool,
