@@ -331,4 +331,5 @@ const struct dev_ops dev_cuda_ops = {
     .graph = &dev_cuda_graph_ops,
     .copy = &dev_cuda_copy_ops,
     .texture = &dev_cuda_texture_ops,
+    .link = &cudev_link_ops,
 };

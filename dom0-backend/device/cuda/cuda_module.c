@@ -103,7 +103,7 @@ int cudev_module_load(struct dev *d, const void *image, size_t n, struct dev_mod
         err = cudev_image_check(image, n, &img, log, log_n);
     if (err)
         return err;
-    err = cudev_rc(d, cu.cuModuleLoadDataEx(&cm, img.data, 2, opt, val), "cuModuleLoadDataEx");
+    err = cudev_rc(d, (CUresult)cudev_image_load(&img, 2, opt, val, &cm), "cuModuleLoadDataEx");
     cudev_image_drop(&img);
     if (err) {
         text[strcspn(text, "\n")] = '\0';
