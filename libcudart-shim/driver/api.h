@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * api.h - what the public driver functions (api_*.c) share: contexts, and cuda.h with its functions
- * visible. All contexts of a process are one context of the worker; what each has created is known,
- * so that destroying it destroys that.
+ * visible.
  */
 #ifndef GVM_API_H
 #define GVM_API_H
@@ -16,7 +15,7 @@
 #include "log.h"
 #include "state.h"
 
-/* 3: cuInit() was not called, 201: no context is current; 0. */
+/* 3: cuInit() was not called, 201: no context is current, 709: it is destroyed; 0. */
 int api_need(void);
 
 /* The same for calls that need no context. */

@@ -1,372 +1,141 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * api_context.c - cuInit, devices, contexts.
+ * api_context.c - contexts of the driver interface.
  */
 #include "api.h"
-#include "array.h"
-#include "errors.h"
-#include "objects.h"
-#include "module.h"
+#include "context.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define CTX_MAGIC 0x63747821u
-#define STACK_MAX 64
-
-struct CUctx_st {
-    uint32_t magic;
-    uint32_t flags;
-    uint64_t id;
-    struct CUctx_st *next;
-};
-
-static struct CUctx_st primary = {.magic = CTX_MAGIC, .id = 1};
-static struct {
-    pthread_mutex_t lock;
-    bool inited;
-    uint32_t retained; /* of the primary context, by the program */
-    struct CUctx_st *first;
-    uint64_t ids;
-} contexts = {.lock = PTHREAD_MUTEX_INITIALIZER, .ids = 1};
-
-static __thread struct {
-    int n;
-    CUcontext v[STACK_MAX];
-} stack __attribute__((tls_model("initial-exec")));
-
-static bool runtime_here; /* libcudart.so.13 makes the primary context current by itself */
-
-void gvm_runtime_loaded(void)
-{
-    runtime_here = true;
-}
+#define API_VERSION 3020 /* all that cuCtxGetApiVersion has ever answered since */
 
 CUcontext api_current(void)
 {
-    if (stack.n)
-        return stack.v[stack.n - 1];
-    return runtime_here && gvm_usable() ? &primary : NULL;
-}
-
-void *gvm_owner(void)
-{
-    CUcontext c = stack.n ? stack.v[stack.n - 1] : NULL;
-
-    return c == &primary ? NULL : c;
-}
-
-int api_need_init(void)
-{
-    int rc = gvm_stale();
-
-    if (rc)
-        return rc;
-    return __atomic_load_n(&contexts.inited, __ATOMIC_ACQUIRE) || runtime_here ? 0 : 3;
+    return gvm_ctx_current();
 }
 
 int api_need(void)
 {
+    const struct CUctx_st *c = gvm_ctx_current();
     int rc = api_need_init();
 
-    return rc ? rc : api_current() ? 0 : 201;
+    if (rc)
+        return rc;
+    if (!c)
+        return 201;
+    return c->dead || (c == &gvm_primary && !gvm_primary_active()) ? 709 : 0;
 }
 
-static bool known(CUcontext c)
-{
-    struct CUctx_st *k;
-
-    if (c == &primary)
-        return true;
-    pthread_mutex_lock(&contexts.lock);
-    for (k = contexts.first; k && k != c; k = k->next)
-        ;
-    pthread_mutex_unlock(&contexts.lock);
-    return k != NULL;
-}
-
-/* ---- initialisation, errors, devices ------------------------------------------------------- */
-
-CUresult cuInit(unsigned flags)
-{
-    int rc;
-
-    if (flags)
-        return CUDA_ERROR_INVALID_VALUE;
-    rc = gvm_init();
-    if (rc == 0)
-        __atomic_store_n(&contexts.inited, true, __ATOMIC_RELEASE);
-    return (CUresult)rc;
-}
-
-CUresult cuDriverGetVersion(int *version)
-{
-    const struct vgpu_device_info *d;
-    int rc;
-
-    if (!version)
-        return CUDA_ERROR_INVALID_VALUE;
-    d = gvm_device(&rc);
-    *version = d && d->driver_version < CUDA_VERSION ? d->driver_version : CUDA_VERSION;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuGetErrorName(CUresult error, const char **s)
-{
-    const struct gvm_error *e = gvm_error_info((int)error);
-
-    if (!s)
-        return CUDA_ERROR_INVALID_VALUE;
-    *s = e ? e->driver : NULL;
-    return *s ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-CUresult cuGetErrorString(CUresult error, const char **s)
-{
-    const struct gvm_error *e = gvm_error_info((int)error);
-
-    if (!s)
-        return CUDA_ERROR_INVALID_VALUE;
-    *s = e && e->driver ? e->text : NULL;
-    return *s ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-/* The description of device `dev`; NULL with *rc set. */
-static const struct vgpu_device_info *device(CUdevice dev, const void *out, int *rc)
-{
-    *rc = api_need_init();
-    if (*rc)
-        return NULL;
-    *rc = !out ? 1 : dev != 0 ? 101 : 0;
-    return *rc ? NULL : gvm_device(rc);
-}
-
-CUresult cuDeviceGetCount(int *n)
+/* The device must be there. */
+static int need_device(CUdevice dev, const void *out)
 {
     int rc = api_need_init();
 
-    if (rc == 0 && !n)
-        rc = 1;
-    if (rc == 0)
-        *n = 1;
-    return (CUresult)rc;
-}
-
-CUresult cuDeviceGet(CUdevice *dev, int ordinal)
-{
-    int rc;
-
-    device(ordinal, dev, &rc);
-    if (rc == 0)
-        *dev = 0;
-    return (CUresult)rc;
-}
-
-CUresult cuDeviceGetName(char *name, int len, CUdevice dev)
-{
-    int rc;
-    const struct vgpu_device_info *d = device(dev, name, &rc);
-
-    if (d && len > 0)
-        snprintf(name, (size_t)len, "%s", d->name);
-    return (CUresult)(d && len <= 0 ? 1 : rc);
-}
-
-CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice dev)
-{
-    int rc;
-    const struct vgpu_device_info *d = device(dev, uuid, &rc);
-
-    if (d)
-        memcpy(uuid->bytes, d->uuid, sizeof(uuid->bytes));
-    return (CUresult)rc;
-}
-
-#undef cuDeviceGetUuid
-GVM_API CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice dev);
-CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice dev)
-{
-    return cuDeviceGetUuid_v2(uuid, dev);
-}
-
-CUresult cuDeviceTotalMem(size_t *bytes, CUdevice dev)
-{
-    int rc;
-    const struct vgpu_device_info *d = device(dev, bytes, &rc);
-
-    if (d)
-        *bytes = d->total_mem;
-    return (CUresult)rc;
-}
-
-CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attr, CUdevice dev)
-{
-    int rc;
-    const struct vgpu_device_info *d = device(dev, value, &rc);
-
-    if (d && ((int)attr < 1 || attr >= CU_DEVICE_ATTRIBUTE_MAX))
-        rc = 1;
-    if (rc == 0)
-        *value = d->attr[attr];
-    return (CUresult)rc;
-}
-
-CUresult cuDeviceComputeCapability(int *major, int *minor, CUdevice dev)
-{
-    int rc;
-    const struct vgpu_device_info *d = device(dev, major && minor ? major : NULL, &rc);
-
-    if (d) {
-        *major = d->attr[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR];
-        *minor = d->attr[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR];
-    }
-    return (CUresult)rc;
-}
-
-CUresult cuDeviceGetPCIBusId(char *id, int len, CUdevice dev)
-{
-    int rc;
-    const struct vgpu_device_info *d = device(dev, id, &rc);
-
-    if (d && (len <= 0 || snprintf(id, (size_t)len, "%s", d->pci_bus_id) >= len))
-        rc = 1;
-    return (CUresult)rc;
-}
-
-CUresult cuDeviceCanAccessPeer(int *can, CUdevice dev, CUdevice peer)
-{
-    int rc;
-
-    device(dev | peer, can, &rc);
-    if (rc == 0)
-        *can = 0;
-    return (CUresult)rc;
+    return rc ? rc : !out ? 1 : dev != 0 ? 101 : gvm_connected();
 }
 
 /* ---- the primary context ------------------------------------------------------------------- */
 
 CUresult cuDevicePrimaryCtxRetain(CUcontext *ctx, CUdevice dev)
 {
-    int rc;
+    int rc = need_device(dev, ctx);
 
-    device(dev, ctx, &rc);
+    if (rc == 0)
+        rc = gvm_sticky();
     if (rc)
         return (CUresult)rc;
-    pthread_mutex_lock(&contexts.lock);
-    contexts.retained++;
-    pthread_mutex_unlock(&contexts.lock);
-    *ctx = &primary;
+    gvm_primary_retain();
+    *ctx = &gvm_primary;
     return CUDA_SUCCESS;
 }
 
-/* The last release ends what the context holds, unless the runtime uses it as well. */
 CUresult cuDevicePrimaryCtxRelease(CUdevice dev)
 {
-    bool last = false;
-    int rc;
+    int rc = need_device(dev, &rc);
 
-    device(dev, &rc, &rc);
-    if (rc)
-        return (CUresult)rc;
-    pthread_mutex_lock(&contexts.lock);
-    if (!contexts.retained)
-        rc = 201;
-    else
-        last = --contexts.retained == 0 && !runtime_here && !contexts.first;
-    pthread_mutex_unlock(&contexts.lock);
-    return (CUresult)(last ? gvm_reset() : rc);
+    return (CUresult)(rc ? rc : gvm_primary_release());
 }
 
 CUresult cuDevicePrimaryCtxReset(CUdevice dev)
 {
-    int rc;
+    int rc = need_device(dev, &rc);
 
-    device(dev, &rc, &rc);
-    return (CUresult)(rc ? rc : gvm_reset());
+    return (CUresult)(rc ? rc : gvm_primary_reset());
 }
 
 CUresult cuDevicePrimaryCtxSetFlags(CUdevice dev, unsigned flags)
 {
-    int rc;
+    int rc = need_device(dev, &rc);
 
-    device(dev, &rc, &rc);
-    if (rc == 0 && flags & ~(unsigned)CU_CTX_FLAGS_MASK)
-        rc = 1;
-    if (rc == 0)
-        primary.flags = flags;
-    return (CUresult)rc;
+    return (CUresult)(rc ? rc : gvm_set_primary_flags(flags));
 }
 
 CUresult cuDevicePrimaryCtxGetState(CUdevice dev, unsigned *flags, int *active)
 {
-    int rc;
+    int rc = need_device(dev, flags && active ? flags : NULL);
 
-    device(dev, flags && active ? flags : NULL, &rc);
     if (rc)
         return (CUresult)rc;
-    pthread_mutex_lock(&contexts.lock);
-    *flags = primary.flags;
-    *active = contexts.retained || runtime_here;
-    pthread_mutex_unlock(&contexts.lock);
+    *flags = gvm_primary_flags();
+    *active = gvm_primary_active();
     return CUDA_SUCCESS;
 }
 
 /* ---- contexts ------------------------------------------------------------------------------ */
 
-static CUresult push(CUcontext ctx)
-{
-    if (stack.n == STACK_MAX)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    stack.v[stack.n++] = ctx;
-    return CUDA_SUCCESS;
-}
-
 static CUresult create(CUcontext *ctx, unsigned flags, CUdevice dev)
 {
-    struct CUctx_st *c;
-    CUresult err;
-    int rc;
+    unsigned sched = flags & CU_CTX_SCHED_MASK;
+    int rc = need_device(dev, ctx);
 
-    device(dev, ctx, &rc);
-    if (rc == 0 && flags & ~(unsigned)CU_CTX_FLAGS_MASK)
+    if (rc == 0 && (flags & ~(unsigned)CU_CTX_FLAGS_MASK || sched & (sched - 1)))
         rc = 1;
-    if (rc)
-        return (CUresult)rc;
-    c = calloc(1, sizeof(*c));
-    if (!c)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    c->magic = CTX_MAGIC;
-    c->flags = flags;
-    err = push(c);
-    if (err) {
-        free(c);
-        return err;
-    }
-    pthread_mutex_lock(&contexts.lock);
-    c->id = ++contexts.ids;
-    c->next = contexts.first;
-    contexts.first = c;
-    pthread_mutex_unlock(&contexts.lock);
-    *ctx = c;
-    return CUDA_SUCCESS;
+    if (rc == 0)
+        rc = gvm_sticky();
+    /* A dump that the user triggers is told as one that comes by itself. */
+    if (flags & CU_CTX_USER_COREDUMP_ENABLE)
+        flags = (flags & ~(unsigned)CU_CTX_USER_COREDUMP_ENABLE) | CU_CTX_COREDUMP_ENABLE;
+    if (rc == 0)
+        *ctx = gvm_ctx_create(flags, API_VERSION, &rc);
+    return (CUresult)rc;
 }
 
-/* cuCtxCreate of CUDA 13; affinity and CIG parameters are not supported. */
-CUresult cuCtxCreate(CUcontext *ctx, CUctxCreateParams *params, unsigned flags, CUdevice dev)
+/* A part of the device's multiprocessors is not to be had: shares are the host's to give. */
+static int refuse_affinity(const CUexecAffinityParam *list, int n)
 {
     static uint32_t said;
 
-    if (params &&
-        (params->execAffinityParams || params->numExecAffinityParams || params->cigParams))
-        return (CUresult)gvm_refuse("cuCtxCreate with parameters", &said);
-    return create(ctx, flags, dev);
+    if (n < 0 || (n && !list))
+        return 1;
+    return n ? gvm_refuse("cuCtxCreate with an execution affinity", &said) : 0;
+}
+
+/* cuCtxCreate of CUDA 13. */
+CUresult cuCtxCreate(CUcontext *ctx, CUctxCreateParams *p, unsigned flags, CUdevice dev)
+{
+    static uint32_t said;
+    int rc = 0;
+
+    if (p && p->cigParams)
+        rc = gvm_refuse("cuCtxCreate for CUDA in graphics", &said);
+    else if (p)
+        rc = refuse_affinity(p->execAffinityParams, p->numExecAffinityParams);
+    return rc ? (CUresult)rc : create(ctx, flags, dev);
 }
 
 #undef cuCtxCreate
 #undef cuCtxCreate_v2
+#undef cuCtxCreate_v3
 GVM_API CUresult cuCtxCreate(CUcontext *ctx, unsigned flags, CUdevice dev);
 GVM_API CUresult cuCtxCreate_v2(CUcontext *ctx, unsigned flags, CUdevice dev);
+GVM_API CUresult cuCtxCreate_v3(CUcontext *ctx, CUexecAffinityParam *list, int n, unsigned flags,
+                                CUdevice dev);
+CUresult cuCtxCreate_v3(CUcontext *ctx, CUexecAffinityParam *list, int n, unsigned flags,
+                        CUdevice dev)
+{
+    int rc = refuse_affinity(list, n);
+
+    return rc ? (CUresult)rc : create(ctx, flags, dev);
+}
+
 CUresult cuCtxCreate_v2(CUcontext *ctx, unsigned flags, CUdevice dev)
 {
     return create(ctx, flags, dev);
@@ -377,73 +146,34 @@ CUresult cuCtxCreate(CUcontext *ctx, unsigned flags, CUdevice dev)
     return create(ctx, flags, dev);
 }
 
-static void end_stream(void *obj, void *owner)
-{
-    struct gvm_stream *s = obj;
-
-    if (s->owner == owner)
-        gvm_stream_destroy(gvm_handle(&gvm_streams, s));
-}
-
-static void end_event(void *obj, void *owner)
-{
-    struct gvm_event *e = obj;
-
-    if (e->owner == owner && !e->internal)
-        gvm_event_destroy(gvm_handle(&gvm_events, e));
-}
-
 CUresult cuCtxDestroy(CUcontext ctx)
 {
-    struct CUctx_st **at;
-    struct gvm_range g;
     int rc = api_need_init();
 
-    if (rc)
-        return (CUresult)rc;
-    if (!ctx || ctx == &primary || !known(ctx))
-        return CUDA_ERROR_INVALID_CONTEXT;
-    gvm_ctx_sync();
-    gvm_id_each(&gvm_streams, end_stream, ctx);
-    gvm_id_each(&gvm_events, end_event, ctx);
-    gvm_modules_unload_owned(ctx);
-    gvm_textures_end(ctx, false);
-    gvm_arrays_end(ctx, false);
-    while (gvm_ranges_take_owned(&gvm_allocs, ctx, &g))
-        gvm_range_release(&g);
-    pthread_mutex_lock(&contexts.lock);
-    for (at = &contexts.first; *at && *at != ctx; at = &(*at)->next)
-        ;
-    if (*at)
-        *at = ctx->next;
-    pthread_mutex_unlock(&contexts.lock);
-    if (stack.n && stack.v[stack.n - 1] == ctx)
-        stack.n--;
-    ctx->magic = 0;
-    free(ctx);
-    return CUDA_SUCCESS;
+    return (CUresult)(rc ? rc : gvm_ctx_destroy(ctx));
 }
 
 CUresult cuCtxPushCurrent(CUcontext ctx)
 {
     int rc = api_need_init();
 
-    if (rc)
-        return (CUresult)rc;
-    return ctx && known(ctx) ? push(ctx) : CUDA_ERROR_INVALID_CONTEXT;
+    if (rc == 0)
+        rc = !ctx ? 1 : gvm_ctx_known(ctx) ? gvm_ctx_push(ctx) : 201;
+    return (CUresult)rc;
 }
 
 CUresult cuCtxPopCurrent(CUcontext *ctx)
 {
-    int rc = api_need();
+    int rc = api_need_init();
+    CUcontext c;
 
     if (rc)
         return (CUresult)rc;
-    if (!stack.n)
+    c = gvm_ctx_pop();
+    if (!c)
         return CUDA_ERROR_INVALID_CONTEXT;
-    stack.n--;
     if (ctx)
-        *ctx = stack.v[stack.n];
+        *ctx = c;
     return CUDA_SUCCESS;
 }
 
@@ -451,19 +181,9 @@ CUresult cuCtxSetCurrent(CUcontext ctx)
 {
     int rc = api_need_init();
 
-    if (rc)
-        return (CUresult)rc;
-    if (!ctx) {
-        if (stack.n)
-            stack.n--;
-        return CUDA_SUCCESS;
-    }
-    if (!known(ctx))
-        return CUDA_ERROR_INVALID_CONTEXT;
-    if (!stack.n)
-        return push(ctx);
-    stack.v[stack.n - 1] = ctx;
-    return CUDA_SUCCESS;
+    if (rc == 0)
+        rc = !ctx || gvm_ctx_known(ctx) ? gvm_ctx_set(ctx) : 201;
+    return (CUresult)rc;
 }
 
 CUresult cuCtxGetCurrent(CUcontext *ctx)
@@ -473,58 +193,110 @@ CUresult cuCtxGetCurrent(CUcontext *ctx)
     if (rc == 0 && !ctx)
         rc = 1;
     if (rc == 0)
-        *ctx = api_current();
+        *ctx = gvm_ctx_current();
     return (CUresult)rc;
 }
 
-CUresult cuCtxGetDevice(CUdevice *dev)
+/* ctx, or the current one for NULL; NULL with *rc set. */
+static CUcontext named(CUcontext ctx, int *rc)
 {
-    int rc = api_need();
+    *rc = ctx ? api_need_init() : api_need();
+    if (*rc)
+        return NULL;
+    if (!ctx)
+        return gvm_ctx_current();
+    *rc = !gvm_ctx_known(ctx) ? 201 : ctx->dead ? 709 : 0;
+    return *rc ? NULL : ctx;
+}
 
-    if (rc == 0 && !dev)
+CUresult cuCtxGetDevice_v2(CUdevice *dev, CUcontext ctx)
+{
+    int rc;
+
+    if (named(ctx, &rc) && !dev)
         rc = 1;
     if (rc == 0)
         *dev = 0;
     return (CUresult)rc;
 }
 
+CUresult cuCtxGetDevice(CUdevice *dev)
+{
+    return cuCtxGetDevice_v2(dev, NULL);
+}
+
 CUresult cuCtxGetFlags(unsigned *flags)
 {
     int rc = api_need();
+    CUcontext c = gvm_ctx_current();
 
     if (rc == 0 && !flags)
         rc = 1;
     if (rc == 0)
-        *flags = api_current()->flags | CU_CTX_MAP_HOST;
+        *flags = c->flags | (c == &gvm_primary ? CU_CTX_MAP_HOST : 0);
+    return (CUresult)rc;
+}
+
+CUresult cuCtxSetFlags(unsigned flags)
+{
+    unsigned sched = flags & CU_CTX_SCHED_MASK;
+    int rc = api_need();
+
+    if (rc == 0 && (flags & ~(unsigned)CU_CTX_FLAGS_MASK || sched & (sched - 1)))
+        rc = 1;
+    if (rc == 0)
+        __atomic_store_n(&gvm_ctx_current()->flags, flags, __ATOMIC_RELAXED);
     return (CUresult)rc;
 }
 
 CUresult cuCtxGetId(CUcontext ctx, unsigned long long *id)
 {
-    int rc = api_need_init();
+    int rc;
+    CUcontext c = named(ctx, &rc);
 
-    if (rc == 0 && !ctx)
-        ctx = api_current();
-    if (rc == 0 && (!ctx || !known(ctx)))
-        rc = 201;
-    if (rc == 0 && !id)
+    if (c && !id)
         rc = 1;
     if (rc == 0)
-        *id = ctx->id;
+        *id = c->id;
     return (CUresult)rc;
 }
 
 CUresult cuCtxGetApiVersion(CUcontext ctx, unsigned *version)
 {
-    int rc = api_need_init();
+    int rc;
+    CUcontext c = named(ctx, &rc);
 
-    if (rc == 0 && !version)
-        rc = 1;
-    if (rc == 0 && ctx && !known(ctx))
+    if (rc == 709)
         rc = 201;
+    if (c && !version)
+        rc = 1;
     if (rc == 0)
-        *version = 3020; /* all that this call has ever answered since */
+        *version = c->api_version;
     return (CUresult)rc;
+}
+
+CUresult cuCtxGetExecAffinity(CUexecAffinityParam *p, CUexecAffinityType type)
+{
+    const struct vgpu_device_info *d;
+    int rc = api_need();
+
+    if (rc == 0)
+        rc = !p || (unsigned)type >= CU_EXEC_AFFINITY_TYPE_MAX ? 1 : 0;
+    if (rc)
+        return (CUresult)rc;
+    d = gvm_device(&rc);
+    if (d) {
+        p->type = type;
+        p->param.smCount.val = (unsigned)d->attr[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT];
+    }
+    return (CUresult)rc;
+}
+
+CUresult cuCtxSynchronize_v2(CUcontext ctx)
+{
+    int rc;
+
+    return (CUresult)(named(ctx, &rc) ? gvm_ctx_sync() : rc);
 }
 
 CUresult cuCtxSynchronize(void)
@@ -567,8 +339,24 @@ CUresult cuCtxGetStreamPriorityRange(int *least, int *greatest)
     return (CUresult)rc;
 }
 
-/* A preference between L1 and shared memory: kept, told, without effect on results. */
-static uint32_t cache_now;
+/* No lines are kept in the cache for anybody (CU_LIMIT_PERSISTING_L2_CACHE_SIZE is a hint). */
+CUresult cuCtxResetPersistingL2Cache(void)
+{
+    int rc = api_need();
+
+    return (CUresult)(rc ? rc : gvm_context());
+}
+
+/* ---- preferences --------------------------------------------------------------------------- */
+
+int gvm_cache_config(int set)
+{
+    static int now;
+
+    if (set >= 0)
+        __atomic_store_n(&now, set, __ATOMIC_RELAXED);
+    return __atomic_load_n(&now, __ATOMIC_RELAXED);
+}
 
 CUresult cuCtxSetCacheConfig(CUfunc_cache config)
 {
@@ -577,7 +365,7 @@ CUresult cuCtxSetCacheConfig(CUfunc_cache config)
     if (rc == 0 && (unsigned)config > CU_FUNC_CACHE_PREFER_EQUAL)
         rc = 1;
     if (rc == 0)
-        __atomic_store_n(&cache_now, (uint32_t)config, __ATOMIC_RELAXED);
+        gvm_cache_config((int)config);
     return (CUresult)rc;
 }
 
@@ -588,7 +376,28 @@ CUresult cuCtxGetCacheConfig(CUfunc_cache *config)
     if (rc == 0 && !config)
         rc = 1;
     if (rc == 0)
-        *config = (CUfunc_cache)__atomic_load_n(&cache_now, __ATOMIC_RELAXED);
+        *config = (CUfunc_cache)gvm_cache_config(-1);
+    return (CUresult)rc;
+}
+
+/* Banks of shared memory have four octets on all devices there are. */
+CUresult cuCtxSetSharedMemConfig(CUsharedconfig config)
+{
+    int rc = api_need();
+
+    if (rc == 0 && (unsigned)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE)
+        rc = 1;
+    return (CUresult)rc;
+}
+
+CUresult cuCtxGetSharedMemConfig(CUsharedconfig *config)
+{
+    int rc = api_need();
+
+    if (rc == 0 && !config)
+        rc = 1;
+    if (rc == 0)
+        *config = CU_SHARED_MEM_CONFIG_FOUR_BYTE_BANK_SIZE;
     return (CUresult)rc;
 }
 
@@ -600,4 +409,24 @@ CUresult cuProfilerStart(void)
 CUresult cuProfilerStop(void)
 {
     return (CUresult)api_need();
+}
+
+/* ---- peers: there is nobody else ------------------------------------------------------------ */
+
+CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned flags)
+{
+    int rc = api_need();
+
+    if (rc == 0)
+        rc = !peer || !gvm_ctx_known(peer) ? 201 : flags ? 1 : 217;
+    return (CUresult)rc;
+}
+
+CUresult cuCtxDisablePeerAccess(CUcontext peer)
+{
+    int rc = api_need();
+
+    if (rc == 0)
+        rc = !peer || !gvm_ctx_known(peer) ? 201 : 705;
+    return (CUresult)rc;
 }

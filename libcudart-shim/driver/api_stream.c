@@ -3,6 +3,8 @@
  * api_stream.c - streams and events of the driver API.
  */
 #include "api.h"
+#include "context.h"
+#include "objects.h"
 
 static uint64_t ev(CUevent e)
 {
@@ -52,8 +54,10 @@ static int get_ctx(CUstream s, CUcontext *ctx)
     unsigned flags;
     int rc = ctx ? gvm_stream_flags(api_stream(s), &flags) : 1;
 
+    void *owner = rc ? NULL : gvm_stream_owner(api_stream(s));
+
     if (rc == 0)
-        *ctx = api_current();
+        *ctx = owner ? owner : &gvm_primary;
     return rc;
 }
 
@@ -91,7 +95,10 @@ static int get_id(CUstream s, unsigned long long *id)
 ON_STREAM(cuStreamQuery, (CUstream s), (s), (api_own(s)), gvm_stream_query(api_stream(s)))
 ON_STREAM(cuStreamSynchronize, (CUstream s), (s), (api_own(s)), gvm_stream_sync(api_stream(s)))
 ON_STREAM(cuStreamWaitEvent, (CUstream s, CUevent e, unsigned flags), (s, e, flags),
-          (api_own(s), e, flags), flags > 1 ? 1 : gvm_stream_wait(api_stream(s), ev(e)))
+          (api_own(s), e, flags),
+          flags > 1 ? 1
+          : flags   ? 401 /* external: only a capture knows that */
+                    : gvm_stream_wait(api_stream(s), ev(e)))
 ON_STREAM(cuStreamGetFlags, (CUstream s, unsigned *flags), (s, flags), (api_own(s), flags),
           flags ? gvm_stream_flags(api_stream(s), flags) : 1)
 ON_STREAM(cuStreamGetPriority, (CUstream s, int *priority), (s, priority), (api_own(s), priority),
@@ -107,7 +114,10 @@ ON_STREAM(cuStreamIsCapturing, (CUstream s, CUstreamCaptureStatus *status), (s, 
 ON_STREAM(cuEventRecord, (CUevent e, CUstream s), (e, s), (e, api_own(s)),
           gvm_event_record(ev(e), api_stream(s)))
 ON_STREAM(cuEventRecordWithFlags, (CUevent e, CUstream s, unsigned flags), (e, s, flags),
-          (e, api_own(s), flags), flags > 1 ? 1 : gvm_event_record(ev(e), api_stream(s)))
+          (e, api_own(s), flags),
+          flags > 1 ? 1
+          : flags   ? 401 /* external: only a capture knows that */
+                    : gvm_event_record(ev(e), api_stream(s)))
 
 CUresult cuEventCreate(CUevent *e, unsigned flags)
 {
@@ -156,3 +166,16 @@ CUresult cuEventElapsedTime(float *ms, CUevent start, CUevent end)
 {
     return cuEventElapsedTime_v2(ms, start, end);
 }
+
+/* The form that tells green contexts too, of which there are none. */
+static int get_ctx_v2(CUstream s, CUcontext *ctx, CUgreenCtx *green)
+{
+    int rc = ctx && green ? get_ctx(s, ctx) : 1;
+
+    if (rc == 0)
+        *green = NULL;
+    return rc;
+}
+
+ON_STREAM(cuStreamGetCtx_v2, (CUstream s, CUcontext *ctx, CUgreenCtx *green), (s, ctx, green),
+          (api_own(s), ctx, green), get_ctx_v2(s, ctx, green))

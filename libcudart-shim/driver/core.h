@@ -26,27 +26,57 @@ struct gvm_module;
 
 /* ---- connection, device ------------------------------------------------------------------ */
 
-/* Connects if needed; 0 or an error, sticky ones included. */
+/* Connects if needed; 0 or an error, sticky ones included. Makes no context current. */
 GVM_API int gvm_init(void);
+/* The same, but a sticky error is none here: the device itself can still be asked about. */
+GVM_API int gvm_connected(void);
+/* What the runtime does first in a call that initialises it, without a context: as gvm_connected();
+ * a child forked after that is without CUDA. */
+GVM_API int gvm_begin(void);
 /* 0, or 3 in a forked child of a connected process, 4 during exit; never connects. */
 GVM_API int gvm_alive(void);
 /* The device's description, NULL with *err set. */
 GVM_API const struct vgpu_device_info *gvm_device(int *err);
 GVM_API int gvm_reset(void);
-/* Sticky error or the calling thread's next latched one; does not connect; 0: none. */
+/* The calling thread's next latched error of a posted call; does not connect; 0: none. */
 GVM_API int gvm_take_error(void);
 /* The sticky error alone. */
 GVM_API int gvm_sticky(void);
 GVM_API int gvm_ctx_sync(void);
 GVM_API int gvm_get_limit(int limit, uint64_t *value);
 GVM_API int gvm_set_limit(int limit, uint64_t value);
+/* Waits for everything, whatever state the context is in. */
+void gvm_ctx_sync_all(void);
+/* CUDA version of the driver there, at most what this library implements; connects not. */
+GVM_API int gvm_driver_version(void);
+/* "0000:01:00.0", also without domain or function. */
+GVM_API bool gvm_pci_parse(const char *s, int v[4]);
+/* 1: not of that form, 101: no such device. */
+GVM_API int gvm_device_by_pci(const char *id, int *number);
+/* The device's own functions behind both interfaces. */
+GVM_API int gvm_p2p_attribute(const void *value, int attr, int a, int b);
+GVM_API int gvm_host_atomics(unsigned *caps, const int *ops, unsigned count, int dev);
+GVM_API int gvm_notify_register(int dev, const void *fn, void **handle);
+GVM_API int gvm_notify_unregister(int dev, const void *handle);
 /* Prints what kernels have printed, if the worker says that there is something. */
 void gvm_output(void);
 
 /* The context that what is made now belongs to: NULL for the primary one. */
 void *gvm_owner(void);
-/* libcudart.so.13 is here: it makes the primary context current by itself. */
+/* A runtime (libcudart.so.13 or libcudart_static.a) is in this process. */
 GVM_API void gvm_runtime_loaded(void);
+/* True if a runtime has been initialised in this process or the one it was forked from. */
+GVM_API bool gvm_runtime_used(void);
+/* Makes the primary context current for this thread unless a context is: what the runtime does in
+ * all calls that need one, here and in gvm_need(). */
+GVM_API int gvm_context(void);
+/* Makes the primary context of the device current (cudaSetDevice), or only makes it. */
+GVM_API int gvm_use_device(int number, bool current);
+/* CU_CTX_* flags of the primary context, as asked for. */
+GVM_API unsigned gvm_primary_flags(void);
+GVM_API int gvm_set_primary_flags(unsigned flags);
+/* A preference between L1 and shared memory: kept, told again, without effect on results. */
+GVM_API int gvm_cache_config(int set); /* -1: only tell */
 
 /* ---- memory ------------------------------------------------------------------------------ */
 
@@ -193,7 +223,8 @@ GVM_API int gvm_refused(const char *name, uint32_t *flag);
 
 struct gvm_error;
 GVM_API const struct gvm_error *gvm_error_info(int number);
-/* Looks a driver function up by its base name; 0, or 500. status: CU_GET_PROC_ADDRESS_*. */
+/* Looks a driver function up by its base name. status (may be NULL): CU_GET_PROC_ADDRESS_*. 0 with
+ * *fn NULL if it is not found and status is taken, else 500; 1: version is newer than this driver. */
 GVM_API int gvm_proc(const char *name, int version, bool per_thread, void **fn, int *status);
 
 #endif

@@ -16,11 +16,12 @@
 #include <string.h>
 
 #define OUTPUT_CHUNK (64u << 10)
+#define VERSION_MAX  13000 /* what this library implements */
 
 int gvm_init(void)
 {
     struct gvm_chan *c;
-    int rc = gvm_need(&c);
+    int rc = gvm_need_chan(&c);
 
     return rc ? rc : gvm_chan_check(c);
 }
@@ -34,7 +35,7 @@ const struct vgpu_device_info *gvm_device(int *err)
 {
     struct gvm_chan *c;
 
-    *err = gvm_need(&c);
+    *err = gvm_need_chan(&c);
     return *err ? NULL : &gvm.info;
 }
 
@@ -52,23 +53,35 @@ int gvm_take_error(void)
 
     if (!c)
         return 0;
-    rc = gvm_chan_sticky(c);
-    return rc ? rc : gvm_chan_latched(c);
+    rc = gvm_chan_latched(c);
+    /* A fault is reported by the calls that come after it, not by asking for errors. */
+    return rc == gvm_chan_sticky(c) ? 0 : rc;
+}
+
+static int sync_all(struct gvm_chan *c)
+{
+    uint64_t mark = gvm_work_mark(c);
+    int rc = vgpu_CtxSync(c, 0);
+
+    if (rc == 0)
+        gvm_work_synced(c, mark);
+    return gvm_after_wait(c, rc);
 }
 
 int gvm_ctx_sync(void)
 {
     struct gvm_chan *c;
-    uint64_t mark;
     int rc = gvm_need(&c);
 
-    if (rc)
-        return rc;
-    mark = gvm_work_mark(c);
-    rc = vgpu_CtxSync(c, 0);
-    if (rc == 0)
-        gvm_work_synced(c, mark);
-    return gvm_after_wait(c, rc);
+    return rc ? rc : sync_all(c);
+}
+
+void gvm_ctx_sync_all(void)
+{
+    struct gvm_chan *c = gvm_usable();
+
+    if (c)
+        sync_all(c);
 }
 
 int gvm_get_limit(int limit, uint64_t *value)
@@ -87,18 +100,16 @@ int gvm_set_limit(int limit, uint64_t value)
     return rc ? rc : vgpu_SetLimit(c, 0, limit, value);
 }
 
-int gvm_reset(void)
-{
-    struct gvm_chan *c = gvm_usable();
-    int rc = gvm_stale();
+static int version_known;
 
-    if (rc || !c)
-        return rc;
-    /* Text of kernels that are still running would be lost otherwise. An error is no reason not to
-     * reset: it may be the reason to do so. */
-    gvm_ctx_sync();
-    gvm_disconnect();
-    return 0;
+int gvm_driver_version(void)
+{
+    int v;
+
+    if (gvm_usable())
+        version_known = gvm.info.driver_version;
+    v = version_known;
+    return v && v < VERSION_MAX ? v : VERSION_MAX;
 }
 
 /* ---- output of kernels ------------------------------------------------------------------- */

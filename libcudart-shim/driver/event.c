@@ -57,6 +57,41 @@ static void slot_give(uint32_t slot)
     pthread_mutex_unlock(&slots.lock);
 }
 
+/* The last events that went with a context. */
+static struct {
+    pthread_mutex_t lock;
+    uint64_t v[1024];
+    unsigned n;
+} orphans = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+void gvm_event_orphan(uint64_t event)
+{
+    pthread_mutex_lock(&orphans.lock);
+    orphans.v[orphans.n++ % 1024] = event;
+    pthread_mutex_unlock(&orphans.lock);
+}
+
+/* What a call on an event that is none answers. */
+static int no_event(uint64_t event)
+{
+    int rc = 400;
+
+    pthread_mutex_lock(&orphans.lock);
+    for (unsigned i = 0; i < 1024 && rc == 400; i++)
+        if (event && orphans.v[i] == event)
+            rc = 709;
+    pthread_mutex_unlock(&orphans.lock);
+    return rc;
+}
+
+static void orphan(void *obj, void *arg)
+{
+    const struct gvm_event *e = obj;
+
+    if (!e->internal)
+        gvm_event_orphan(gvm_handle(&gvm_events, e));
+}
+
 static void forget(void *obj, void *arg)
 {
     gvm_id_free(arg, obj);
@@ -72,6 +107,7 @@ void gvm_objects_reset(void)
     gvm_mempool_reset();
     gvm_vmm_reset();
     gvm_id_each(&gvm_streams, forget, &gvm_streams);
+    gvm_id_each(&gvm_events, orphan, NULL);
     gvm_id_each(&gvm_events, forget, &gvm_events);
     pthread_mutex_lock(&slots.lock);
     memset(slots.state, SLOT_FREE, sizeof(slots.state));
@@ -119,7 +155,8 @@ int gvm_event_create(uint32_t flags, uint64_t *event)
     if (rc)
         return rc;
     if (!event || flags & ~(GVM_EVENT_BLOCKING_SYNC | GVM_EVENT_NO_TIMING))
-        return event && flags & 4 ? 801 : 1; /* interprocess events are not there yet */
+        /* Interprocess events, which cannot time, are not there yet. */
+        return event && (flags & ~1u) == (GVM_EVENT_INTERPROCESS | GVM_EVENT_NO_TIMING) ? 801 : 1;
     e = gvm_event_make(c, flags, &rc);
     if (e) {
         e->internal = false;
@@ -138,7 +175,7 @@ int gvm_event_destroy(uint64_t event)
         return rc;
     e = gvm_id_get(&gvm_events, event);
     if (!e)
-        return 400;
+        return no_event(event);
     rc = vgpu_EventDestroy(c, 0, e->o.id);
     slot_give(e->slot);
     gvm_id_free(&gvm_events, e);
@@ -180,6 +217,8 @@ int gvm_event_record(uint64_t event, uint64_t stream)
         return rc;
     e = gvm_id_get(&gvm_events, event);
     if (!e)
+        return no_event(event);
+    if (e->owner != gvm_stream_owner(stream)) /* of two contexts */
         return 400;
     if (gvm_chan_barred())
         return 800;
@@ -202,11 +241,15 @@ int gvm_event_query(uint64_t event)
     struct gvm_chan *c;
     int rc = gvm_need(&c), dead;
 
+    if (rc == 3) { /* in a forked child, from the copy of its memory */
+        e = gvm_id_get(&gvm_events, event);
+        return !e ? no_event(event) == 709 ? 709 : 3 : e->recorded ? 3 : 0;
+    }
     if (rc)
         return rc;
     e = gvm_id_get(&gvm_events, event);
     if (!e)
-        return 400;
+        return no_event(event);
     rc = reached(c, e);
     if (rc && ++asked % ASK_EVERY == 0)
         dead = gvm_chan_check_slow(c);
@@ -225,7 +268,7 @@ int gvm_event_sync(uint64_t event)
         return rc;
     e = gvm_id_get(&gvm_events, event);
     if (!e)
-        return 400;
+        return no_event(event);
     rc = gvm_chan_check(c);
     if (rc == 0 && reached(c, e))
         rc = gvm_counter_wait(c, e->slot, __atomic_load_n(&e->value, __ATOMIC_RELAXED),

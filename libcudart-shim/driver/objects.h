@@ -12,6 +12,7 @@
 #define GVM_STREAM_NON_BLOCKING 1u
 #define GVM_EVENT_BLOCKING_SYNC 1u
 #define GVM_EVENT_NO_TIMING     2u
+#define GVM_EVENT_INTERPROCESS  4u
 
 struct gvm_stream {
     struct gvm_obj o;
@@ -32,6 +33,9 @@ struct gvm_event {
 
 extern struct gvm_idtab gvm_streams, gvm_events;
 
+/* Remembers an event that went with its context: calls on it answer 709 for some time. */
+void gvm_event_orphan(uint64_t event);
+
 /* A stream as calls name it. */
 struct gvm_sref {
     uint32_t id;
@@ -51,6 +55,15 @@ static inline int gvm_stream_ref(uint64_t stream, struct gvm_sref *s)
         *s = (struct gvm_sref){o->o.id, !(o->flags & GVM_STREAM_NON_BLOCKING)};
     }
     return 0;
+}
+
+/* The context of a stream; default streams are those of the current one. */
+static inline void *gvm_stream_owner(uint64_t stream)
+{
+    const struct gvm_stream *o =
+        stream <= GVM_STREAM_PER_THREAD ? NULL : gvm_id_get(&gvm_streams, stream);
+
+    return o ? o->owner : gvm_owner();
 }
 
 static inline bool gvm_is_legacy(const struct gvm_sref *s)

@@ -31,8 +31,8 @@ static size_t first_of(const char *name)
     return lo < gvm_nprocs && strcmp(gvm_procs[lo].name, name) == 0 ? lo : gvm_nprocs;
 }
 
-/* The newest form that `version` knows, the twin if that is asked for and known. NULL: no such
- * name (*known false), or only newer forms. */
+/* The newest form that `version` knows. A twin, if that is asked for, counts as long known as what
+ * it is a twin of, whatever the headers say. NULL: no such name (*known false), or only newer forms. */
 static void *look_up(const char *name, int version, bool per_thread, bool *known)
 {
     void *fn = NULL, *twin = NULL;
@@ -42,37 +42,44 @@ static void *look_up(const char *name, int version, bool per_thread, bool *known
     for (; i < gvm_nprocs && strcmp(gvm_procs[i].name, name) == 0; i++) {
         const struct gvm_proc_entry *e = &gvm_procs[i];
 
-        if (e->version <= version) { /* in ascending order: the last one counts */
-            if (e->twin)
-                twin = e->fn;
-            else
-                fn = e->fn;
-        }
+        /* In ascending order: the last one counts. */
+        if (!e->twin && e->version <= version)
+            fn = e->fn;
+        if (e->twin && (!twin || e->version <= version))
+            twin = e->fn;
     }
-    return per_thread && twin ? twin : fn;
+    return per_thread && fn && twin ? twin : fn;
 }
 
 int gvm_proc(const char *name, int version, bool per_thread, void **fn, int *status)
 {
+    void *found;
     bool known;
 
-    *fn = look_up(name, version, per_thread, &known);
-    *status = *fn     ? CU_GET_PROC_ADDRESS_SUCCESS
-              : known ? CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT
-                      : CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
-    return *fn ? 0 : 500;
+    if (!name || !fn || version > CUDA_VERSION)
+        return 1;
+    found = look_up(name, version, per_thread, &known);
+    if (status)
+        *status = found   ? CU_GET_PROC_ADDRESS_SUCCESS
+                  : known ? CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT
+                          : CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
+    else if (!found)
+        return 500;
+    *fn = found;
+    return 0;
 }
 
-/* cuGetProcAddress of CUDA 12 and later. */
+/* cuGetProcAddress of CUDA 12 and later. Whoever takes the status gets success and NULL. */
 CUresult cuGetProcAddress(const char *symbol, void **fn, int version, cuuint64_t flags,
                           CUdriverProcAddressQueryResult *status)
 {
     int rc, st;
 
-    if (!symbol || !fn || flags & ~(cuuint64_t)QUERY_FLAGS)
+    if (flags & ~(cuuint64_t)QUERY_FLAGS)
         return CUDA_ERROR_INVALID_VALUE;
-    rc = gvm_proc(symbol, version, flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, fn, &st);
-    if (status)
+    rc = gvm_proc(symbol, version, flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, fn,
+                  status ? &st : NULL);
+    if (rc == 0 && status)
         *status = (CUdriverProcAddressQueryResult)st;
     return (CUresult)rc;
 }

@@ -22,7 +22,8 @@ static uint32_t never; /* stands in until there is a page */
 uint32_t *gvm_usable_word = &never;
 
 static pthread_mutex_t connect_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool exiting;
+static pthread_mutex_t begin_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool exiting, begun, lost, primary_active;
 static struct {
     uint64_t base, size;
 } pool_window, dev_window;
@@ -33,7 +34,11 @@ static struct {
 static void child_of_fork(void)
 {
     pthread_mutex_init(&connect_lock, NULL);
+    pthread_mutex_init(&begin_lock, NULL);
 }
+
+/* Words of the page that a child gets wiped. */
+enum { WORD_USABLE, WORD_BEGUN };
 
 static int make_word(void)
 {
@@ -53,20 +58,52 @@ static int make_word(void)
     return 0;
 }
 
-/* atexit handlers that run after this one may still call CUDA. */
-__attribute__((destructor)) static void at_exit(void)
+/* What runs after this handler (older ones, destructors) may still call CUDA. Output of kernels
+ * that nobody has waited for is not printed, as natively. */
+static void at_exit(void)
 {
     __atomic_store_n(&exiting, true, __ATOMIC_RELAXED);
     if (gvm_usable())
         __atomic_store_n(gvm_usable_word, 0, __ATOMIC_RELEASE);
 }
 
+int gvm_mark_begun(void)
+{
+    if (__atomic_load_n(&begun, __ATOMIC_ACQUIRE))
+        return 0;
+    pthread_mutex_lock(&begin_lock);
+    if (!begun && make_word() == 0) {
+        gvm_usable_word[WORD_BEGUN] = 1;
+        atexit(at_exit);
+        __atomic_store_n(&begun, true, __ATOMIC_RELEASE);
+    }
+    pthread_mutex_unlock(&begin_lock);
+    return begun ? 0 : 2;
+}
+
+void gvm_mark_lost(void)
+{
+    __atomic_store_n(&lost, true, __ATOMIC_RELAXED);
+}
+
+void gvm_set_primary_active(bool active)
+{
+    __atomic_store_n(&primary_active, active, __ATOMIC_RELAXED);
+    if (gvm_usable())
+        __atomic_store_n(gvm_usable_word, active ? GVM_USABLE_ACTIVE : GVM_USABLE_IDLE,
+                         __ATOMIC_RELEASE);
+}
+
+bool gvm_primary_active(void)
+{
+    return __atomic_load_n(&primary_active, __ATOMIC_RELAXED);
+}
+
 int gvm_stale(void)
 {
-    if (__atomic_load_n(&exiting, __ATOMIC_RELAXED))
+    if (__builtin_expect(__atomic_load_n(&exiting, __ATOMIC_RELAXED), 0))
         return 4;
-    if (__atomic_load_n(gvm_usable_word, __ATOMIC_ACQUIRE) == 0 &&
-        __atomic_load_n(&gvm.chan, __ATOMIC_RELAXED))
+    if (__atomic_load_n(&begun, __ATOMIC_ACQUIRE) && !gvm_usable_word[WORD_BEGUN])
         return 3;
     return 0;
 }
@@ -211,8 +248,11 @@ static int connect_locked(void)
     struct gvm_chan *c;
     int rc;
 
-    if (make_word())
-        return 2;
+    if (lost)
+        return GVM_ERR_GONE;
+    rc = gvm_visible(NULL);
+    if (rc)
+        return rc;
     rc = open_channel(&conn);
     if (rc)
         return rc;
@@ -224,6 +264,8 @@ static int connect_locked(void)
     }
     gvm_pool_start(c, pool_window.size ? pool_window.base : 0, pool_window.size);
     rc = fetch_info(c);
+    if (rc == 0)
+        rc = gvm_visible(&gvm.info);
     if (rc) {
         gvm_pool_stop();
         gvm_chan_destroy(c);
@@ -235,17 +277,21 @@ static int connect_locked(void)
     gvm.epoch++;
     __atomic_store_n(&gvm.chan, c, __ATOMIC_RELAXED);
     gvm_objects_reset();
-    __atomic_store_n(gvm_usable_word, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(gvm_usable_word, primary_active ? GVM_USABLE_ACTIVE : GVM_USABLE_IDLE,
+                     __ATOMIC_RELEASE);
     return 0;
 }
 
 int gvm_connect(void)
 {
-    int rc;
+    int rc = gvm_stale();
 
+    if (rc == 0)
+        rc = gvm_mark_begun();
+    if (rc)
+        return rc;
     pthread_mutex_lock(&connect_lock);
-    rc = gvm_stale();
-    if (rc == 0 && !gvm_usable())
+    if (!gvm_usable())
         rc = connect_locked();
     pthread_mutex_unlock(&connect_lock);
     return rc;

@@ -22,21 +22,28 @@ static const struct vgpu_device_info *device(int number, int *err)
     return d;
 }
 
+/* A child of a process that had asked already knows, as natively. */
 cudaError_t cudaGetDeviceCount(int *n)
 {
-    int err = n ? gvm_init() : 1;
+    int err = n ? gvm_begin() : 1;
 
-    if (n)
-        *n = err ? 0 : 1;
+    if (err == cudaErrorInitializationError && gvm_runtime_used())
+        err = 0;
+    if (err == 0)
+        *n = 1;
     return rt_done(err);
 }
 
 cudaError_t cudaSetDevice(int number)
 {
-    int err;
+    return rt_done(gvm_use_device(number, true));
+}
 
-    device(number, &err);
-    return rt_done(err);
+static bool flags_fit(unsigned flags)
+{
+    unsigned schedule = flags & cudaDeviceScheduleMask;
+
+    return !(flags & ~(unsigned)cudaDeviceMask) && !(schedule & (schedule - 1));
 }
 
 cudaError_t cudaInitDevice(int number, unsigned device_flags, unsigned flags)
@@ -44,28 +51,28 @@ cudaError_t cudaInitDevice(int number, unsigned device_flags, unsigned flags)
     int err;
 
     device(number, &err);
-    return rt_done(err);
+    if (err == 0 && flags & cudaInitDeviceFlagsAreValid)
+        err = flags_fit(device_flags) ? gvm_set_primary_flags(device_flags) : 1;
+    return rt_done(err ? err : gvm_use_device(number, false));
 }
 
 cudaError_t cudaGetDevice(int *number)
 {
-    int err = number ? 0 : 1;
+    int err = number ? gvm_begin() : 1;
 
-    if (err == 0)
-        gvm_device(&err);
     if (err == 0)
         *number = 0;
     return rt_done(err);
 }
 
+/* Of a list without repetitions the first that works is used; there is one. */
 cudaError_t cudaSetValidDevices(int *list, int n)
 {
-    if (n < 0 || (n && !list))
+    if (n < 0 || n > 1 || (n && !list))
         return rt_done(1);
-    for (int i = 0; i < n; i++)
-        if (list[i] != 0)
-            return rt_done(101);
-    return rt_done(gvm_init());
+    if (n && list[0] != 0)
+        return rt_done(101);
+    return rt_done(gvm_begin());
 }
 
 cudaError_t cudaChooseDevice(int *number, const struct cudaDeviceProp *prop)
@@ -86,20 +93,6 @@ cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attr, int num
     if (err == 0)
         *value = d->attr[attr];
     return rt_done(err);
-}
-
-/* "0000:01:00.0" -> its numbers; false: not of that form. */
-static bool pci_of(const char *s, int v[4])
-{
-    unsigned a, b, c, d = 0;
-
-    if (sscanf(s, "%x:%x:%x.%x", &a, &b, &c, &d) < 3)
-        return false;
-    v[0] = (int)a;
-    v[1] = (int)b;
-    v[2] = (int)c;
-    v[3] = (int)d;
-    return true;
 }
 
 static void fill(struct cudaDeviceProp *p, const struct vgpu_device_info *d)
@@ -172,7 +165,7 @@ static void fill(struct cudaDeviceProp *p, const struct vgpu_device_info *d)
     p->pciBusID = A(PCI_BUS_ID);
     p->pciDeviceID = A(PCI_DEVICE_ID);
     p->pciDomainID = A(PCI_DOMAIN_ID);
-    if (!p->pciBusID && !p->pciDeviceID && pci_of(d->pci_bus_id, pci)) {
+    if (!p->pciBusID && !p->pciDeviceID && gvm_pci_parse(d->pci_bus_id, pci)) {
         p->pciDomainID = pci[0];
         p->pciBusID = pci[1];
         p->pciDeviceID = pci[2];
@@ -258,20 +251,7 @@ cudaError_t cudaDeviceGetPCIBusId(char *id, int len, int number)
 
 cudaError_t cudaDeviceGetByPCIBusId(int *number, const char *id)
 {
-    const struct vgpu_device_info *d;
-    int err = number && id ? 0 : 1, a[4], b[4];
-
-    if (err)
-        return rt_done(err);
-    d = device(0, &err);
-    if (!d)
-        return rt_done(err);
-    if (!pci_of(id, a))
-        return rt_done(1);
-    if (!pci_of(d->pci_bus_id, b) || memcmp(a, b, sizeof(a)))
-        return rt_done(101);
-    *number = 0;
-    return cudaSuccess;
+    return rt_done(number && id ? gvm_device_by_pci(id, number) : 1);
 }
 
 cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest)
@@ -301,16 +281,48 @@ cudaError_t cudaDeviceCanAccessPeer(int *can, int number, int peer)
 
 cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned flags)
 {
-    int err = gvm_init();
+    int err = gvm_context();
 
-    return rt_done(err ? err : flags ? 1 : 101);
+    return rt_done(err ? err : flags ? 1 : peer == 0 ? 217 : 101);
 }
 
 cudaError_t cudaDeviceDisablePeerAccess(int peer)
 {
-    int err = gvm_init();
+    int err = gvm_context();
 
     return rt_done(err ? err : peer == 0 ? 705 : 101);
+}
+
+cudaError_t cudaDeviceGetP2PAttribute(int *value, enum cudaDeviceP2PAttr attr, int a, int b)
+{
+    return rt_done(gvm_p2p_attribute(value, (int)attr, a, b));
+}
+
+RT_API cudaError_t cudaDeviceGetP2PAtomicCapabilities(unsigned *caps,
+                                                      const enum cudaAtomicOperation *ops,
+                                                      unsigned count, int a, int b)
+{
+    return rt_done(gvm_p2p_attribute(caps && ops && count ? caps : NULL, 0, a, b));
+}
+
+RT_API cudaError_t cudaDeviceGetHostAtomicCapabilities(unsigned *caps,
+                                                       const enum cudaAtomicOperation *ops,
+                                                       unsigned count, int number)
+{
+    return rt_done(gvm_host_atomics(caps, (const int *)ops, count, number));
+}
+
+/* ---- nobody is ever told, and nothing flushed: see driver/api_device.c ---------------------- */
+
+cudaError_t cudaDeviceRegisterAsyncNotification(int number, cudaAsyncCallback fn, void *arg,
+                                                cudaAsyncCallbackHandle_t *handle)
+{
+    return rt_done(gvm_notify_register(number, (const void *)fn, (void **)handle));
+}
+
+cudaError_t cudaDeviceUnregisterAsyncNotification(int number, cudaAsyncCallbackHandle_t handle)
+{
+    return rt_done(gvm_notify_unregister(number, handle));
 }
 
 /* ---- the context --------------------------------------------------------------------------- */
@@ -322,8 +334,12 @@ cudaError_t cudaDeviceSynchronize(void)
 
 cudaError_t cudaDeviceReset(void)
 {
-    rt_last = 0;
     return rt_done(gvm_reset());
+}
+
+RT_API cudaError_t cudaCtxResetPersistingL2Cache(void)
+{
+    return rt_done(gvm_context()); /* no lines are kept for anybody */
 }
 
 cudaError_t cudaDeviceGetLimit(size_t *value, enum cudaLimit limit)
@@ -341,60 +357,53 @@ cudaError_t cudaDeviceSetLimit(enum cudaLimit limit, size_t value)
     return rt_done(gvm_set_limit((int)limit, value));
 }
 
-/* Preferences and ways to wait: kept and told again, without effect on results. */
-static uint32_t flags_now, cache_now, banks_now = cudaSharedMemBankSizeFourByte;
+/* ---- ways to wait, preferences -------------------------------------------------------------- */
 
 cudaError_t cudaSetDeviceFlags(unsigned flags)
 {
-    unsigned schedule = flags & cudaDeviceScheduleMask;
+    int err = flags_fit(flags) ? gvm_alive() : 1;
 
-    if (flags & ~(unsigned)cudaDeviceMask ||
-        (schedule != cudaDeviceScheduleAuto && schedule != cudaDeviceScheduleSpin &&
-         schedule != cudaDeviceScheduleYield && schedule != cudaDeviceScheduleBlockingSync))
-        return rt_done(1);
-    __atomic_store_n(&flags_now, flags, __ATOMIC_RELAXED);
-    return rt_done(gvm_alive());
+    return rt_done(err ? err : gvm_set_primary_flags(flags));
 }
 
 cudaError_t cudaGetDeviceFlags(unsigned *flags)
 {
-    int err = flags ? gvm_init() : 1;
+    int err = flags ? gvm_begin() : 1;
 
     if (err == 0)
-        *flags = __atomic_load_n(&flags_now, __ATOMIC_RELAXED) | cudaDeviceMapHost;
+        *flags = gvm_primary_flags() | cudaDeviceMapHost;
     return rt_done(err);
 }
 
 cudaError_t cudaDeviceSetCacheConfig(enum cudaFuncCache config)
 {
-    if ((unsigned)config > cudaFuncCachePreferEqual)
-        return rt_done(1);
-    __atomic_store_n(&cache_now, (uint32_t)config, __ATOMIC_RELAXED);
-    return rt_done(gvm_init());
+    int err = (unsigned)config > cudaFuncCachePreferEqual ? 1 : gvm_context();
+
+    if (err == 0)
+        gvm_cache_config((int)config);
+    return rt_done(err);
 }
 
 cudaError_t cudaDeviceGetCacheConfig(enum cudaFuncCache *config)
 {
-    int err = config ? gvm_init() : 1;
+    int err = config ? gvm_context() : 1;
 
     if (err == 0)
-        *config = (enum cudaFuncCache)__atomic_load_n(&cache_now, __ATOMIC_RELAXED);
+        *config = (enum cudaFuncCache)gvm_cache_config(-1);
     return rt_done(err);
 }
 
 RT_API cudaError_t cudaDeviceSetSharedMemConfig(enum cudaSharedMemConfig config)
 {
-    if ((unsigned)config > cudaSharedMemBankSizeEightByte)
-        return rt_done(1);
-    return rt_done(gvm_init());
+    return rt_done((unsigned)config > cudaSharedMemBankSizeEightByte ? 1 : gvm_context());
 }
 
 RT_API cudaError_t cudaDeviceGetSharedMemConfig(enum cudaSharedMemConfig *config)
 {
-    int err = config ? gvm_init() : 1;
+    int err = config ? gvm_context() : 1;
 
     if (err == 0)
-        *config = (enum cudaSharedMemConfig)banks_now;
+        *config = cudaSharedMemBankSizeFourByte;
     return rt_done(err);
 }
 
@@ -411,16 +420,13 @@ cudaError_t cudaRuntimeGetVersion(int *version)
 /* What both ends implement. 0 without a driver, as natively. */
 cudaError_t cudaDriverGetVersion(int *version)
 {
-    const struct vgpu_device_info *d;
     int err;
 
     if (!version)
         return rt_done(1);
-    d = gvm_device(&err);
-    *version = d && d->driver_version < CUDA_VERSION ? d->driver_version : CUDA_VERSION;
-    if (err == cudaErrorInsufficientDriver)
-        *version = 0;
-    return rt_done(err == 100 || err == cudaErrorInsufficientDriver ? 0 : err);
+    err = gvm_begin();
+    *version = err == cudaErrorInsufficientDriver ? 0 : gvm_driver_version();
+    return cudaSuccess;
 }
 
 RT_API cudaError_t cudaProfilerStart(void)
@@ -437,22 +443,18 @@ static cudaError_t entry_point(const char *name, void **fn, unsigned version,
                                unsigned long long flags,
                                enum cudaDriverEntryPointQueryResult *status, bool twin)
 {
-    int err, st;
+    int err, st = 0;
 
-    if (!name || !fn)
+    if (flags & ~(unsigned long long)(cudaEnableLegacyStream | cudaEnablePerThreadDefaultStream))
         return rt_done(1);
     if (flags & cudaEnablePerThreadDefaultStream)
         twin = true;
-    if (flags & cudaEnableLegacyStream)
+    else if (flags & cudaEnableLegacyStream)
         twin = false;
-    err = gvm_proc(name, (int)version, twin, fn, &st);
-    if (err == 0)
-        st = cudaDriverEntryPointSuccess;
-    if (status) /* the numbers are the driver's */
+    err = gvm_proc(name, (int)version, twin, fn, status ? &st : NULL);
+    if (err == 0 && status) /* the numbers are the driver's */
         *status = (enum cudaDriverEntryPointQueryResult)st;
-    else if (err)
-        return rt_done(cudaErrorSymbolNotFound);
-    return cudaSuccess;
+    return rt_done(err);
 }
 
 cudaError_t cudaGetDriverEntryPoint(const char *name, void **fn, unsigned long long flags,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * error.c - the last error. It belongs to the calling thread; errors that make the context
- * unusable are everybody's and do not go away.
+ * error.c - the last error. It belongs to the calling thread, also when it is one that makes the
+ * context unusable: then the next call sets it again.
  */
 #include "rt.h"
 
@@ -15,24 +15,22 @@ int rt_refused(const char *name, uint32_t *flag)
     return (int)rt_done(gvm_refused(name, flag));
 }
 
+/* What a posted call left counts as the error of that call. A fault of a kernel is nobody's until a
+ * call reports it. */
 cudaError_t cudaGetLastError(void)
 {
-    int err = rt_last, now = gvm_sticky();
+    int err = rt_last ? rt_last : gvm_take_error();
 
     rt_last = 0;
-    if (now)
-        return (cudaError_t)now;
-    return (cudaError_t)(err ? err : gvm_take_error());
+    gvm_begin();
+    return (cudaError_t)err;
 }
 
 cudaError_t cudaPeekAtLastError(void)
 {
-    int now = gvm_sticky();
-
-    if (now)
-        return (cudaError_t)now;
     if (!rt_last)
         rt_last = gvm_take_error();
+    gvm_begin();
     return (cudaError_t)rt_last;
 }
 

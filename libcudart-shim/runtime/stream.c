@@ -57,10 +57,10 @@ RT_API cudaError_t cudaStreamQuery_ptsz(cudaStream_t s)
     return cudaStreamQuery(rt_own(s));
 }
 
-/* flags: cudaEventWaitDefault 0; external (1) only matters under capture. */
+/* flags: cudaEventWaitDefault 0; external (1) only in a capture. */
 cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned flags)
 {
-    return rt_done(flags > 1 ? 1 : gvm_stream_wait(rt_stream(s), (uintptr_t)e));
+    return rt_done(flags > 1 ? 1 : flags ? 401 : gvm_stream_wait(rt_stream(s), (uintptr_t)e));
 }
 
 RT_API cudaError_t cudaStreamWaitEvent_ptsz(cudaStream_t s, cudaEvent_t e, unsigned flags)
@@ -183,7 +183,7 @@ RT_API cudaError_t cudaEventRecord_ptsz(cudaEvent_t e, cudaStream_t s)
 
 cudaError_t cudaEventRecordWithFlags(cudaEvent_t e, cudaStream_t s, unsigned flags)
 {
-    return flags > 1 ? rt_done(1) : cudaEventRecord(e, s);
+    return flags ? rt_done(flags > 1 ? 1 : 401) : cudaEventRecord(e, s);
 }
 
 RT_API cudaError_t cudaEventRecordWithFlags_ptsz(cudaEvent_t e, cudaStream_t s, unsigned flags)

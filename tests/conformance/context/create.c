@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cuCtxCreate_v2 cuCtxCreate_v3 cuCtxCreate_v4 cuCtxGetFlags cuCtxSetFlags cuCtxGetApiVersion
+/* covers: cuCtxCreate_v2 cuCtxCreate_v4 cuCtxGetFlags cuCtxSetFlags cuCtxGetApiVersion
  * cuCtxGetId cuCtxGetExecAffinity cuCtxGetDevice_v2 cuCtxSynchronize cuCtxSynchronize_v2 cuCtxAttach
  * cuCtxDetach */
 /* What a created context says of itself, and what flags it takes. */
@@ -11,7 +11,6 @@
 #undef cuCtxCreate_v2
 CUresult cuCtxCreate(CUcontext *, unsigned, CUdevice);
 CUresult cuCtxCreate_v2(CUcontext *, unsigned, CUdevice);
-CUresult cuCtxCreate_v3(CUcontext *, CUexecAffinityParam *, int, unsigned, CUdevice);
 
 static void try_flags(unsigned f)
 {
@@ -46,9 +45,7 @@ int main(void)
     T(cuCtxGetApiVersion(NULL, &v));
     T(cuCtxGetId(NULL, &ia));
     T(cuCtxCreate_v2(&a, 0, 0));
-    T(cuCtxCreate_v3(&b, NULL, 0, 0, 0));
-    aff.param.smCount.val = 1;
-    T(cuCtxCreate_v3(&c, &aff, 1, 0, 0));
+    T(cuCtxCreate_v2(&b, 0, 0));
     T(cuCtxCreate_v4(&c, &params, 0, 0));
     T(cuCtxGetApiVersion(a, &v));
     T_INT("version", v);

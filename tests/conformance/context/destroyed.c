@@ -38,14 +38,6 @@ static void memory(void)
     T(cuMemFreeHost(h));
 }
 
-static void stream(void)
-{
-    make();
-    T(cuStreamQuery(s));
-    T(cuStreamSynchronize(s));
-    T(cuStreamDestroy(s));
-}
-
 static void event(void)
 {
     make();
@@ -97,6 +89,7 @@ static void other(void)
     T(cuStreamQuery(s));
     T(cuStreamSynchronize(s));
     T(cuEventRecord(e, s));
+    T(cuEventSynchronize(e));
     T(cuEventQuery(e));
     T(cuEventRecord(e, NULL));
     T(cuEventSynchronize(e));
@@ -115,7 +108,6 @@ static void other(void)
 int main(void)
 {
     t_child("memory", memory);
-    t_child("stream", stream);
     t_child("event", event);
     t_child("module", module);
     t_child("launch", launch);

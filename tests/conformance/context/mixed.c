@@ -72,8 +72,8 @@ static void driver_first(void)
     T(cuMemFree(p));
     T(cuCtxPopCurrent(&c));
     state();
-    T(cuCtxDestroy(a));
     T(cudaStreamDestroy(s));
+    T(cuCtxDestroy(a));
     T(cudaGetLastError());
 }
 

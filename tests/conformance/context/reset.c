@@ -59,15 +59,6 @@ static void event(void)
     make();
     T_OK(cudaDeviceReset());
     T(cudaEventQuery(e));
-    T(cudaEventDestroy(e));
-}
-
-static void stream(void)
-{
-    make();
-    T_OK(cudaDeviceReset());
-    T(cudaStreamQuery(s));
-    T(cudaStreamDestroy(s));
 }
 
 static void pending(void)
@@ -84,7 +75,6 @@ int main(void)
     t_child("again", again);
     t_child("memory", memory);
     t_child("event", event);
-    t_child("stream", stream);
     t_child("pending", pending);
     return 0;
 }

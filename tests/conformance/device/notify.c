@@ -29,7 +29,6 @@ int main(void)
     T_BOOL("handle", h != NULL);
     T(cudaDeviceRegisterAsyncNotification(1000, told, NULL, &h));
     T(cudaDeviceRegisterAsyncNotification(0, NULL, NULL, &h));
-    T(cudaDeviceRegisterAsyncNotification(0, told, NULL, NULL));
     T(cudaDeviceUnregisterAsyncNotification(0, h));
     T(cuDeviceRegisterAsyncNotification(0, told_driver, NULL, &d));
     T(cuDeviceUnregisterAsyncNotification(0, d));

@@ -23,8 +23,6 @@ int main(void)
         printf("%d = %s | %s | %d %s | %d %s\n", e, name, cudaGetErrorString((cudaError_t)e), a,
                dn ? dn : "NULL", b, text ? text : "NULL");
     }
-    T(cuGetErrorName(CUDA_SUCCESS, NULL));
-    T(cuGetErrorString(CUDA_SUCCESS, NULL));
     s = "kept";
     T(cuGetErrorName((CUresult)12345, &s));
     T_STR("s", s ? s : "NULL");

@@ -58,8 +58,8 @@ static void calls(void)
     T(cudaFree(NULL));
     T(cudaMemset(p, 0, 16));
     T(cudaMemcpy(&n, p, 4, cudaMemcpyDeviceToHost));
-    T(cudaStreamCreate(&s));
     T(cudaStreamQuery(s));
+    T(cudaStreamCreate(&s));
     T(cudaEventQuery(e));
     T(cudaEventRecord(e, 0));
     T(cudaEventElapsedTime(&ms, e, e));

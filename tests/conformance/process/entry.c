@@ -79,8 +79,6 @@ int main(void)
         look("cuStreamSynchronize", 12000, f);
         look("cuInit", 12000, f);
     }
-    T(cuGetProcAddress_v2(NULL, &fn, 12000, 0, NULL));
-    T(cuGetProcAddress_v2("cuInit", NULL, 12000, 0, NULL));
     T(cuGetProcAddress_v2("cuNothing", &fn, 12000, 0, NULL));
     T(cuGetProcAddress_v2("cuInit", &fn, -1, 0, NULL));
     T(cuGetProcAddress_v2("cuMemAlloc", &fn, 3020, 0, NULL));
@@ -94,8 +92,6 @@ int main(void)
     look_rt("cuStreamSynchronize", 12000, cudaEnableLegacyStream);
     look_rt("cuStreamSynchronize", 12000, 8);
     look_rt("cuStreamSynchronize", 99999, 0);
-    T(cudaGetDriverEntryPoint(NULL, &fn, 0, NULL));
-    T(cudaGetDriverEntryPoint("cuInit", NULL, 0, NULL));
     T(cuGetExportTable(&table, &none));
     return 0;
 }

@@ -71,8 +71,6 @@ int main(void)
     T(cuStreamGetFlags(s, NULL));
     T(cudaStreamGetFlags(s, NULL));
     T(cudaStreamGetPriority(s, NULL));
-    T(cudaStreamGetDevice(s, NULL));
-    T(cudaStreamGetId(s, NULL));
     T(cuStreamDestroy(s));
     T(cudaStreamDestroy(0));
     T(cudaStreamDestroy(cudaStreamLegacy));

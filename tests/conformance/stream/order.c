@@ -41,6 +41,7 @@ int main(void)
         return 0;
     }
     T_OK(cudaHostAlloc((void **)&flag, 4096, cudaHostAllocMapped));
+    *flag = 0;
     T_OK(cudaMalloc((void **)&seen, 64));
     T_OK(cudaMalloc((void **)&data, sizeof(out)));
     T_OK(cuModuleLoadData(&m, kernels_image));

@@ -40,8 +40,11 @@ static void *other(void *arg)
     T(cudaEventRecord(e, 0));
     T(cudaEventRecordWithFlags(e, 0, 0));
     T(cudaStreamWaitEvent(0, e, 0));
-    T(cudaMemcpyAsync(out, p, sizeof(out), cudaMemcpyDeviceToHost, 0));
     T(cudaStreamSynchronize(0)); /* the other thread's kernel still runs */
+    T(cudaStreamQuery(cudaStreamLegacy));
+    *flag = 1;
+    T(cudaMemcpyAsync(out, p, sizeof(out), cudaMemcpyDeviceToHost, 0));
+    T(cudaStreamSynchronize(0));
     T_INT("sum", out[31]);
     T(cudaMemset(p, 1, 4));
     T(cudaMemcpy(out, p, 4, cudaMemcpyDeviceToHost));
@@ -72,6 +75,7 @@ int main(void)
     int *p;
 
     T_OK(cudaHostAlloc((void **)&flag, 4096, cudaHostAllocMapped));
+    *flag = 0;
     T_OK(cudaMalloc((void **)&p, 128));
     add<<<1, 32>>>(p, 3);
     T_OK(cudaDeviceSynchronize());
@@ -80,9 +84,8 @@ int main(void)
     T(cudaStreamQuery(0));
     pthread_create(&t, NULL, other, NULL);
     pthread_join(t, NULL);
-    T(cudaStreamQuery(0));
-    *flag = 1;
     T(cudaStreamSynchronize(0));
+    T(cudaStreamQuery(0));
     T(cudaDeviceSynchronize());
     return 0;
 }
