@@ -339,14 +339,6 @@ CUresult cuCtxGetStreamPriorityRange(int *least, int *greatest)
     return (CUresult)rc;
 }
 
-/* No lines are kept in the cache for anybody (CU_LIMIT_PERSISTING_L2_CACHE_SIZE is a hint). */
-CUresult cuCtxResetPersistingL2Cache(void)
-{
-    int rc = api_need();
-
-    return (CUresult)(rc ? rc : gvm_context());
-}
-
 /* ---- preferences --------------------------------------------------------------------------- */
 
 int gvm_cache_config(int set)

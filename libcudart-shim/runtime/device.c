@@ -337,11 +337,6 @@ cudaError_t cudaDeviceReset(void)
     return rt_done(gvm_reset());
 }
 
-RT_API cudaError_t cudaCtxResetPersistingL2Cache(void)
-{
-    return rt_done(gvm_context()); /* no lines are kept for anybody */
-}
-
 cudaError_t cudaDeviceGetLimit(size_t *value, enum cudaLimit limit)
 {
     uint64_t v = 0;
