@@ -52,7 +52,7 @@ TRANSCRIPT_FLAGS_module_nvrtc := -ldl
 # Code for one kind of device only, which is not the one that tests run on.
 $(BUILD)/conformance/t/launch_noimage: NVCC_ARCH := -gencode arch=compute_75,code=sm_75
 define transcript_c
-$$(BUILD)/conformance/t/$(2): $(1) tests/conformance/transcript.h $$(BUILD)/conformance/kernels_image.o \
+$$(BUILD)/conformance/t/$(2): $(1) tests/conformance/transcript.h tests/conformance/kernels.h $$(BUILD)/conformance/kernels_image.o \
 		$$(SHIM_LIBS)
 	@mkdir -p $$(@D)
 	$$(CC) -std=gnu11 -O1 -w $$(TRANSCRIPT_FLAGS_$(2)) -Itests/conformance -isystem $$(dir $$(CUDA_INC)) \
