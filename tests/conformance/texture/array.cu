@@ -86,7 +86,6 @@ int main(void)
     T(cudaMallocArray(&a, &f, 4, 4, 0x1000));
     T(cudaMallocArray(&a, &f, 32769, 4, cudaArrayTextureGather));
     T(cudaMallocArray(&a, &mixed, 4, 4));
-    T(cudaMallocArray(&a, NULL, 4, 4));
     T(cudaMallocArray(NULL, &f, 4, 4));
     T(cudaGetLastError());
     formats();

@@ -75,7 +75,6 @@ int main(void)
     T(cudaCreateSurfaceObject(&s, &rp));
     r.resType = cudaResourceTypeLinear;
     T(cudaCreateSurfaceObject(&s, &r));
-    T(cudaCreateSurfaceObject(&s, NULL));
     T(cudaDestroySurfaceObject(0));
     T(cudaFreeArray(a));
     return 0;
