@@ -71,17 +71,6 @@ static int get_device(CUstream s, CUdevice *dev)
     return rc;
 }
 
-/* Capture cannot be begun, so nothing captures. */
-static int is_capturing(CUstream s, CUstreamCaptureStatus *status)
-{
-    unsigned flags;
-    int rc = status ? gvm_stream_flags(api_stream(s), &flags) : 1;
-
-    if (rc == 0)
-        *status = CU_STREAM_CAPTURE_STATUS_NONE;
-    return rc;
-}
-
 static int get_id(CUstream s, unsigned long long *id)
 {
     uint64_t v = 0;
@@ -97,7 +86,7 @@ ON_STREAM(cuStreamSynchronize, (CUstream s), (s), (api_own(s)), gvm_stream_sync(
 ON_STREAM(cuStreamWaitEvent, (CUstream s, CUevent e, unsigned flags), (s, e, flags),
           (api_own(s), e, flags),
           flags > 1 ? 1
-          : flags   ? 401 /* external: only a capture knows that */
+          : flags   ? gvm_stream_wait_external(api_stream(s), ev(e))
                     : gvm_stream_wait(api_stream(s), ev(e)))
 ON_STREAM(cuStreamGetFlags, (CUstream s, unsigned *flags), (s, flags), (api_own(s), flags),
           flags ? gvm_stream_flags(api_stream(s), flags) : 1)
@@ -109,14 +98,12 @@ ON_STREAM(cuStreamGetCtx, (CUstream s, CUcontext *ctx), (s, ctx), (api_own(s), c
           get_ctx(s, ctx))
 ON_STREAM(cuStreamGetDevice, (CUstream s, CUdevice *dev), (s, dev), (api_own(s), dev),
           get_device(s, dev))
-ON_STREAM(cuStreamIsCapturing, (CUstream s, CUstreamCaptureStatus *status), (s, status),
-          (api_own(s), status), is_capturing(s, status))
 ON_STREAM(cuEventRecord, (CUevent e, CUstream s), (e, s), (e, api_own(s)),
           gvm_event_record(ev(e), api_stream(s)))
 ON_STREAM(cuEventRecordWithFlags, (CUevent e, CUstream s, unsigned flags), (e, s, flags),
           (e, api_own(s), flags),
           flags > 1 ? 1
-          : flags   ? 401 /* external: only a capture knows that */
+          : flags   ? gvm_event_record_external(ev(e), api_stream(s))
                     : gvm_event_record(ev(e), api_stream(s)))
 
 CUresult cuEventCreate(CUevent *e, unsigned flags)

@@ -5,6 +5,7 @@
  */
 #include "array.h"
 #include "box.h"
+#include "capture.h"
 #include "objects.h"
 #include "pool.h"
 #include "stage.h"
@@ -340,6 +341,7 @@ int gvm_copy_box(const struct gvm_box *box, uint64_t stream, bool sync)
         rc = check_dir(b.dir, r.dst, r.src);
     if (rc)
         return rc;
+    GVM_CAPTURE(gvm_cap_box(stream, box, sync));
     flatten(&b);
     if (!b.dst.array && !b.src.array && b.height == 1 && b.depth == 1)
         return gvm_copy(b.dst.addr, b.src.addr, b.width, b.dir, stream, sync);

@@ -7,6 +7,7 @@
  *   small, from it         inside the reply
  *   anything else          in pieces through staging buffers
  */
+#include "capture.h"
 #include "objects.h"
 #include "stage.h"
 #include "stubs.h"
@@ -279,6 +280,7 @@ int gvm_copy2d(uint64_t dst, size_t dpitch, uint64_t src, size_t spitch, size_t 
         rc = check_dir(dir, r.dst, r.src);
     if (rc)
         return rc;
+    GVM_CAPTURE(gvm_cap_copy2d(stream, dst, dpitch, src, spitch, width, height, dir, sync));
     idle = gvm_work_idle(r.c);
     mark = gvm_work_mark(r.c);
     rc = before(&r);
@@ -329,6 +331,7 @@ int gvm_fill(uint64_t dst, size_t pitch, uint32_t value, unsigned elem, size_t w
     rc = classify(dst, span, &side);
     if (rc || side == SIDE_HOST)
         return 1;
+    GVM_CAPTURE(gvm_cap_fill(stream, dst, pitch, value, elem, width, height, sync));
     if (side == SIDE_POOL) {
         rc = gvm_stream_wait_idle(c, &s);
         if (rc == 0)

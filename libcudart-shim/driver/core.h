@@ -199,6 +199,9 @@ GVM_API int gvm_stream_destroy(uint64_t stream);
 GVM_API int gvm_stream_query(uint64_t stream);
 GVM_API int gvm_stream_sync(uint64_t stream);
 GVM_API int gvm_stream_wait(uint64_t stream, uint64_t event);
+/* Nodes of a capture; 401 outside of one. */
+GVM_API int gvm_stream_wait_external(uint64_t stream, uint64_t event);
+GVM_API int gvm_event_record_external(uint64_t event, uint64_t stream);
 GVM_API int gvm_stream_flags(uint64_t stream, uint32_t *flags);
 GVM_API int gvm_stream_priority(uint64_t stream, int *priority);
 GVM_API int gvm_stream_id(uint64_t stream, uint64_t *id);

@@ -3,6 +3,7 @@
  * device.c - what belongs to the context as a whole: initialisation, errors, limits, reset, and
  * the text that kernels print.
  */
+#include "capture.h"
 #include "errors.h"
 #include "log.h"
 #include "module.h"
@@ -73,7 +74,10 @@ int gvm_ctx_sync(void)
     struct gvm_chan *c;
     int rc = gvm_need(&c);
 
-    return rc ? rc : sync_all(c);
+    if (rc)
+        return rc;
+    GVM_CAPTURE(gvm_cap_ask(GVM_STREAM_LEGACY));
+    return sync_all(c);
 }
 
 void gvm_ctx_sync_all(void)

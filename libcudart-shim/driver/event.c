@@ -5,6 +5,7 @@
  */
 #include "array.h"
 #include "log.h"
+#include "capture.h"
 #include "module.h"
 #include "mempool.h"
 #include "objects.h"
@@ -176,6 +177,7 @@ int gvm_event_destroy(uint64_t event)
     e = gvm_id_get(&gvm_events, event);
     if (!e)
         return no_event(event);
+    gvm_cap_forget(e);
     rc = vgpu_EventDestroy(c, 0, e->o.id);
     slot_give(e->slot);
     gvm_id_free(&gvm_events, e);
@@ -222,6 +224,9 @@ int gvm_event_record(uint64_t event, uint64_t stream)
         return 400;
     if (gvm_chan_barred())
         return 800;
+    GVM_CAPTURE(gvm_cap_record(stream, event, e, false));
+    if (e->cap)
+        gvm_cap_forget(e);
     gvm_work_issue(c, &s);
     return gvm_event_post(c, e, &s, NULL);
 }
@@ -250,11 +255,16 @@ int gvm_event_query(uint64_t event)
     e = gvm_id_get(&gvm_events, event);
     if (!e)
         return no_event(event);
+    if (e->cap || gvm_capturing()) {
+        rc = gvm_cap_event(e);
+        if (rc >= 0)
+            return rc;
+    }
     rc = reached(c, e);
     if (rc && ++asked % ASK_EVERY == 0)
         dead = gvm_chan_check_slow(c);
     else
-        dead = gvm_chan_check(c);
+        dead = gvm_chan_sticky(c);
     return dead ? dead : rc;
 }
 
@@ -269,6 +279,11 @@ int gvm_event_sync(uint64_t event)
     e = gvm_id_get(&gvm_events, event);
     if (!e)
         return no_event(event);
+    if (e->cap || gvm_capturing()) {
+        rc = gvm_cap_event(e);
+        if (rc >= 0)
+            return rc;
+    }
     rc = gvm_chan_check(c);
     if (rc == 0 && reached(c, e))
         rc = gvm_counter_wait(c, e->slot, __atomic_load_n(&e->value, __ATOMIC_RELAXED),

@@ -110,16 +110,19 @@ void gvm_params_free(CUgraphNode n);
 
 /* One end of a copy as it stands at this moment. */
 enum gvm_place { GVM_PLACE_DEVICE, GVM_PLACE_POOL, GVM_PLACE_HOST, GVM_PLACE_ARRAY };
-struct gvm_end {
+struct gvm_copy_end {
     enum gvm_place place;
     uint64_t addr; /* of the box's first octet */
     uint64_t pitch, height;
     CUarray array;
     uint64_t x, y, z;
 };
-void gvm_copy_ends(const CUDA_MEMCPY3D *p, struct gvm_end *dst, struct gvm_end *src);
+void gvm_copy_ends(const CUDA_MEMCPY3D *p, struct gvm_copy_end *dst, struct gvm_copy_end *src);
 
-/* ---- graph_mem.c: memory that graphs allocate -------------------------------------------- */
+/* ---- capture.c --------------------------------------------------------------------------- */
+
+/* A launch of the graph in a stream that captures; with the lock held. As in capture.h. */
+int gvm_cap_graph(uint64_t stream, CUgraph g);
 
 /* ---- graph_user.c ------------------------------------------------------------------------ */
 void gvm_user_drop_all(CUgraph g);

@@ -3,6 +3,7 @@
  * graph_exec.c - executable graphs: instantiating, updating, launching.
  */
 #include "graph_exec.h"
+#include "capture.h"
 #include "log.h"
 #include "stubs.h"
 
@@ -218,6 +219,7 @@ static int launch(CUgraphExec x, uint64_t stream)
         return rc;
     if (!gvm_exec_valid(x))
         return 1;
+    GVM_CAPTURE(gvm_cap_graph(stream, x->g));
     rc = ready(c, x);
     if (rc)
         return rc;

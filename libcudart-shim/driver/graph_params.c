@@ -132,7 +132,7 @@ static int side_check(CUmemorytype type, const void *host, CUdeviceptr dev, CUar
     }
 }
 
-static void end_of(struct gvm_end *e, CUmemorytype type, const void *host, CUdeviceptr dev,
+static void end_of(struct gvm_copy_end *e, CUmemorytype type, const void *host, CUdeviceptr dev,
                    CUarray array, size_t x, size_t y, size_t z, size_t pitch, size_t height,
                    const CUDA_MEMCPY3D *p)
 {
@@ -144,7 +144,7 @@ static void end_of(struct gvm_end *e, CUmemorytype type, const void *host, CUdev
         pitch = x + p->WidthInBytes;
     if (!height)
         height = y + p->Height;
-    *e = (struct gvm_end){.pitch = pitch, .height = height, .array = array, .x = x, .y = y, .z = z};
+    *e = (struct gvm_copy_end){.pitch = pitch, .height = height, .array = array, .x = x, .y = y, .z = z};
     if (type == CU_MEMORYTYPE_ARRAY) {
         e->place = GVM_PLACE_ARRAY;
         return;
@@ -159,7 +159,7 @@ static void end_of(struct gvm_end *e, CUmemorytype type, const void *host, CUdev
         e->place = GVM_PLACE_DEVICE;
 }
 
-void gvm_copy_ends(const CUDA_MEMCPY3D *p, struct gvm_end *dst, struct gvm_end *src)
+void gvm_copy_ends(const CUDA_MEMCPY3D *p, struct gvm_copy_end *dst, struct gvm_copy_end *src)
 {
     end_of(dst, p->dstMemoryType, p->dstHost, p->dstDevice, p->dstArray, p->dstXInBytes, p->dstY,
            p->dstZ, p->dstPitch, p->dstHeight, p);
@@ -168,7 +168,7 @@ void gvm_copy_ends(const CUDA_MEMCPY3D *p, struct gvm_end *dst, struct gvm_end *
 }
 
 /* The box must lie inside what its first octet belongs to. */
-static int end_check(const struct gvm_end *e, CUmemorytype type, const CUDA_MEMCPY3D *p)
+static int end_check(const struct gvm_copy_end *e, CUmemorytype type, const CUDA_MEMCPY3D *p)
 {
     struct gvm_range g;
     uint64_t span;
@@ -192,7 +192,7 @@ static int end_check(const struct gvm_end *e, CUmemorytype type, const CUDA_MEMC
 
 int gvm_set_copy(CUgraphNode n, const CUDA_MEMCPY3D *p)
 {
-    struct gvm_end dst, src;
+    struct gvm_copy_end dst, src;
     int rc;
 
     if (!p->WidthInBytes || !p->Height || !p->Depth)

@@ -185,7 +185,7 @@ static struct gvm_piece *piece_new(struct out *o)
     return q;
 }
 
-static void put_side(struct vgpu_copy_side *s, const struct gvm_end *e)
+static void put_side(struct vgpu_copy_side *s, const struct gvm_copy_end *e)
 {
     struct gvm_pool_ref ref = {0};
 
@@ -201,8 +201,8 @@ static void put_side(struct vgpu_copy_side *s, const struct gvm_end *e)
     }
 }
 
-static uint32_t box(struct out *o, const uint32_t *deps, uint32_t ndeps, const struct gvm_end *dst,
-                    const struct gvm_end *src, const CUDA_MEMCPY3D *p)
+static uint32_t box(struct out *o, const uint32_t *deps, uint32_t ndeps, const struct gvm_copy_end *dst,
+                    const struct gvm_copy_end *src, const CUDA_MEMCPY3D *p)
 {
     struct vgpu_copy3d q = {.width = p->WidthInBytes, .height = p->Height, .depth = p->Depth};
     size_t start;
@@ -216,8 +216,8 @@ static uint32_t box(struct out *o, const uint32_t *deps, uint32_t ndeps, const s
     return i;
 }
 
-static struct gvm_piece *piece_for(struct out *o, const struct gvm_end *dst,
-                                   const struct gvm_end *src, const CUDA_MEMCPY3D *p)
+static struct gvm_piece *piece_for(struct out *o, const struct gvm_copy_end *dst,
+                                   const struct gvm_copy_end *src, const CUDA_MEMCPY3D *p)
 {
     struct gvm_piece *q = piece_new(o);
 
@@ -236,7 +236,7 @@ static struct gvm_piece *piece_for(struct out *o, const struct gvm_end *dst,
 }
 
 /* The staging buffer of a piece, as an end of a copy. */
-static bool stage(struct out *o, struct gvm_piece *q, const CUDA_MEMCPY3D *p, struct gvm_end *e)
+static bool stage(struct out *o, struct gvm_piece *q, const CUDA_MEMCPY3D *p, struct gvm_copy_end *e)
 {
     size_t len = p->WidthInBytes * p->Height * p->Depth;
 
@@ -248,7 +248,7 @@ static bool stage(struct out *o, struct gvm_piece *q, const CUDA_MEMCPY3D *p, st
         return false;
     }
     q->stage_len = len;
-    *e = (struct gvm_end){.place = GVM_PLACE_POOL,
+    *e = (struct gvm_copy_end){.place = GVM_PLACE_POOL,
                           .addr = (uintptr_t)q->stage,
                           .pitch = p->WidthInBytes,
                           .height = p->Height};
@@ -258,7 +258,7 @@ static bool stage(struct out *o, struct gvm_piece *q, const CUDA_MEMCPY3D *p, st
 static void put_copy(struct out *o, CUgraphNode n, const uint32_t *deps, uint32_t ndeps)
 {
     const CUDA_MEMCPY3D *p = &n->copy;
-    struct gvm_end dst, src, st;
+    struct gvm_copy_end dst, src, st;
     struct gvm_piece *q;
 
     gvm_copy_ends(p, &dst, &src);

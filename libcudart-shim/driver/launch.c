@@ -4,6 +4,7 @@
  * command ring. This is the hot path; it makes no system call and allocates nothing.
  */
 #include "module.h"
+#include "capture.h"
 #include "objects.h"
 
 #include <string.h>
@@ -132,6 +133,7 @@ int gvm_launch(struct gvm_func *f, const struct gvm_launch *l)
     /* The parameter count decides: without parameters `params` may point anywhere. */
     if (unlikely(f->nparam && !l->buffer && !l->params))
         return 1;
+    GVM_CAPTURE(gvm_cap_launch(l->stream, f, l));
 
     gvm_work_issue(c, &s);
     len = vgpu_in_len_Launch(f->param_bytes);

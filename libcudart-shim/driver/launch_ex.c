@@ -4,6 +4,7 @@
  * cluster or a cooperative grid take the short way of launch.c.
  */
 #include "log.h"
+#include "capture.h"
 #include "module.h"
 #include "objects.h"
 #include "stubs.h"
@@ -151,6 +152,7 @@ static int send(struct gvm_func *f, const struct wire *w)
     rc = gvm_launch_check(l);
     if (rc)
         return rc;
+    GVM_CAPTURE(gvm_cap_launch(l->stream, f, l));
     known = !l->flags && __atomic_load_n(&f->shape_ex, __ATOMIC_RELAXED) == shape;
     gvm_work_issue(c, &s);
     len = vgpu_in_len_LaunchEx(attrs_len, f->param_bytes);

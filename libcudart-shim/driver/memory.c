@@ -2,6 +2,7 @@
 /*
  * memory.c - device, pinned and managed allocations.
  */
+#include "capture.h"
 #include "log.h"
 #include "objects.h"
 #include "pool.h"
@@ -22,6 +23,7 @@ int gvm_mem_alloc(uint64_t bytes, uint64_t *dptr)
         return rc;
     if (!dptr || !bytes)
         return 1;
+    GVM_CAPTURE(gvm_cap_unsafe());
     rc = vgpu_MemAlloc(c, 0, bytes, &g.base);
     if (rc)
         return rc;
@@ -43,6 +45,7 @@ int gvm_mem_free(uint64_t dptr)
         rc = gvm_chan_check(c);
     if (rc || !dptr)
         return rc;
+    GVM_CAPTURE(gvm_cap_unsafe());
     if (gvm_ranges_remove(&gvm_allocs, dptr, 1u << GVM_MANAGED, &g)) {
         rc = gvm_ctx_sync();
         gvm_pool_free((void *)(uintptr_t)g.base, g.size);

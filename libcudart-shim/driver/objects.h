@@ -14,6 +14,8 @@
 #define GVM_EVENT_NO_TIMING     2u
 #define GVM_EVENT_INTERPROCESS  4u
 
+struct gvm_capture;
+
 struct gvm_stream {
     struct gvm_obj o;
     uint32_t flags;
@@ -27,6 +29,9 @@ struct gvm_event {
     uint32_t slot;  /* in the channel's counters */
     uint32_t value; /* of the last record; atomic */
     uint32_t recorded;
+    struct gvm_capture *cap; /* its last record was captured there (capture.c) */
+    void **cap_nodes;
+    size_t cap_n;
     bool internal; /* a staging buffer's, not the program's */
     void *owner;
 };

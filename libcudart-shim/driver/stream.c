@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "capture.h"
 #include "objects.h"
 #include "stubs.h"
 
@@ -52,6 +53,7 @@ int gvm_stream_destroy(uint64_t stream)
     s = gvm_id_get(&gvm_streams, stream);
     if (!s)
         return 400;
+    GVM_CAPTURE(gvm_cap_refuse(stream));
     /* Posted before the id is free: who mints it again comes later in the ring. */
     rc = vgpu_StreamDestroy(c, 0, s->o.id);
     gvm_id_free(&gvm_streams, s);
@@ -69,6 +71,7 @@ int gvm_stream_query(uint64_t stream)
         rc = gvm_stream_ref(stream, &s);
     if (rc)
         return rc;
+    GVM_CAPTURE(gvm_cap_ask(stream));
     mark = gvm_work_mark(c);
     rc = vgpu_StreamQuery(c, 0, s.id);
     if (rc == 0 && gvm_is_legacy(&s))
@@ -96,6 +99,7 @@ int gvm_stream_sync(uint64_t stream)
         rc = gvm_stream_ref(stream, &s);
     if (rc)
         return rc;
+    GVM_CAPTURE(gvm_cap_ask(stream));
     return gvm_after_wait(c, gvm_stream_wait_idle(c, &s));
 }
 
@@ -113,6 +117,11 @@ int gvm_stream_wait(uint64_t stream, uint64_t event)
     e = gvm_id_get(&gvm_events, event);
     if (!e)
         return 400;
+    if (e->cap || gvm_capturing()) {
+        rc = gvm_cap_wait(stream, event, e, false);
+        if (rc >= 0)
+            return rc;
+    }
     return vgpu_StreamWaitEvent(c, 0, s.id, e->o.id);
 }
 

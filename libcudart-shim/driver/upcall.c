@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "upcall.h"
+#include "capture.h"
 #include "log.h"
 #include "objects.h"
 #include "stubs.h"
@@ -178,6 +179,10 @@ static int issue(uint64_t stream, const struct host_call *what)
         rc = gvm_chan_check(c);
     if (rc)
         return rc;
+    if (what->callback)
+        GVM_CAPTURE(gvm_cap_refuse(stream));
+    else
+        GVM_CAPTURE(gvm_cap_host(stream, what->fn, what->arg));
     h = malloc(sizeof(*h));
     if (!h)
         return 2;

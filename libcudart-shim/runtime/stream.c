@@ -60,7 +60,9 @@ RT_API cudaError_t cudaStreamQuery_ptsz(cudaStream_t s)
 /* flags: cudaEventWaitDefault 0; external (1) only in a capture. */
 cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned flags)
 {
-    return rt_done(flags > 1 ? 1 : flags ? 401 : gvm_stream_wait(rt_stream(s), (uintptr_t)e));
+    return rt_done(flags > 1 ? 1
+                   : flags   ? gvm_stream_wait_external(rt_stream(s), (uintptr_t)e)
+                             : gvm_stream_wait(rt_stream(s), (uintptr_t)e));
 }
 
 RT_API cudaError_t cudaStreamWaitEvent_ptsz(cudaStream_t s, cudaEvent_t e, unsigned flags)
@@ -118,34 +120,6 @@ RT_API cudaError_t cudaStreamGetDevice_ptsz(cudaStream_t s, int *device)
     return cudaStreamGetDevice(rt_own(s), device);
 }
 
-/* Capture cannot be begun, so nothing captures. */
-cudaError_t cudaStreamIsCapturing(cudaStream_t s, enum cudaStreamCaptureStatus *status)
-{
-    unsigned flags;
-    int err = status ? gvm_stream_flags(rt_stream(s), &flags) : 1;
-
-    if (err == 0)
-        *status = cudaStreamCaptureStatusNone;
-    return rt_done(err);
-}
-
-RT_API cudaError_t cudaStreamIsCapturing_ptsz(cudaStream_t s, enum cudaStreamCaptureStatus *status)
-{
-    return cudaStreamIsCapturing(rt_own(s), status);
-}
-
-cudaError_t cudaThreadExchangeStreamCaptureMode(enum cudaStreamCaptureMode *mode)
-{
-    static __thread enum cudaStreamCaptureMode now;
-    enum cudaStreamCaptureMode was = now;
-
-    if (!mode || (unsigned)*mode > cudaStreamCaptureModeRelaxed)
-        return rt_done(1);
-    now = *mode;
-    *mode = was;
-    return cudaSuccess;
-}
-
 /* ---- events ------------------------------------------------------------------------------ */
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned flags)
@@ -183,7 +157,8 @@ RT_API cudaError_t cudaEventRecord_ptsz(cudaEvent_t e, cudaStream_t s)
 
 cudaError_t cudaEventRecordWithFlags(cudaEvent_t e, cudaStream_t s, unsigned flags)
 {
-    return flags ? rt_done(flags > 1 ? 1 : 401) : cudaEventRecord(e, s);
+    return flags == 1 ? rt_done(gvm_event_record_external((uintptr_t)e, rt_stream(s)))
+                      : (flags ? rt_done(1) : cudaEventRecord(e, s));
 }
 
 RT_API cudaError_t cudaEventRecordWithFlags_ptsz(cudaEvent_t e, cudaStream_t s, unsigned flags)

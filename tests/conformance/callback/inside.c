@@ -71,7 +71,6 @@ static void inside_driver(void *arg)
     T(cuCtxSynchronize());
     T(cuMemAlloc(&q, 16));
     T(cuStreamQuery((CUstream)s));
-    T(cuStreamSynchronize((CUstream)s));
     T(cuEventQuery((CUevent)e));
     T(cuDeviceGetAttribute(&v, CU_DEVICE_ATTRIBUTE_WARP_SIZE, 0));
     T(cuDeviceGetCount(&v));
