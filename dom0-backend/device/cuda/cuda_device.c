@@ -148,6 +148,26 @@ static int cudev_count(void)
     return n;
 }
 
+static void load_compilers(void)
+{
+    static const char warm[] = ".version 7.0\n.target sm_52\n.address_size 64\n"
+                               ".visible .entry warm()\n{\nret;\n}\n";
+    /* The driver opens its compilers when it first needs them and may close them again: too late,
+     * once nothing can be mapped executable. Ours are never closed. The names are the driver's
+     * documented libraries; one that is not installed is reported by the call that needs it. */
+    static const char *const libraries[] = {"libnvidia-ptxjitcompiler.so.1", "libnvidia-nvvm.so.4"};
+    CUmodule m;
+
+    for (size_t i = 0; i < sizeof(libraries) / sizeof(libraries[0]); i++) {
+        if (!dlopen(libraries[i], RTLD_NOW | RTLD_NODELETE))
+            log_debug("%s: %s", libraries[i], dlerror());
+    }
+    if (cu.cuModuleLoadDataEx(&m, warm, 0, NULL, NULL) == CUDA_SUCCESS)
+        cu.cuModuleUnload(m);
+    else
+        log_warn("the driver's PTX compiler cannot be loaded: guests' PTX will be refused");
+}
+
 static int cudev_open(const struct dev_config *cfg, struct dev **out)
 {
     struct dev *d = calloc(1, sizeof(*d));
@@ -181,6 +201,7 @@ static int cudev_open(const struct dev_config *cfg, struct dev **out)
         goto out;
     }
     fill_info(d);
+    load_compilers();
     err = cudev_mem_open(d);
     if (!err)
         err = cudev_watch_open(d);
@@ -194,24 +215,9 @@ out:
     return err;
 }
 
+/* Nothing is left to do: open() has loaded what cannot be loaded behind the filter. */
 static void cudev_seal(struct dev *d)
 {
-    static const char warm[] = ".version 7.0\n.target sm_52\n.address_size 64\n"
-                               ".visible .entry warm()\n{\nret;\n}\n";
-    /* The driver opens its compilers when it first needs them and may close them again: too late,
-     * once nothing can be mapped executable. Ours are never closed. The names are the driver's
-     * documented libraries; one that is not installed is reported by the call that needs it. */
-    static const char *const libraries[] = {"libnvidia-ptxjitcompiler.so.1", "libnvidia-nvvm.so.4"};
-    CUmodule m;
-
-    for (size_t i = 0; i < sizeof(libraries) / sizeof(libraries[0]); i++) {
-        if (!dlopen(libraries[i], RTLD_NOW | RTLD_NODELETE))
-            log_debug("%s: %s", libraries[i], dlerror());
-    }
-    if (cu.cuModuleLoadDataEx(&m, warm, 0, NULL, NULL) == CUDA_SUCCESS)
-        cu.cuModuleUnload(m);
-    else
-        log_warn("the driver's PTX compiler cannot be loaded: guests' PTX will be refused");
 }
 
 static void cudev_close(struct dev *d)
