@@ -4,3 +4,23 @@ ifneq ($(CUDA_INC),)
 CFLAGS_dom0-backend_device_cuda := -isystem $(dir $(CUDA_INC))
 CUDA_OBJS := $(call objs,$(addprefix dom0-backend/device/cuda/,$(CUDA_SRCS)))
 endif
+
+# Unit test, with a library that pretends to be the driver's; and as it would be if it were too old,
+# or GVM's own.
+ifneq ($(CUDA_INC),)
+FAKE_CUDA := $(addprefix $(BUILD)/unit/fake/,libcuda.so.1 libcuda-old.so.1 libcuda-bare.so.1 \
+	libcuda-shim.so.1)
+FAKE_CUDA_OBJS := $(call objs,tests/unit/fake_cuda.c tests/unit/fake_cuda_stubs.c)
+$(BUILD)/obj/tests/unit/fake_cuda.o: GVM_CFLAGS += -isystem $(dir $(CUDA_INC)) -Wno-missing-prototypes
+FAKE_HIDE_old := cuMemCreate;
+FAKE_HIDE_bare := cuModuleGetFunctionCount;
+FAKE_FLAGS_shim := -Wl,--defsym=gvm_init=cuInit
+$(FAKE_CUDA): $(FAKE_CUDA_OBJS)
+	@mkdir -p $(@D)
+	@echo '{ local: $(FAKE_HIDE_$(patsubst libcuda-%.so.1,%,$(@F))) no_such_name; };' >$@.map
+	$(CC) -shared $(SANFLAGS) -Wl,--version-script=$@.map $(FAKE_FLAGS_$(patsubst libcuda-%.so.1,%,$(@F))) \
+		-o $@ $^
+UNIT_cuda_device_OBJS = $(CUDA_OBJS) $(COMMON_OBJS)
+UNIT_cuda_device_CFLAGS = -DBUILD_DIR='"$(BUILD)"'
+UNIT_cuda_device_NEEDS = $(FAKE_CUDA)
+endif

@@ -191,8 +191,8 @@ static int cudev_open(const struct dev_config *cfg, struct dev **out)
     err = choose(cfg->select, &d->dev);
     if (err)
         goto out;
-    /* Waiting threads yield, then sleep: a worker waits while its guest computes. */
-    cu.cuDevicePrimaryCtxSetFlags_v2(d->dev, CU_CTX_SCHED_AUTO | CU_CTX_MAP_HOST);
+    /* cuda_sync.c spins before it waits. */
+    cu.cuDevicePrimaryCtxSetFlags_v2(d->dev, CU_CTX_SCHED_BLOCKING_SYNC | CU_CTX_MAP_HOST);
     err = (int)cu.cuDevicePrimaryCtxRetain(&d->ctx, d->dev);
     if (!err)
         err = (int)cu.cuCtxSetCurrent(d->ctx);

@@ -40,7 +40,8 @@ struct dev {
     struct dev_config cfg;
     CUdevice dev;
     CUcontext ctx;
-    _Atomic int sticky; /* CUresult, 0: none */
+    _Atomic int sticky;          /* CUresult, 0: none */
+    _Atomic uint64_t busy_since; /* ns; 0: nothing is known to be under way */
     struct cudev_mem *mem;
     struct cudev_output *out;
     struct cudev_watch *watch;
@@ -82,6 +83,15 @@ static inline CUstream cudev_stream(const struct dev_stream *s)
 int cudev_enter(struct dev *d);
 /* Result of a driver call: reports and keeps a sticky one. */
 int cudev_rc(struct dev *d, CUresult rc, const char *what);
+
+/* ---- cuda_sync.c: waits, as cuStreamSynchronize, cuEventSynchronize and cuCtxSynchronize */
+int cudev_wait_stream(struct dev *d, CUstream s);
+int cudev_wait_event(struct dev *d, CUevent e);
+int cudev_wait_all(struct dev *d);
+/* Work was issued; all of it was found complete; it was found not to be. */
+void cudev_busy_begin(struct dev *d);
+void cudev_busy_end(struct dev *d);
+void cudev_busy_still(struct dev *d);
 
 /* ---- cuda_mem.c: device memory in the window */
 int cudev_mem_open(struct dev *d);

@@ -36,6 +36,7 @@ struct cudev_mem {
     struct span **span; /* sorted by base */
     size_t nspan, span_room;
     uint64_t charged;
+    struct span *spare; /* small and empty, kept: programs allocate and free in turns */
 };
 
 int cudev_mem_open(struct dev *d)
@@ -260,6 +261,8 @@ int cudev_mem_alloc(struct dev *d, uint64_t bytes, uint64_t *dptr)
         goto out;
     }
     if (len <= CUDEV_SLAB_MAX) {
+        if (m->spare && m->spare->used)
+            m->spare = NULL;
         for (size_t i = 0; i < m->nspan && !base; i++) {
             s = m->span[i];
             if (s->small && s->used + len <= s->len)
@@ -268,6 +271,11 @@ int cudev_mem_alloc(struct dev *d, uint64_t bytes, uint64_t *dptr)
     }
     if (!base) {
         err = span_new(d, len, len <= CUDEV_SLAB_MAX, &s);
+        if (err == CUDA_ERROR_OUT_OF_MEMORY && m->spare && !m->spare->used) {
+            span_free(d, m->spare);
+            m->spare = NULL;
+            err = span_new(d, len, len <= CUDEV_SLAB_MAX, &s);
+        }
         if (err) {
             m->charged -= len;
             goto out;
@@ -302,7 +310,7 @@ int cudev_mem_free(struct dev *d, uint64_t dptr)
     if (err)
         return err;
     /* As cuMemFree: what may use the memory completes first. */
-    err = cudev_rc(d, cu.cuCtxSynchronize(), "cuCtxSynchronize");
+    err = cudev_wait_all(d);
     cudev_output_drain(d);
     if (err)
         return err;
@@ -318,7 +326,9 @@ int cudev_mem_free(struct dev *d, uint64_t dptr)
     m->nblock--;
     m->charged -= len;
     s->used -= s->small ? (uint32_t)len : 1;
-    if (!s->used)
+    if (!s->used && s->small && (!m->spare || m->spare == s || m->spare->used))
+        m->spare = s;
+    else if (!s->used)
         span_free(d, s);
 out:
     pthread_mutex_unlock(&m->lock);
@@ -328,19 +338,20 @@ out:
 int cudev_mem_info(struct dev *d, uint64_t *free_bytes, uint64_t *total_bytes)
 {
     size_t f = 0, t = 0;
-    uint64_t left;
+    uint64_t left, spare;
     int err = cudev_enter(d);
 
     if (!err)
         err = cudev_rc(d, cu.cuMemGetInfo_v2(&f, &t), "cuMemGetInfo");
     if (err)
         return err;
-    *free_bytes = f;
+    pthread_mutex_lock(&d->mem->lock);
+    left = d->cfg.mem_limit - d->mem->charged;
+    spare = d->mem->spare && !d->mem->spare->used ? d->mem->spare->len : 0;
+    pthread_mutex_unlock(&d->mem->lock);
+    *free_bytes = f + spare;
     *total_bytes = t;
     if (d->cfg.mem_limit && d->cfg.mem_limit < t) {
-        pthread_mutex_lock(&d->mem->lock);
-        left = d->cfg.mem_limit - d->mem->charged;
-        pthread_mutex_unlock(&d->mem->lock);
         *total_bytes = d->cfg.mem_limit;
         if (left < *free_bytes)
             *free_bytes = left;

@@ -240,5 +240,6 @@ int cudev_launch(struct dev *d, struct dev_func *f, const struct dev_launch *l,
         attr[c.numAttrs].value.clusterDim.y = l->cluster[1];
         attr[c.numAttrs++].value.clusterDim.z = l->cluster[2];
     }
+    cudev_busy_begin(d);
     return cudev_rc(d, cu.cuLaunchKernelEx(&c, f->f, NULL, params), "cuLaunchKernel");
 }

@@ -87,7 +87,7 @@ int cudev_stream_query(struct dev *d, struct dev_stream *s)
 
 int cudev_stream_sync(struct dev *d, struct dev_stream *s)
 {
-    int err = CALL(d, cuStreamSynchronize, cudev_stream(s));
+    int err = cudev_wait_stream(d, cudev_stream(s));
 
     cudev_output_drain(d);
     return err;
@@ -146,7 +146,7 @@ int cudev_stream_write32(struct dev *d, struct dev_stream *s, uint32_t *where, u
 
 int cudev_ctx_sync(struct dev *d)
 {
-    int err = CALL(d, cuCtxSynchronize);
+    int err = cudev_wait_all(d);
 
     cudev_output_drain(d);
     return err;
@@ -216,10 +216,10 @@ int cudev_event_query(struct dev *d, struct dev_event *e)
 
 int cudev_event_sync(struct dev *d, struct dev_event *e)
 {
-    int err = CALL(d, cuEventSynchronize, e->e);
+    int err = cudev_wait_event(d, e->e);
 
     if (!err && e->split)
-        err = CALL(d, cuEventSynchronize, e->after);
+        err = cudev_wait_event(d, e->after);
     cudev_output_drain(d);
     return err;
 }

@@ -222,7 +222,10 @@ static void *watcher(void *arg)
         if (now - asked > ASK_NS) {
             asked = now;
             pthread_mutex_unlock(&w->lock);
-            cudev_rc(d, cu.cuStreamQuery(CU_STREAM_LEGACY), "cuStreamQuery");
+            if (cudev_rc(d, cu.cuStreamQuery(CU_STREAM_LEGACY), "cuStreamQuery") == 0)
+                cudev_busy_end(d);
+            else
+                cudev_busy_still(d);
             pthread_mutex_lock(&w->lock);
         }
         if (atomic_load(&d->sticky))

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/unit/fake_cuda.h"
+
+#include <cuda.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct fake fake;
+
+int fake_call(const char *name)
+{
+    size_t at = strlen(fake.calls);
+
+    snprintf(fake.calls + at, sizeof(fake.calls) - at, "%s ", name);
+    return fake.fail && !strcmp(fake.fail, name) ? fake.error : 0;
+}
+
+#define CALL(name)                                                                                 \
+    do {                                                                                           \
+        int rc_ = fake_call(#name);                                                                \
+        if (rc_)                                                                                   \
+            return (CUresult)rc_;                                                                  \
+    } while (0)
+
+CUresult cuDeviceGetCount(int *n)
+{
+    CALL(cuDeviceGetCount);
+    *n = 2;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGet(CUdevice *dev, int i)
+{
+    CALL(cuDeviceGet);
+    *dev = i;
+    return i < 2 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+}
+
+CUresult cuDeviceGetUuid_v2(CUuuid *u, CUdevice dev)
+{
+    CALL(cuDeviceGetUuid_v2);
+    memset(u->bytes, 0xa0 + dev, sizeof(u->bytes));
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceTotalMem_v2(size_t *n, CUdevice dev)
+{
+    CALL(cuDeviceTotalMem_v2);
+    *n = FAKE_MEM;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice dev, unsigned flags)
+{
+    CALL(cuDevicePrimaryCtxSetFlags_v2);
+    fake.flags = flags;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDevicePrimaryCtxRetain(CUcontext *ctx, CUdevice dev)
+{
+    CALL(cuDevicePrimaryCtxRetain);
+    fake.device = dev;
+    *ctx = (CUcontext)&fake;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuGetErrorName(CUresult err, const char **name)
+{
+    *name = "FAKE_ERROR";
+    return CUDA_SUCCESS;
+}
+
+/* ---- memory */
+
+CUresult cuMemGetAllocationGranularity(size_t *n, const CUmemAllocationProp *p,
+                                       CUmemAllocationGranularity_flags f)
+{
+    CALL(cuMemGetAllocationGranularity);
+    *n = 2u << 20;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemAddressReserve(CUdeviceptr *at, size_t n, size_t align, CUdeviceptr wish,
+                             unsigned long long flags)
+{
+    CALL(cuMemAddressReserve);
+    *at = wish;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemCreate(CUmemGenericAllocationHandle *h, size_t n, const CUmemAllocationProp *p,
+                     unsigned long long flags)
+{
+    CALL(cuMemCreate);
+    if (fake.used + n > FAKE_MEM)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    fake.used += n;
+    *h = n;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemRelease(CUmemGenericAllocationHandle h)
+{
+    CALL(cuMemRelease);
+    fake.used -= h;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemMap(CUdeviceptr at, size_t n, size_t off, CUmemGenericAllocationHandle h,
+                  unsigned long long flags)
+{
+    CALL(cuMemMap);
+    fake.maps++;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemUnmap(CUdeviceptr at, size_t n)
+{
+    CALL(cuMemUnmap);
+    fake.maps--;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemGetInfo_v2(size_t *left, size_t *total)
+{
+    CALL(cuMemGetInfo_v2);
+    *left = FAKE_MEM - fake.used;
+    *total = FAKE_MEM;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemHostRegister_v2(void *p, size_t n, unsigned flags)
+{
+    CALL(cuMemHostRegister_v2);
+    fake.registered++;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemHostUnregister(void *p)
+{
+    CALL(cuMemHostUnregister);
+    fake.registered--;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *at, void *p, unsigned flags)
+{
+    CALL(cuMemHostGetDevicePointer_v2);
+    *at = (CUdeviceptr)(uintptr_t)p;
+    return CUDA_SUCCESS;
+}
+
+/* ---- work */
+
+CUresult cuModuleLoadDataEx(CUmodule *m, const void *image, unsigned n, CUjit_option *opt,
+                            void **val)
+{
+    CALL(cuModuleLoadDataEx);
+    fake.image_len = (unsigned)strlen(image);
+    *m = (CUmodule)&fake;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuModuleGetFunctionCount(unsigned *n, CUmodule m)
+{
+    CALL(cuModuleGetFunctionCount);
+    *n = 0;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuStreamWriteValue32_v2(CUstream s, CUdeviceptr at, cuuint32_t value, unsigned flags)
+{
+    CALL(cuStreamWriteValue32_v2);
+    *(uint32_t *)(uintptr_t)at = value;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuLaunchHostFunc(CUstream s, CUhostFn fn, void *arg)
+{
+    CALL(cuLaunchHostFunc);
+    fake.host_fn = fn;
+    fake.host_arg = arg;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuEventCreate(CUevent *e, unsigned flags)
+{
+    CALL(cuEventCreate);
+    *e = (CUevent)&fake;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuCtxSynchronize(void)
+{
+    CALL(cuCtxSynchronize);
+    if (fake.print && write(1, fake.print, strlen(fake.print)) < 0)
+        return CUDA_ERROR_UNKNOWN;
+    return CUDA_SUCCESS;
+}

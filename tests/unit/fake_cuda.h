@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fake_cuda.h - a libcuda.so.1 for tests without a GPU: two devices, memory that is only counted,
+ * calls that are written down. `fake` is reached with dlsym().
+ */
+#ifndef GVM_TESTS_FAKE_CUDA_H
+#define GVM_TESTS_FAKE_CUDA_H
+
+#include <stdint.h>
+
+#define FAKE_MEM   (64ull << 20) /* octets of each device */
+#define FAKE_CALLS 4096u
+
+struct fake {
+    char calls[FAKE_CALLS];     /* names of the calls, each with a space behind it */
+    unsigned long used;         /* octets of physical memory */
+    unsigned maps;              /* ranges mapped */
+    int device;                 /* of the primary context */
+    unsigned flags;             /* of the same */
+    unsigned registered;        /* cuMemHostRegister less cuMemHostUnregister */
+    const char *fail;           /* this call fails... */
+    int error;                  /* ...with this */
+    const char *print;          /* cuCtxSynchronize writes it to descriptor 1 */
+    unsigned image_len;         /* of the text given to cuModuleLoadDataEx */
+    void (*host_fn)(void *arg); /* given to cuLaunchHostFunc, not called */
+    void *host_arg;
+};
+extern struct fake fake;
+
+/* Writes the call down. Its result. */
+int fake_call(const char *name);
+
+#endif

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * device/cuda on a library that only pretends to be a driver's (fake_cuda.c). Each case runs in a
+ * child of its own, as the device takes descriptors 1 and 2 and its library stays loaded.
+ */
+#include <dlfcn.h>
+#include <semaphore.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "dom0-backend/device/device.h"
+#include "tests/unit/fake_cuda.h"
+
+#ifndef BUILD_DIR
+#define BUILD_DIR "build"
+#endif
+#define DIR    BUILD_DIR "/unit/fake/"
+#define DRIVER DIR "libcuda.so.1"
+#define OLD    DIR "libcuda-old.so.1"  /* lacks cuMemCreate */
+#define BARE   DIR "libcuda-bare.so.1" /* lacks cuModuleGetFunctionCount */
+#define SHIM   DIR "libcuda-shim.so.1" /* has the mark of GVM's own */
+#define POOL   0x180000000000ull
+#define MIB    (1ull << 20)
+#define UUID1  "GPU-a1a1a1a1-a1a1-a1a1-a1a1-a1a1a1a1a1a1"
+
+/* Not there without CUDA's headers. */
+extern const struct dev_ops dev_cuda_ops __attribute__((weak));
+static const struct dev_ops *const ops = &dev_cuda_ops;
+static struct fake *f;
+static struct dev *dev;
+static int tell; /* the test's own descriptor 2 */
+static int faults, fault_error;
+static char text[256];
+static size_t text_len;
+static uint64_t busy;
+
+#define CHECK(cond)                                                                                \
+    do {                                                                                           \
+        if (!(cond)) {                                                                             \
+            dprintf(tell, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond);                       \
+            _exit(1);                                                                              \
+        }                                                                                          \
+    } while (0)
+
+static void on_fault(void *arg, int err, const char *what)
+{
+    faults++;
+    fault_error = err;
+}
+
+static void on_output(void *arg, int fd, const char *t, size_t n)
+{
+    if (n > sizeof(text) - text_len)
+        n = sizeof(text) - text_len;
+    memcpy(text + text_len, t, n);
+    text_len += n;
+}
+
+static int open_with(const char *library, const char *select, uint64_t limit, bool no_pin)
+{
+    struct dev_config cfg = {.select = select,
+                             .mem_limit = limit,
+                             .pool_base = (void *)POOL,
+                             .pool_size = 64 * MIB,
+                             .no_pin = no_pin,
+                             .on_fault = on_fault,
+                             .on_output = on_output,
+                             .busy_ns = &busy};
+
+    setenv("GVM_LIBCUDA", library, 1);
+    return ops->open(&cfg, &dev);
+}
+
+static void open_driver(uint64_t limit)
+{
+    CHECK(open_with(DRIVER, NULL, limit, false) == 0);
+    f = dlsym(dlopen(DRIVER, RTLD_NOW), "fake");
+    CHECK(f);
+    f->calls[0] = '\0';
+}
+
+static void run(void (*body)(void))
+{
+    int status;
+    pid_t pid;
+
+    if (!ops) {
+        print_message("device/cuda is not built: skipped\n");
+        skip();
+    }
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        tell = dup(2);
+        alarm(20);
+        body();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+#define CASE(name)                                                                                 \
+    static void name##_body(void);                                                                 \
+    static void name(void **state)                                                                 \
+    {                                                                                              \
+        run(name##_body);                                                                          \
+    }                                                                                              \
+    static void name##_body(void)
+
+/* ---- which library, which device */
+
+CASE(test_no_library)
+{
+    CHECK(open_with(DIR "nothing.so", NULL, 0, false) == 100);
+    CHECK(ops->count() == 0);
+}
+
+CASE(test_shim_is_refused)
+{
+    CHECK(open_with(SHIM, NULL, 0, false) == 100);
+    CHECK(ops->count() == 0);
+}
+
+CASE(test_old_driver)
+{
+    CHECK(open_with(OLD, NULL, 0, false) == 100);
+}
+
+CASE(test_missing_family)
+{
+    struct dev_module *m;
+    char log[128];
+
+    CHECK(open_with(BARE, NULL, 0, false) == 0);
+    CHECK(ops->module_load(dev, "x", 2, &m, log, sizeof(log)) == 801);
+    CHECK(strstr(log, "12.4"));
+}
+
+CASE(test_count)
+{
+    setenv("GVM_LIBCUDA", DRIVER, 1);
+    CHECK(ops->count() == 2);
+}
+
+CASE(test_select)
+{
+    static const char *const bad[] = {"2",      "-1", "1x",
+                                      "GPU-a1", "x0", "GPU-b1b1b1b1-b1b1-b1b1-b1b1-b1b1b1b1b1b1"};
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CHECK(open_with(DRIVER, bad[i], 0, false) == 101);
+    CHECK(open_with(DRIVER, UUID1, 0, false) == 0);
+    f = dlsym(dlopen(DRIVER, RTLD_NOW), "fake");
+    CHECK(f->device == 1);
+}
+
+CASE(test_select_index)
+{
+    struct dev_info info;
+
+    CHECK(open_with(DRIVER, "1", 16 * MIB, false) == 0);
+    f = dlsym(dlopen(DRIVER, RTLD_NOW), "fake");
+    CHECK(f->device == 1);
+    CHECK(f->flags & 4); /* CU_CTX_SCHED_BLOCKING_SYNC */
+    ops->info(dev, &info);
+    CHECK(info.total_mem == 16 * MIB);
+    CHECK(info.uuid[0] == 0xa1 && info.caps == DEV_CAP_POOL_DIRECT);
+}
+
+/* ---- memory */
+
+CASE(test_quota)
+{
+    uint64_t a, b, c, left, total;
+
+    open_driver(8 * MIB);
+    CHECK(ops->mem_alloc(dev, 4 * MIB, &a) == 0);
+    CHECK(ops->mem_alloc(dev, 4 * MIB - 512, &b) == 0);
+    CHECK(ops->mem_alloc(dev, 512, &c) == 0);
+    CHECK(ops->mem_info(dev, &left, &total) == 0);
+    CHECK(left == 0 && total == 8 * MIB);
+    CHECK(ops->mem_alloc(dev, 1, &total) == 2);
+    CHECK(ops->mem_free(dev, a) == 0);
+    CHECK(ops->mem_alloc(dev, 5 * MIB, &total) == 2);
+    CHECK(ops->mem_alloc(dev, 4 * MIB, &a) == 0);
+    CHECK(ops->mem_alloc(dev, 0, &total) == 1);
+    CHECK(ops->mem_alloc(dev, UINT64_MAX, &total) == 2);
+}
+
+CASE(test_blocks)
+{
+    uint64_t base, size, a, b, c, at, n;
+
+    open_driver(0);
+    ops->window(dev, &base, &size);
+    CHECK(base % (2 * MIB) == 0 && base >= POOL + 64 * MIB);
+    CHECK(ops->mem_alloc(dev, 100, &a) == 0);
+    CHECK(ops->mem_alloc(dev, 700, &b) == 0);
+    CHECK(ops->mem_alloc(dev, 3 * MIB, &c) == 0);
+    CHECK(a == base && b == a + 512 && c % (2 * MIB) == 0);
+    CHECK(f->used == 6 * MIB && f->maps == 2);
+    CHECK(ops->mem_range(dev, b + 699, &at, &n) == 0 && at == b && n == 700);
+    CHECK(ops->mem_range(dev, b + 700, &at, &n) == 500);
+    CHECK(ops->mem_free(dev, b + 512) == 1);
+    CHECK(ops->mem_free(dev, b) == 0);
+    CHECK(ops->mem_free(dev, b) == 1);
+    CHECK(ops->mem_alloc(dev, 512, &at) == 0 && at == b);
+    CHECK(ops->mem_free(dev, c) == 0);
+    CHECK(f->used == 2 * MIB && f->maps == 1);
+}
+
+CASE(test_spare)
+{
+    uint64_t p, left, total, before;
+
+    open_driver(0);
+    CHECK(ops->mem_info(dev, &before, &total) == 0);
+    for (int i = 0; i < 10; i++) {
+        CHECK(ops->mem_alloc(dev, MIB, &p) == 0);
+        CHECK(ops->mem_free(dev, p) == 0);
+    }
+    CHECK(f->used == 2 * MIB); /* kept, but it counts as free */
+    CHECK(ops->mem_info(dev, &left, &total) == 0 && left == before);
+    CHECK(ops->mem_alloc(dev, FAKE_MEM, &p) == 0); /* and is given up for this */
+    CHECK(f->used == FAKE_MEM);
+    CHECK(ops->mem_alloc(dev, 1, &p) == 2);
+}
+
+CASE(test_no_pin)
+{
+    struct dev_info info;
+    uint32_t word = 0;
+    struct dev_event *e;
+
+    CHECK(open_with(DRIVER, NULL, 0, true) == 0);
+    f = dlsym(dlopen(DRIVER, RTLD_NOW), "fake");
+    CHECK(ops->pool_add(dev, (void *)POOL, MIB) == 0);
+    ops->info(dev, &info);
+    CHECK(info.caps == 0);
+    CHECK(ops->event_create(dev, 0, &e) == 0);
+    CHECK(ops->event_record_write32(dev, e, NULL, &word, 7, NULL, NULL) == 0);
+    CHECK(f->registered == 0 && word == 0);
+    f->host_fn(f->host_arg);
+    CHECK(word == 7);
+}
+
+/* ---- images */
+
+CASE(test_images)
+{
+    uint8_t elf[128] = "\177ELF", wrapper[64] = {0xb1, 0x43, 0x62, 0x46, 2};
+    const uint8_t fatbin[] = {0x50, 0xed, 0x55, 0xba, 1, 0, 16, 0, 8, 0, 0, 0, 0, 0, 0, 0};
+    struct dev_module *m;
+    char log[128];
+
+    open_driver(0);
+    memset(wrapper + 8, 0x41, 16); /* addresses in the worker */
+    elf[40] = 120;                 /* section headers at its end, and beyond */
+    elf[58] = 64;
+    elf[60] = 1;
+    CHECK(ops->module_load(dev, elf, sizeof(elf), &m, log, sizeof(log)) == 200);
+    CHECK(ops->module_load(dev, elf, 20, &m, log, sizeof(log)) == 200);
+    CHECK(ops->module_load(dev, wrapper, sizeof(wrapper), &m, log, sizeof(log)) == 200);
+    CHECK(ops->module_load(dev, fatbin, sizeof(fatbin), &m, log, sizeof(log)) == 200);
+    CHECK(strstr(log, "16 octets"));
+    CHECK(!strstr(f->calls, "cuModuleLoadDataEx"));
+    CHECK(ops->module_load(dev, ".version", 8, &m, log, sizeof(log)) == 0);
+    CHECK(f->image_len == 8); /* an end was put behind it */
+}
+
+/* ---- order, errors, output */
+
+CASE(test_event_order)
+{
+    _Alignas(4096) static uint32_t page[1024];
+    struct dev_event *e;
+
+    open_driver(0);
+    CHECK(ops->event_create(dev, 0, &e) == 0);
+    CHECK(ops->event_record_write32(dev, e, NULL, &page[2], 1, NULL, NULL) == 0);
+    CHECK(f->registered == 1); /* the page, at its first use */
+    f->calls[0] = '\0';
+    CHECK(ops->event_record_write32(dev, e, NULL, &page[3], 9, NULL, NULL) == 0);
+    CHECK(page[3] == 9);
+    CHECK(strstr(f->calls, "cuEventRecord cuStreamWriteValue32_v2 cuEventRecord "));
+    f->calls[0] = '\0';
+    CHECK(ops->stream_wait(dev, NULL, e) == 0);
+    CHECK(!strcmp(f->calls, "cuStreamWaitEvent cuStreamWaitEvent "));
+}
+
+static void count_up(void *arg)
+{
+    sem_post(arg);
+}
+
+CASE(test_fault)
+{
+    static sem_t ran;
+    uint64_t p;
+
+    open_driver(0);
+    sem_init(&ran, 0, 0);
+    CHECK(ops->stream_host(dev, NULL, count_up, &ran) == 0);
+    f->fail = "cuCtxSynchronize";
+    f->error = 700;
+    CHECK(ops->ctx_sync(dev) == 700);
+    CHECK(faults == 1 && fault_error == 700);
+    f->fail = NULL;
+    f->calls[0] = '\0';
+    CHECK(ops->ctx_sync(dev) == 700);
+    CHECK(ops->mem_alloc(dev, 1, &p) == 700);
+    CHECK(faults == 1 && !strstr(f->calls, "cuCtxSynchronize"));
+    sem_wait(&ran); /* whoever waits for the stream goes on */
+    f->host_fn(f->host_arg);
+    CHECK(sem_trywait(&ran) < 0); /* once only */
+}
+
+CASE(test_quiet_error)
+{
+    open_driver(0);
+    f->fail = "cuCtxSynchronize";
+    f->error = 2;
+    CHECK(ops->ctx_sync(dev) == 2);
+    f->fail = NULL;
+    CHECK(ops->ctx_sync(dev) == 0 && faults == 0);
+}
+
+CASE(test_output)
+{
+    open_driver(0);
+    f->print = "hello from a kernel\n";
+    CHECK(ops->ctx_sync(dev) == 0);
+    CHECK(text_len == strlen(f->print) && !memcmp(text, f->print, text_len));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_library),   cmocka_unit_test(test_shim_is_refused),
+        cmocka_unit_test(test_old_driver),   cmocka_unit_test(test_missing_family),
+        cmocka_unit_test(test_count),        cmocka_unit_test(test_select),
+        cmocka_unit_test(test_select_index), cmocka_unit_test(test_quota),
+        cmocka_unit_test(test_blocks),       cmocka_unit_test(test_spare),
+        cmocka_unit_test(test_no_pin),       cmocka_unit_test(test_images),
+        cmocka_unit_test(test_event_order),  cmocka_unit_test(test_fault),
+        cmocka_unit_test(test_quiet_error),  cmocka_unit_test(test_output),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
