@@ -42,6 +42,7 @@ struct dev {
     CUcontext ctx;
     _Atomic int sticky;          /* CUresult, 0: none */
     _Atomic uint64_t busy_since; /* ns; 0: nothing is known to be under way */
+    _Atomic uint64_t spin_ns;    /* cuda_sync.c */
     struct cudev_mem *mem;
     struct cudev_output *out;
     struct cudev_watch *watch;

@@ -3,7 +3,8 @@
  * cuda_sync.c - waiting for the GPU: spinning for as long as short kernels take, then asleep until
  * its interrupt. The context is made with CU_CTX_SCHED_BLOCKING_SYNC, so that whatever is left to
  * wait for after the spinning costs no CPU time; a host that serves many guests has better use for
- * it. Sleeping costs some 20 us more at the end of a wait that is longer than SPIN_NS anyway.
+ * it. How long to spin is learnt: as long as waits end within SPIN_MAX, that long; waits that last
+ * longer lose some 100 us by sleeping and are soon not spun for.
  *
  * Spinning asks the driver whether the work is complete. The call that waits comes last in any
  * case: it reports errors, and hands over what kernels have printed.
@@ -13,7 +14,8 @@
 
 #include "cuda_int.h"
 
-#define SPIN_NS 200000u
+#define SPIN_MAX 1000000u
+#define SPIN_MIN 50000u
 
 static uint64_t now_ns(void)
 {
@@ -34,23 +36,48 @@ static bool may_spin(void)
     return cpus > 1;
 }
 
-/* Until the work is complete or has failed, or SPIN_NS are over. */
-#define SPIN(query)                                                                                \
-    do {                                                                                           \
-        uint64_t end = now_ns() + SPIN_NS;                                                         \
-        while ((query) == CUDA_ERROR_NOT_READY && now_ns() < end)                                  \
-            __builtin_ia32_pause();                                                                \
-    } while (0)
+/* Asks until the work is complete or has failed, or the time is over. */
+struct spin {
+    struct dev *d;
+    uint64_t start, end;
+};
+
+static struct spin spin_start(struct dev *d)
+{
+    uint64_t now = now_ns(), most = atomic_load_explicit(&d->spin_ns, memory_order_relaxed);
+
+    return (struct spin){d, now, now + (most < SPIN_MIN ? SPIN_MIN : most)};
+}
+
+static bool spin_on(const struct spin *s)
+{
+    __builtin_ia32_pause();
+    return now_ns() < s->end;
+}
+
+/* After the whole wait: what it would have taken to spin through it, next time. */
+static void spin_learn(const struct spin *s)
+{
+    uint64_t took = now_ns() - s->start, had = s->end - s->start;
+
+    if (took <= SPIN_MAX)
+        atomic_store_explicit(&s->d->spin_ns, SPIN_MAX, memory_order_relaxed);
+    else
+        atomic_store_explicit(&s->d->spin_ns, had / 2, memory_order_relaxed);
+}
 
 int cudev_wait_stream(struct dev *d, CUstream s)
 {
     int err = cudev_enter(d);
+    struct spin sp;
 
     if (err)
         return err;
-    if (may_spin())
-        SPIN(cu.cuStreamQuery(s));
+    sp = spin_start(d);
+    while (may_spin() && cu.cuStreamQuery(s) == CUDA_ERROR_NOT_READY && spin_on(&sp))
+        ;
     err = cudev_rc(d, cu.cuStreamSynchronize(s), "cuStreamSynchronize");
+    spin_learn(&sp);
     cudev_busy_end(d);
     return err;
 }
@@ -58,12 +85,15 @@ int cudev_wait_stream(struct dev *d, CUstream s)
 int cudev_wait_event(struct dev *d, CUevent e)
 {
     int err = cudev_enter(d);
+    struct spin sp;
 
     if (err)
         return err;
-    if (may_spin())
-        SPIN(cu.cuEventQuery(e));
+    sp = spin_start(d);
+    while (may_spin() && cu.cuEventQuery(e) == CUDA_ERROR_NOT_READY && spin_on(&sp))
+        ;
     err = cudev_rc(d, cu.cuEventSynchronize(e), "cuEventSynchronize");
+    spin_learn(&sp);
     cudev_busy_end(d);
     return err;
 }
@@ -74,14 +104,18 @@ int cudev_wait_all(struct dev *d)
      * stay, or end with it. */
     static __thread CUevent all;
     int err = cudev_enter(d);
+    struct spin sp;
 
     if (err)
         return err;
+    sp = spin_start(d);
     if (may_spin() && cu.cuCtxRecordEvent &&
         (all || cu.cuEventCreate(&all, CU_EVENT_DISABLE_TIMING) == CUDA_SUCCESS) &&
         cu.cuCtxRecordEvent(d->ctx, all) == CUDA_SUCCESS)
-        SPIN(cu.cuEventQuery(all));
+        while (cu.cuEventQuery(all) == CUDA_ERROR_NOT_READY && spin_on(&sp))
+            ;
     err = cudev_rc(d, cu.cuCtxSynchronize(), "cuCtxSynchronize");
+    spin_learn(&sp);
     cudev_busy_end(d);
     return err;
 }
