@@ -63,6 +63,8 @@ UNIT_ptx_warp_OBJS = $(PTX_TEST_OBJS)
 UNIT_ptx_warp_LIBS = -lm
 UNIT_ptx_exec_OBJS = $(PTX_TEST_OBJS)
 UNIT_ptx_exec_LIBS = -lm
+UNIT_ptx_tex_OBJS = $(PTX_TEST_OBJS)
+UNIT_ptx_tex_LIBS = -lm
 # The plain handlers alone: the AVX2 twins are the same source.
 FUZZ_ptx_OBJS = $(PTX_BASE_OBJS)
 FUZZ_ptx_LIBS = -lm
