@@ -49,9 +49,9 @@ CUresult cuMemAllocPitch(CUdeviceptr *p, size_t *pitch, size_t width, size_t hei
 
 CUresult cuMemFree(CUdeviceptr p)
 {
-    int rc = api_need();
+    int rc = p ? api_need() : api_need_init();
 
-    return (CUresult)(rc ? rc : gvm_mem_free(p));
+    return (CUresult)(rc || !p ? rc : gvm_mem_free(p));
 }
 
 CUresult cuMemGetInfo(size_t *free_bytes, size_t *total)
@@ -102,9 +102,9 @@ CUresult cuMemAllocHost(void **p, size_t n)
 
 CUresult cuMemFreeHost(void *p)
 {
-    int rc = api_need();
+    int rc = p ? api_need() : api_need_init();
 
-    return (CUresult)(rc ? rc : gvm_host_free(p));
+    return (CUresult)(rc || !p ? rc : gvm_host_free(p));
 }
 
 CUresult cuMemHostGetDevicePointer(CUdeviceptr *d, void *p, unsigned flags)
@@ -224,7 +224,7 @@ static size_t attribute_size(CUpointer_attribute a)
 CUresult cuPointerGetAttribute(void *out, CUpointer_attribute a, CUdeviceptr p)
 {
     struct gvm_range g;
-    int rc = api_need();
+    int rc = api_need_init();
 
     if (rc)
         return (CUresult)rc;

@@ -5,6 +5,8 @@
  */
 #include "api.h"
 #include "library.h"
+#include "module.h"
+#include "objects.h"
 
 #include <stdlib.h>
 
@@ -58,8 +60,10 @@ CUresult cuModuleUnload(CUmodule m)
 
 CUresult cuModuleGetFunction(CUfunction *f, CUmodule m, const char *name)
 {
-    int rc = api_need();
+    int rc = m ? api_need() : api_need_init();
 
+    if (rc == 0 && !m)
+        rc = 400;
     return (CUresult)(rc ? rc
                          : gvm_module_func((struct gvm_module *)m, name, (struct gvm_func **)f));
 }
@@ -239,6 +243,17 @@ int api_take_extra(struct gvm_launch *l, void **extra)
     return 0;
 }
 
+/* A module's kernel runs in the module's context; a library's in any. */
+static bool of_two_contexts(const struct gvm_func *f, uint64_t stream)
+{
+    void *owner;
+
+    if (!gvm_func_valid(f))
+        return true;
+    owner = gvm_func_module(f)->owner;
+    return owner != GVM_OWNER_LIBRARY && owner != gvm_stream_owner(stream);
+}
+
 static CUresult launch(CUfunction f, struct gvm_launch *l, void **params, void **extra)
 {
     int rc = api_need();
@@ -250,6 +265,8 @@ static CUresult launch(CUfunction f, struct gvm_launch *l, void **params, void *
     if (rc == 0 && extra)
         rc = api_take_extra(l, extra);
     l->params = params;
+    if (rc == 0 && of_two_contexts((struct gvm_func *)f, l->stream))
+        rc = 400;
     if (rc == 0)
         rc = gvm_launch((struct gvm_func *)f, l);
     return (CUresult)rc;

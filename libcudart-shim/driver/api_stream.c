@@ -35,14 +35,36 @@ CUresult cuStreamDestroy(CUstream s)
     return (CUresult)(rc ? rc : gvm_stream_destroy(api_stream(s)));
 }
 
+/* A stream that was made knows its context: none need be current for a call on it. */
+static int enter(CUstream s, bool *entered)
+{
+    const struct gvm_stream *o = NULL;
+    int rc = api_need_init();
+
+    *entered = false;
+    if (rc)
+        return rc;
+    if (!gvm_ctx_current() && api_stream(s) > GVM_STREAM_PER_THREAD && gvm_usable())
+        o = gvm_id_get(&gvm_streams, api_stream(s));
+    if (!o)
+        return api_need();
+    *entered = gvm_ctx_push(o->owner ? o->owner : &gvm_primary) == 0;
+    return *entered ? 0 : 2;
+}
+
 /* A call on a stream, and its twin that takes 0 as the thread's own. */
 #define ON_STREAM(name, args, pass, twin_pass, call)                                               \
     GVM_API CUresult name##_ptsz args;                                                             \
     CUresult name args                                                                             \
     {                                                                                              \
-        int rc = api_need();                                                                       \
+        bool entered;                                                                              \
+        int rc = enter(s, &entered);                                                               \
                                                                                                    \
-        return (CUresult)(rc ? rc : call);                                                         \
+        if (rc == 0)                                                                               \
+            rc = call;                                                                             \
+        if (entered)                                                                               \
+            gvm_ctx_pop();                                                                         \
+        return (CUresult)rc;                                                                       \
     }                                                                                              \
     CUresult name##_ptsz args                                                                      \
     {                                                                                              \

@@ -157,11 +157,17 @@ int gvm_launch(struct gvm_func *f, const struct gvm_launch *l)
         memcpy(params, l->buffer, f->param_bytes);
     else
         gather(params, f, l->params);
-    if (likely(known))
-        return gvm_chan_post(c);
-    rc = gvm_chan_call(c, NULL, 0, &got);
-    if (rc == 0)
-        shape_learn(f, shape);
+    if (likely(known)) {
+        rc = gvm_chan_post(c);
+        if (likely(!gvm.launch_blocking))
+            return rc;
+    } else {
+        rc = gvm_chan_call(c, NULL, 0, &got);
+        if (rc == 0)
+            shape_learn(f, shape);
+    }
+    if (gvm.launch_blocking && rc == 0)
+        rc = gvm_stream_wait_idle(c, &s);
     gvm_output();
     return rc;
 }

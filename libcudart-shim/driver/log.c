@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+void (*gvm_log_hook)(const char *line);
+
 void gvm_log(const char *fmt, ...)
 {
     char line[1024] = "gvm: ";
@@ -23,6 +25,9 @@ void gvm_log(const char *fmt, ...)
     for (size_t i = 5; i < at; i++)
         if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
             line[i] = ' ';
+    line[at] = 0;
+    if (gvm_log_hook)
+        gvm_log_hook(line + 5);
     line[at++] = '\n';
     /* One write, so that lines of several threads do not mix. */
     n = (int)write(STDERR_FILENO, line, at);

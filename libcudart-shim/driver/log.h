@@ -11,6 +11,9 @@
 /* One line; async-signal-unsafe parts are avoided so that it works during process exit too. */
 void gvm_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Gets every line too, without its beginning and end; NULL: nobody. */
+extern void (*gvm_log_hook)(const char *line);
+
 /* True the first time it is asked for this flag, by whichever thread. */
 static inline bool gvm_once(uint32_t *flag)
 {

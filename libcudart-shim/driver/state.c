@@ -245,6 +245,7 @@ out:
 static int connect_locked(void)
 {
     struct gvm_conn conn = {0};
+    const char *blocking;
     struct gvm_chan *c;
     int rc;
 
@@ -272,6 +273,8 @@ static int connect_locked(void)
         release_windows();
         return rc;
     }
+    blocking = getenv("CUDA_LAUNCH_BLOCKING");
+    gvm.launch_blocking = blocking && atoi(blocking) != 0;
     gvm.pool_direct = gvm_pool_same_address() && gvm.info.caps & VGPU_DEVICE_POOL_DIRECT;
     gvm_features(&gvm.info, gvm.pool_direct);
     gvm.epoch++;

@@ -17,6 +17,7 @@ struct gvm_state {
     struct gvm_chan *chan;        /* NULL: not connected */
     struct vgpu_device_info info; /* of the device, valid while connected */
     uint32_t epoch;               /* counts connections: objects of an older one are invalid */
+    bool launch_blocking;         /* CUDA_LAUNCH_BLOCKING: a launch waits for its kernel */
     bool pool_direct;             /* kernels reach pool memory at the address it has here */
 };
 extern struct gvm_state gvm;

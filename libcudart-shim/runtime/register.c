@@ -272,8 +272,6 @@ int rt_func_get(struct rt_func *r, struct gvm_func **f)
         err = module_of(r->image, &m);
     if (err == 0)
         err = gvm_module_func(m, r->name, f);
-    if (err == 500)
-        err = 98; /* cudaErrorInvalidDeviceFunction */
     if (err == 0)
         __atomic_store_n(&r->f, *f, __ATOMIC_RELEASE);
     return err;

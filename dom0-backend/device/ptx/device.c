@@ -159,6 +159,7 @@ static int swdev_open(const struct dev_config *cfg, struct dev **out)
     d->limit[LIMIT_STACK] = 1024;
     d->limit[LIMIT_PRINTF] = 1 << 20;
     d->limit[LIMIT_HEAP] = 8 << 20;
+    d->limit[LIMIT_CDP_PENDING] = 2048;
     d->limit[LIMIT_L2_FETCH] = 64;
     d->limit[LIMIT_SHARED] = PTX_MAX_SHARED;
     /* With one processor nothing happens while somebody spins. */
@@ -216,11 +217,12 @@ static void swdev_pool_drop(struct dev *d, void *addr, size_t len)
 
 /* ---- limits ------------------------------------------------------------------------------ */
 
-/* The others are about dynamic parallelism, persisting L2 lines and graphics. */
+/* Depth of waiting for children has been abolished; the others are about graphics. */
 static bool supported(int limit)
 {
     return limit == LIMIT_STACK || limit == LIMIT_PRINTF || limit == LIMIT_HEAP ||
-           limit == LIMIT_L2_FETCH || limit == LIMIT_SHARED;
+           limit == LIMIT_CDP_PENDING || limit == LIMIT_L2_FETCH || limit == LIMIT_L2_PERSIST ||
+           limit == LIMIT_SHARED || limit == LIMIT_CIG;
 }
 
 static int swdev_get_limit(struct dev *d, int limit, uint64_t *value)
@@ -253,7 +255,7 @@ static int swdev_set_limit(struct dev *d, int limit, uint64_t value)
     case LIMIT_PRINTF:
         if (d->printf_live || value > 1u << 30)
             return CUDA_ERROR_INVALID_VALUE;
-        d->limit[limit] = value;
+        d->limit[limit] = value < PRINTF_MIN ? PRINTF_MIN : value;
         return 0;
     case LIMIT_HEAP:
         if (d->heap_live)
@@ -262,6 +264,14 @@ static int swdev_set_limit(struct dev *d, int limit, uint64_t value)
             return CUDA_ERROR_OUT_OF_MEMORY;
         d->limit[limit] = value;
         return 0;
+    case LIMIT_CDP_PENDING: /* launches of kernels by kernels; kept for queries */
+        d->limit[limit] = value;
+        return 0;
+    case LIMIT_L2_PERSIST: /* there is no such cache: nothing can be set aside */
+        return value ? CUDA_ERROR_INVALID_VALUE : 0;
+    case LIMIT_SHARED:
+    case LIMIT_CIG:
+        return CUDA_ERROR_NOT_PERMITTED;
     case LIMIT_L2_FETCH: /* a hint */
         if (value > 128)
             return CUDA_ERROR_INVALID_VALUE;

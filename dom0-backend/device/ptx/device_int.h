@@ -47,6 +47,7 @@ enum {
     CUDA_ERROR_ASSERT = 710,
     CUDA_ERROR_LAUNCH_FAILED = 719,
     CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE = 720,
+    CUDA_ERROR_NOT_PERMITTED = 800,
     CUDA_ERROR_NOT_SUPPORTED = 801,
 };
 
@@ -72,8 +73,10 @@ enum {
     LIMIT_CDP_PENDING,
     LIMIT_L2_FETCH,
     LIMIT_L2_PERSIST,
-    LIMIT_SHARED
+    LIMIT_SHARED,
+    LIMIT_CIG
 };
+#define PRINTF_MIN (512u << 10) /* smaller buffers are made as large as this */
 
 /* ---- device_output.c: text of kernels ---------------------------------------------------- */
 
