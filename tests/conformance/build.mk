@@ -67,6 +67,14 @@ endef
 $(foreach f,$(TRANSCRIPT_C),$(eval $(call transcript_c,$(f),$(basename $(subst /,_,$(patsubst tests/conformance/%,%,$(f)))))))
 $(foreach f,$(TRANSCRIPT_CU),$(eval $(call transcript_cu,$(f),$(basename $(subst /,_,$(patsubst tests/conformance/%,%,$(f)))))))
 
+RANDOM_SRC := $(sort $(wildcard tests/conformance/random/*.c))
+$(BUILD)/conformance/random: $(RANDOM_SRC) tests/conformance/random/random.h \
+		tests/conformance/kernels.h tests/conformance/transcript.h $(BUILD)/conformance/kernels_image.o \
+		$(SHIM_LIBS)
+	$(CC) -std=gnu11 -O1 -Wall -Wextra -Itests/conformance -isystem $(dir $(CUDA_INC)) -o $@ $(RANDOM_SRC) \
+		$(BUILD)/conformance/kernels_image.o $(TRANSCRIPT_LIBS) -lpthread
+CONFORMANCE += $(BUILD)/conformance/random
+
 # Programs are never instrumented: a SAN= build uses those of the plain one.
 ifeq ($(SAN),)
 ALL += $(CONFORMANCE)
@@ -85,4 +93,11 @@ conformance: all ## transcripts on the software device, compared with the commit
 conformance-gpu: all ## transcripts natively and through GVM on this machine's NVIDIA GPU
 	@$(PYTHON) tests/conformance/run.py --build $(BUILD) --gpu $(OPTIONS) $(NAMES)
 
-.PHONY: conformance conformance-gpu
+# OPTIONS="--count 20000" for more.
+random: all ## recorded random call sequences on the software device
+	@$(PYTHON) tests/conformance/random/sequences.py --build $(BUILD) $(OPTIONS)
+
+random-gpu: all ## 5,000 random call sequences, native against GVM on this machine's GPU
+	@$(PYTHON) tests/conformance/random/sequences.py --build $(BUILD) --gpu $(OPTIONS)
+
+.PHONY: conformance conformance-gpu random random-gpu
