@@ -281,6 +281,7 @@ static void cudev_pool_drop(struct dev *d, void *addr, size_t len)
 }
 
 #include "cuda_array.h"
+#include "cuda_memory.h"
 #include "cuda_stream.h"
 #include "dom0-backend/device/device_graph.h"
 
@@ -334,6 +335,7 @@ const struct dev_ops dev_cuda_ops = {
     .event_elapsed = cudev_event_elapsed,
     .get_limit = cudev_get_limit,
     .set_limit = cudev_set_limit,
+    .memory = &dev_cuda_memory_ops,
     .graph = &dev_cuda_graph_ops,
     .copy = &dev_cuda_copy_ops,
     .texture = &dev_cuda_texture_ops,

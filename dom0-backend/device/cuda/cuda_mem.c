@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cuda_int.h"
+#include "cuda_memory.h"
 #include "dom0-backend/common/log.h"
 
 #define SLOTS (CUDEV_CHUNK / CUDEV_ALIGN)
@@ -20,6 +21,7 @@ struct span {
     uint64_t base, len;
     CUmemGenericAllocationHandle h;
     bool small; /* holds several allocations */
+    bool lent;  /* addresses only: what lies there is not ours */
     uint32_t used;
 };
 
@@ -204,6 +206,78 @@ static void span_free(struct dev *d, struct span *s)
     free(s);
 }
 
+/* ---- addresses for other mappings --------------------------------------------------------- */
+
+int cudev_addr_take(struct dev *d, uint64_t size, uint64_t align, uint64_t *base)
+{
+    struct cudev_mem *m = d->mem;
+    struct span *s;
+    uint64_t len = size, gap;
+    size_t at;
+    int err = CUDA_ERROR_OUT_OF_MEMORY;
+
+    if (!size || size % CUDEV_CHUNK || (align & (align - 1)))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (align > CUDEV_CHUNK && __builtin_add_overflow(size, align, &len))
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    s = calloc(1, sizeof(*s));
+    if (!s)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    pthread_mutex_lock(&m->lock);
+    gap = len <= m->size && make_room(&m->span, m->nspan, &m->span_room, sizeof(*m->span))
+              ? find_gap(m, len, &at)
+              : 0;
+    if (gap) {
+        s->base = align > CUDEV_CHUNK ? (gap + align - 1) & ~(align - 1) : gap;
+        s->len = size;
+        s->lent = true;
+        memmove(&m->span[at + 1], &m->span[at], (m->nspan - at) * sizeof(*m->span));
+        m->span[at] = s;
+        m->nspan++;
+        *base = s->base;
+        s = NULL;
+        err = 0;
+    }
+    pthread_mutex_unlock(&m->lock);
+    free(s);
+    return err;
+}
+
+int cudev_addr_give(struct dev *d, uint64_t base, uint64_t size)
+{
+    struct cudev_mem *m = d->mem;
+    int err = CUDA_ERROR_INVALID_VALUE;
+
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < m->nspan && err; i++) {
+        struct span *s = m->span[i];
+
+        if (!s->lent || s->base != base || s->len != size)
+            continue;
+        memmove(&m->span[i], &m->span[i + 1], (m->nspan - i - 1) * sizeof(*m->span));
+        m->nspan--;
+        free(s);
+        err = 0;
+    }
+    pthread_mutex_unlock(&m->lock);
+    return err;
+}
+
+bool cudev_addr_holds(struct dev *d, uint64_t addr, uint64_t size)
+{
+    struct cudev_mem *m = d->mem;
+    bool holds = false;
+
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < m->nspan && !holds; i++) {
+        const struct span *s = m->span[i];
+
+        holds = s->lent && size && addr - s->base < s->len && size <= s->len - (addr - s->base);
+    }
+    pthread_mutex_unlock(&m->lock);
+    return holds;
+}
+
 /* ---- blocks ------------------------------------------------------------------------------ */
 
 /* Index of the first block at or after addr. */
@@ -342,11 +416,13 @@ int cudev_mem_info(struct dev *d, uint64_t *free_bytes, uint64_t *total_bytes)
     int err = cudev_enter(d);
 
     if (!err)
+        cudev_pools_settle(d);
+    if (!err)
         err = cudev_rc(d, cu.cuMemGetInfo_v2(&f, &t), "cuMemGetInfo");
     if (err)
         return err;
     pthread_mutex_lock(&d->mem->lock);
-    left = d->cfg.mem_limit - d->mem->charged;
+    left = d->cfg.mem_limit > d->mem->charged ? d->cfg.mem_limit - d->mem->charged : 0;
     spare = d->mem->spare && !d->mem->spare->used ? d->mem->spare->len : 0;
     pthread_mutex_unlock(&d->mem->lock);
     *free_bytes = f + spare;
