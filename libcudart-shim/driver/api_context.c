@@ -190,6 +190,8 @@ CUresult cuCtxGetCurrent(CUcontext *ctx)
 {
     int rc = api_need_init();
 
+    if (rc == 0 && gvm_barred())
+        rc = 800;
     if (rc == 0 && !ctx)
         rc = 1;
     if (rc == 0)
@@ -222,7 +224,7 @@ CUresult cuCtxGetDevice_v2(CUdevice *dev, CUcontext ctx)
 
 CUresult cuCtxGetDevice(CUdevice *dev)
 {
-    return cuCtxGetDevice_v2(dev, NULL);
+    return gvm_barred() ? CUDA_ERROR_NOT_PERMITTED : cuCtxGetDevice_v2(dev, NULL);
 }
 
 CUresult cuCtxGetFlags(unsigned *flags)

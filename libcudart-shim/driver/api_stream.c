@@ -111,7 +111,7 @@ ON_STREAM(cuStreamWaitEvent, (CUstream s, CUevent e, unsigned flags), (s, e, fla
           : flags   ? gvm_stream_wait_external(api_stream(s), ev(e))
                     : gvm_stream_wait(api_stream(s), ev(e)))
 ON_STREAM(cuStreamGetFlags, (CUstream s, unsigned *flags), (s, flags), (api_own(s), flags),
-          flags ? gvm_stream_flags(api_stream(s), flags) : 1)
+          flags ? gvm_stream_get_flags(api_stream(s), flags) : 1)
 ON_STREAM(cuStreamGetPriority, (CUstream s, int *priority), (s, priority), (api_own(s), priority),
           priority ? gvm_stream_priority(api_stream(s), priority) : 1)
 ON_STREAM(cuStreamGetId, (CUstream s, unsigned long long *id), (s, id), (api_own(s), id),

@@ -151,7 +151,7 @@ static int unsafe(void)
 {
     bool bad = false;
 
-    if (own_mode == CU_STREAM_CAPTURE_MODE_RELAXED)
+    if ((unsigned)own_mode >= CU_STREAM_CAPTURE_MODE_RELAXED)
         return -1;
     for (struct gvm_capture *c = captures; c; c = c->next) {
         bool mine = c->thread == &self && c->mode != CU_STREAM_CAPTURE_MODE_RELAXED;
@@ -164,6 +164,27 @@ static int unsafe(void)
         }
     }
     return bad ? ERR_UNSUPPORTED : -1;
+}
+
+int gvm_cap_everything(void)
+{
+    pthread_mutex_lock(&gvm_graph_lock);
+    for (struct gvm_capture *c = captures; c; c = c->next)
+        c->invalid = true;
+    pthread_mutex_unlock(&gvm_graph_lock);
+    return ERR_UNSUPPORTED;
+}
+
+void gvm_cap_spoil(uint64_t stream)
+{
+    struct gvm_capture *c;
+    struct member *m;
+
+    pthread_mutex_lock(&gvm_graph_lock);
+    c = find(stream, &m);
+    if (c)
+        c->invalid = true;
+    pthread_mutex_unlock(&gvm_graph_lock);
 }
 
 int gvm_cap_unsafe(void)
@@ -357,25 +378,9 @@ int gvm_cap_host(uint64_t stream, void (*fn)(void *arg), void *arg)
     return rc ? rc : end(n, m, gvm_set_host(n, &p));
 }
 
-/* A graph launched in a capturing stream becomes a child. */
-int gvm_cap_graph(uint64_t stream, CUgraph g)
+int gvm_cap_graph(uint64_t stream)
 {
-    struct gvm_capture *c;
-    CUgraphNode n;
-    struct member *m;
-    int rc = look(stream, &c, &m);
-
-    if (rc || !c)
-        return rc ? rc : -1;
-    rc = gvm_node_add(c->g, CU_GRAPH_NODE_TYPE_GRAPH, m->set.v, NULL, m->set.n, &n);
-    if (rc)
-        return rc;
-    rc = gvm_set_child(n, g);
-    if (rc == 0)
-        rc = set_put(&m->set, &n, 1);
-    if (rc)
-        gvm_node_remove(n);
-    return rc;
+    return refuse(stream, false);
 }
 
 /* ---- events ------------------------------------------------------------------------------ */
@@ -412,8 +417,8 @@ int gvm_cap_event(const struct gvm_event *e)
     if (e->cap) {
         pthread_mutex_lock(&gvm_graph_lock);
         if (e->cap) {
+            rc = e->cap->open ? ERR_CAPTURED_EVENT : 1;
             e->cap->invalid = true;
-            rc = ERR_CAPTURED_EVENT;
         }
         pthread_mutex_unlock(&gvm_graph_lock);
         return rc;
@@ -487,7 +492,7 @@ static int wait(uint64_t stream, const struct gvm_event *e)
     int rc;
 
     if (e->cap && !of)
-        return ERR_CAPTURED_EVENT;
+        return 1; /* of a capture that has ended */
     if (is_legacy(stream) && of) {
         of->invalid = true;
         return ERR_IMPLICIT;
@@ -497,6 +502,8 @@ static int wait(uint64_t stream, const struct gvm_event *e)
         return rc;
     if (!of && !c)
         return -1;
+    if (!of && !__atomic_load_n(&e->recorded, __ATOMIC_ACQUIRE))
+        return 0; /* nothing to wait for */
     if (!of) {
         c->invalid = true;
         return ERR_ISOLATION;
@@ -685,11 +692,13 @@ static int end_capture(uint64_t stream, CUgraph *out)
     c = find(stream, &m);
     if (!c)
         return ERR_ILLEGAL_STATE;
-    if (m->next)
+    if (m->next) {
+        c->invalid = true;
         return ERR_UNMATCHED;
+    }
     if (c->mode != CU_STREAM_CAPTURE_MODE_RELAXED && c->thread != &self)
-        return ERR_WRONG_THREAD;
-    if (c->invalid)
+        rc = ERR_WRONG_THREAD;
+    else if (c->invalid)
         rc = ERR_INVALIDATED;
     else if (!joined(c))
         rc = ERR_UNJOINED;
@@ -717,16 +726,18 @@ CUresult cuStreamBeginCaptureToGraph(CUstream s, CUgraph g, const CUgraphNode *d
 
 CUresult cuStreamEndCapture(CUstream s, CUgraph *out)
 {
+    CUgraph g = NULL;
     int rc = api_need();
 
     if (rc)
         return (CUresult)rc;
-    if (!out)
-        return CUDA_ERROR_INVALID_VALUE;
-    *out = NULL;
     pthread_mutex_lock(&gvm_graph_lock);
-    rc = end_capture(api_stream(s), out);
+    rc = end_capture(api_stream(s), &g);
+    if (g && !out) /* nobody wants it */
+        gvm_graph_free(g);
     pthread_mutex_unlock(&gvm_graph_lock);
+    if (out)
+        *out = g;
     return (CUresult)rc;
 }
 
@@ -820,7 +831,7 @@ CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
 {
     CUstreamCaptureMode was = own_mode;
 
-    if (!mode || (unsigned)*mode > CU_STREAM_CAPTURE_MODE_RELAXED)
+    if (!mode)
         return CUDA_ERROR_INVALID_VALUE;
     own_mode = *mode;
     *mode = was;

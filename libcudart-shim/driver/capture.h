@@ -45,6 +45,10 @@ int gvm_cap_wait(uint64_t stream, uint64_t event, const struct gvm_event *e, boo
 int gvm_cap_refuse(uint64_t stream);
 /* Waiting for a stream, or asking it. */
 int gvm_cap_ask(uint64_t stream);
+/* Waiting for everything: never allowed while anything is captured. */
+int gvm_cap_everything(void);
+/* A launch on this stream has failed: if it is being captured, the capture has failed too. */
+void gvm_cap_spoil(uint64_t stream);
 /* A call that may wait for, or interfere with, streams of this or other threads. */
 int gvm_cap_unsafe(void);
 /* Waiting for an event, asking it or its time: 907 if its last record was captured. */

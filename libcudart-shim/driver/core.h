@@ -43,6 +43,8 @@ GVM_API int gvm_take_error(void);
 /* The sticky error alone. */
 GVM_API int gvm_sticky(void);
 GVM_API int gvm_ctx_sync(void);
+/* The same on the library's own account: whatever is being captured. */
+int gvm_ctx_wait(void);
 GVM_API int gvm_get_limit(int limit, uint64_t *value);
 GVM_API int gvm_set_limit(int limit, uint64_t value);
 /* Waits for everything, whatever state the context is in. */
@@ -203,6 +205,8 @@ GVM_API int gvm_stream_wait(uint64_t stream, uint64_t event);
 GVM_API int gvm_stream_wait_external(uint64_t stream, uint64_t event);
 GVM_API int gvm_event_record_external(uint64_t event, uint64_t stream);
 GVM_API int gvm_stream_flags(uint64_t stream, uint32_t *flags);
+/* The same for the program, which may not ask a stream that captures. */
+GVM_API int gvm_stream_get_flags(uint64_t stream, uint32_t *flags);
 GVM_API int gvm_stream_priority(uint64_t stream, int *priority);
 GVM_API int gvm_stream_id(uint64_t stream, uint64_t *id);
 
@@ -215,6 +219,8 @@ GVM_API int gvm_event_elapsed(uint64_t start, uint64_t end, float *ms);
 
 /* ---- functions of the program in a stream ------------------------------------------------- */
 
+/* True in a function of the program where CUDA calls are not permitted (800). */
+GVM_API bool gvm_barred(void);
 GVM_API int gvm_launch_host(uint64_t stream, void (*fn)(void *arg), void *arg);
 GVM_API int gvm_add_callback(uint64_t stream, void (*fn)(void *stream, int status, void *arg),
                              void *arg, unsigned flags);

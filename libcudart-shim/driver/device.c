@@ -24,7 +24,7 @@ int gvm_init(void)
     struct gvm_chan *c;
     int rc = gvm_need_chan(&c);
 
-    return rc ? rc : gvm_chan_check(c);
+    return rc ? rc : gvm_chan_sticky(c);
 }
 
 int gvm_alive(void)
@@ -76,8 +76,16 @@ int gvm_ctx_sync(void)
 
     if (rc)
         return rc;
-    GVM_CAPTURE(gvm_cap_ask(GVM_STREAM_LEGACY));
+    GVM_CAPTURE(gvm_cap_everything());
     return sync_all(c);
+}
+
+int gvm_ctx_wait(void)
+{
+    struct gvm_chan *c;
+    int rc = gvm_need(&c);
+
+    return rc ? rc : sync_all(c);
 }
 
 void gvm_ctx_sync_all(void)
@@ -101,7 +109,10 @@ int gvm_set_limit(int limit, uint64_t value)
     struct gvm_chan *c;
     int rc = gvm_need(&c);
 
-    return rc ? rc : vgpu_SetLimit(c, 0, limit, value);
+    if (rc)
+        return rc;
+    GVM_CAPTURE(gvm_cap_unsafe());
+    return vgpu_SetLimit(c, 0, limit, value);
 }
 
 static int version_known;

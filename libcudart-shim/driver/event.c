@@ -284,7 +284,9 @@ int gvm_event_sync(uint64_t event)
         if (rc >= 0)
             return rc;
     }
-    rc = gvm_chan_check(c);
+    rc = gvm_chan_sticky(c);
+    if (rc == 0 && gvm_chan_barred() && reached(c, e))
+        return 800;
     if (rc == 0 && reached(c, e))
         rc = gvm_counter_wait(c, e->slot, __atomic_load_n(&e->value, __ATOMIC_RELAXED),
                               !(e->flags & GVM_EVENT_BLOCKING_SYNC));
@@ -295,6 +297,7 @@ int gvm_event_elapsed(uint64_t start, uint64_t end, float *ms)
 {
     const struct gvm_event *a, *b;
     struct gvm_chan *c;
+    bool barred;
     int rc = gvm_need(&c);
 
     if (rc)
@@ -303,11 +306,19 @@ int gvm_event_elapsed(uint64_t start, uint64_t end, float *ms)
     b = gvm_id_get(&gvm_events, end);
     if (!ms)
         return 1;
+    if ((a && a->cap) || (b && b->cap))
+        return 907; /* CUDA_ERROR_CAPTURED_EVENT */
     if (!a || !b || (a->flags | b->flags) & GVM_EVENT_NO_TIMING || !a->recorded || !b->recorded)
         return 400;
     if (reached(c, a) || reached(c, b)) {
-        rc = gvm_chan_check(c);
+        rc = gvm_chan_sticky(c);
         return rc ? rc : 600;
     }
-    return vgpu_EventElapsed(c, 0, a->o.id, b->o.id, ms);
+    barred = gvm_chan_barred(); /* this may be asked inside a callback too */
+    if (barred)
+        gvm_chan_bar(false);
+    rc = vgpu_EventElapsed(c, 0, a->o.id, b->o.id, ms);
+    if (barred)
+        gvm_chan_bar(true);
+    return rc;
 }

@@ -122,7 +122,7 @@ void gvm_copy_ends(const CUDA_MEMCPY3D *p, struct gvm_copy_end *dst, struct gvm_
 /* ---- capture.c --------------------------------------------------------------------------- */
 
 /* A launch of the graph in a stream that captures; with the lock held. As in capture.h. */
-int gvm_cap_graph(uint64_t stream, CUgraph g);
+int gvm_cap_graph(uint64_t stream);
 
 /* ---- graph_user.c ------------------------------------------------------------------------ */
 void gvm_user_drop_all(CUgraph g);

@@ -190,7 +190,7 @@ CUresult cuGraphExecGetFlags(CUgraphExec x, cuuint64_t *flags)
 {
     if (!gvm_exec_valid(x) || !flags)
         return CUDA_ERROR_INVALID_VALUE;
-    *flags = x->flags;
+    *flags = x->flags & ~(cuuint64_t)CUDA_GRAPH_INSTANTIATE_FLAG_USE_NODE_PRIORITY;
     return CUDA_SUCCESS;
 }
 
@@ -219,10 +219,15 @@ static int launch(CUgraphExec x, uint64_t stream)
         return rc;
     if (!gvm_exec_valid(x))
         return 1;
-    GVM_CAPTURE(gvm_cap_graph(stream, x->g));
+    GVM_CAPTURE(gvm_cap_graph(stream));
     rc = ready(c, x);
     if (rc)
         return rc;
+    if (x->res->early) {
+        rc = gvm_exec_early(c, x->res);
+        if (rc)
+            return rc;
+    }
     if (x->res->nrecord) {
         values = malloc(x->res->nrecord * sizeof(*values));
         if (!values)
@@ -237,6 +242,8 @@ static int launch(CUgraphExec x, uint64_t stream)
     if (rc == 0) {
         x->launched = true;
         x->last = stream;
+        if (x->res->early)
+            rc = gvm_event_post(c, x->res->done, &s, &x->res->value);
     }
     return rc;
 }
@@ -324,13 +331,21 @@ static CUgraphNode copy_of(CUgraphExec x, CUgraphNode n, CUgraphNodeType type)
         return (CUresult)rc;                                                                       \
     }
 
+/* Only plain copies may change, and only into plain ones. */
+static int set_copy(CUgraphNode k, const CUDA_MEMCPY3D *p)
+{
+    if (k->copy.Height > 1 || k->copy.Depth > 1 || p->Height > 1 || p->Depth > 1)
+        return 1;
+    return gvm_set_copy(k, p);
+}
+
 /* The kernel may change, its context may not; there is one. */
 EXEC_SET(cuGraphExecKernelNodeSetParams, CU_GRAPH_NODE_TYPE_KERNEL,
          (CUgraphExec x, CUgraphNode n, const CUDA_KERNEL_NODE_PARAMS *p),
          p ? gvm_set_kernel(k, p) : 1)
 EXEC_SET(cuGraphExecMemcpyNodeSetParams, CU_GRAPH_NODE_TYPE_MEMCPY,
          (CUgraphExec x, CUgraphNode n, const CUDA_MEMCPY3D *p, CUcontext ctx),
-         p ? gvm_set_copy(k, p) : 1)
+         p ? set_copy(k, p) : 1)
 EXEC_SET(cuGraphExecMemsetNodeSetParams, CU_GRAPH_NODE_TYPE_MEMSET,
          (CUgraphExec x, CUgraphNode n, const CUDA_MEMSET_NODE_PARAMS *p, CUcontext ctx),
          p ? gvm_set_fill(k, p) : 1)
@@ -460,8 +475,10 @@ static int set_child(CUgraphNode k, CUgraph child)
     struct change c;
     CUgraph next;
 
-    if (!gvm_graph_valid(child) || compare(k->child, child, &c))
+    if (!gvm_graph_valid(child))
         return 1;
+    if (compare(k->child, child, &c))
+        return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
     next = gvm_graph_copy(child);
     if (!next)
         return 2;

@@ -12,7 +12,10 @@ struct gvm_exec_res {
     uint32_t *call; /* numbers of functions (upcall.h) */
     uint32_t ncall, call_cap;
     struct gvm_piece *piece; /* copies from and to ordinary memory */
-    uint32_t *record;        /* ids of the events that are recorded, in order */
+    bool early;              /* some of them run before each launch */
+    struct gvm_event *done;  /* with early ones: the end of the launch before */
+    uint32_t value;
+    uint32_t *record; /* ids of the events that are recorded, in order */
     uint32_t nrecord, record_cap;
 };
 
@@ -32,6 +35,8 @@ struct CUgraphExec_st {
 bool gvm_exec_valid(CUgraphExec x);
 /* graph_wire.c: sends the description. *bad: the node at fault. */
 int gvm_exec_send(struct gvm_chan *c, CUgraphExec x, CUgraphNode *bad);
+/* Before a launch with early pieces: waits for the launch before, and runs them. */
+int gvm_exec_early(struct gvm_chan *c, struct gvm_exec_res *r);
 /* Drops what was sent. */
 void gvm_exec_drop(struct gvm_chan *c, CUgraphExec x);
 

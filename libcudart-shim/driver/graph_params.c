@@ -82,6 +82,15 @@ static int take_extra(struct gvm_launch *l, void **extra)
     return 0;
 }
 
+/* CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES bounds it. */
+static int shared_check(struct gvm_func *f, uint32_t shmem)
+{
+    int32_t attr[16];
+    int rc = gvm_func_valid(f) ? gvm_func_attrs(f, attr) : 400;
+
+    return rc ? rc : shmem > (uint32_t)attr[8] ? 1 : 0;
+}
+
 int gvm_set_kernel(CUgraphNode n, const CUDA_KERNEL_NODE_PARAMS *p)
 {
     struct gvm_launch l = n->k.l; /* attributes stay */
@@ -108,6 +117,10 @@ int gvm_set_kernel(CUgraphNode n, const CUDA_KERNEL_NODE_PARAMS *p)
     l.buffer = NULL;
     if (p->extra)
         rc = take_extra(&l, p->extra);
+    if (rc == 0)
+        rc = gvm_launch_check(&l);
+    if (rc == 0 && l.shmem)
+        rc = shared_check(f, l.shmem);
     if (rc == 0)
         rc = kernel_fill(n, f, &l);
     if (rc == 0)
@@ -144,7 +157,8 @@ static void end_of(struct gvm_copy_end *e, CUmemorytype type, const void *host, 
         pitch = x + p->WidthInBytes;
     if (!height)
         height = y + p->Height;
-    *e = (struct gvm_copy_end){.pitch = pitch, .height = height, .array = array, .x = x, .y = y, .z = z};
+    *e = (struct gvm_copy_end){
+        .pitch = pitch, .height = height, .array = array, .x = x, .y = y, .z = z};
     if (type == CU_MEMORYTYPE_ARRAY) {
         e->place = GVM_PLACE_ARRAY;
         return;
@@ -218,8 +232,6 @@ int gvm_set_fill(CUgraphNode n, const CUDA_MEMSET_NODE_PARAMS *p)
 
     if ((p->elementSize != 1 && p->elementSize != 2 && p->elementSize != 4) || !p->width ||
         !p->height || p->dst % p->elementSize)
-        return 1;
-    if ((p->elementSize == 1 && p->value > 0xff) || (p->elementSize == 2 && p->value > 0xffff))
         return 1;
     if (__builtin_mul_overflow(p->width, (size_t)p->elementSize, &row) ||
         (p->height > 1 && (p->pitch < row || p->pitch % p->elementSize)) ||

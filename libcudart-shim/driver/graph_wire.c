@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * graph_wire.c - an executable graph as the worker gets it. Child graphs are spread out; a copy from
- * or to ordinary memory becomes a copy from or to a staging buffer and a function of this process
- * that moves the octets at the very moment when the node is reached, as CUDA reads and writes them.
+ * to ordinary memory becomes a copy to a staging buffer and a function of this process that moves the
+ * octets on when the node is reached. Ordinary memory that is read is copied to a staging buffer when
+ * the graph is launched, after its launch before has ended: that is when CUDA reads it.
  */
 #include "graph_exec.h"
 #include "log.h"
@@ -26,6 +27,7 @@ struct gvm_piece {
     size_t width, height, depth, dpitch, spitch, dslice, sslice;
     CUDA_MEMSET_NODE_PARAMS set;
     CUDA_HOST_NODE_PARAMS host; /* a function of the program, as it was then */
+    bool early;                 /* runs before the launch is sent, not when a node is reached */
     void *stage;                /* pool memory of the piece, NULL: none */
     size_t stage_len;
 };
@@ -67,6 +69,20 @@ static void run_program(void *arg, int status)
     const struct gvm_piece *q = arg;
 
     q->host.fn(q->host.userData);
+}
+
+int gvm_exec_early(struct gvm_chan *c, struct gvm_exec_res *r)
+{
+    int rc = 0;
+
+    if (r->done)
+        rc = gvm_counter_wait(c, r->done->slot, r->value, true);
+    else
+        r->done = gvm_event_make(c, GVM_EVENT_NO_TIMING, &rc);
+    for (struct gvm_piece *q = r->piece; q && rc == 0; q = q->next)
+        if (q->early)
+            run_piece(q, 0);
+    return rc;
 }
 
 /* ---- writing ----------------------------------------------------------------------------- */
@@ -201,8 +217,9 @@ static void put_side(struct vgpu_copy_side *s, const struct gvm_copy_end *e)
     }
 }
 
-static uint32_t box(struct out *o, const uint32_t *deps, uint32_t ndeps, const struct gvm_copy_end *dst,
-                    const struct gvm_copy_end *src, const CUDA_MEMCPY3D *p)
+static uint32_t box(struct out *o, const uint32_t *deps, uint32_t ndeps,
+                    const struct gvm_copy_end *dst, const struct gvm_copy_end *src,
+                    const CUDA_MEMCPY3D *p)
 {
     struct vgpu_copy3d q = {.width = p->WidthInBytes, .height = p->Height, .depth = p->Depth};
     size_t start;
@@ -236,7 +253,8 @@ static struct gvm_piece *piece_for(struct out *o, const struct gvm_copy_end *dst
 }
 
 /* The staging buffer of a piece, as an end of a copy. */
-static bool stage(struct out *o, struct gvm_piece *q, const CUDA_MEMCPY3D *p, struct gvm_copy_end *e)
+static bool stage(struct out *o, struct gvm_piece *q, const CUDA_MEMCPY3D *p,
+                  struct gvm_copy_end *e)
 {
     size_t len = p->WidthInBytes * p->Height * p->Depth;
 
@@ -249,9 +267,9 @@ static bool stage(struct out *o, struct gvm_piece *q, const CUDA_MEMCPY3D *p, st
     }
     q->stage_len = len;
     *e = (struct gvm_copy_end){.place = GVM_PLACE_POOL,
-                          .addr = (uintptr_t)q->stage,
-                          .pitch = p->WidthInBytes,
-                          .height = p->Height};
+                               .addr = (uintptr_t)q->stage,
+                               .pitch = p->WidthInBytes,
+                               .height = p->Height};
     return true;
 }
 
@@ -290,8 +308,8 @@ static void put_copy(struct out *o, CUgraphNode n, const uint32_t *deps, uint32_
                                 .dslice = st.pitch * st.height,
                                 .spitch = src.pitch,
                                 .sslice = src.pitch * src.height};
-        n->first = call(o, deps, ndeps, run_piece, q, false);
-        n->last = box(o, &n->first, 1, &dst, &st, p);
+        q->early = o->res->early = true;
+        n->first = n->last = box(o, deps, ndeps, &dst, &st, p);
     } else if (dst.place == GVM_PLACE_HOST) {
         q = piece_new(o);
         if (!stage(o, q, p, &st))
@@ -322,7 +340,9 @@ static void put_fill(struct out *o, CUgraphNode n, const uint32_t *deps, uint32_
                                 .pitch = p->height > 1 ? p->pitch : 0,
                                 .width = p->width,
                                 .height = p->height,
-                                .value = p->value,
+                                .value = p->elementSize == 1   ? p->value & 0xff
+                                         : p->elementSize == 2 ? p->value & 0xffff
+                                                               : p->value,
                                 .elem = p->elementSize};
     struct gvm_pool_ref ref;
     size_t start;
@@ -495,6 +515,8 @@ static void res_free(struct gvm_exec_res *r)
             gvm_pool_free(q->stage, q->stage_len);
         free(q);
     }
+    if (r->done && gvm_usable())
+        gvm_event_destroy(gvm_handle(&gvm_events, r->done));
     free(r->call);
     free(r->record);
     free(r);

@@ -126,8 +126,11 @@ int gvm_launch(struct gvm_func *f, const struct gvm_launch *l)
     rc = check_grid(l);
     if (unlikely(!known) && !rc)
         rc = check_block(l);
-    if (unlikely(rc))
+    if (unlikely(rc)) {
+        if (gvm_capturing())
+            gvm_cap_spoil(l->stream);
         return rc;
+    }
     if (unlikely(l->buffer && l->buffer_len < f->param_bytes))
         return 1;
     /* The parameter count decides: without parameters `params` may point anywhere. */

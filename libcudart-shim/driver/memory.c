@@ -43,11 +43,13 @@ int gvm_mem_free(uint64_t dptr)
 
     if (rc == 0)
         rc = gvm_chan_check(c);
-    if (rc || !dptr)
+    if (rc)
         return rc;
     GVM_CAPTURE(gvm_cap_unsafe());
+    if (!dptr)
+        return 0;
     if (gvm_ranges_remove(&gvm_allocs, dptr, 1u << GVM_MANAGED, &g)) {
-        rc = gvm_ctx_sync();
+        rc = gvm_ctx_wait();
         gvm_pool_free((void *)(uintptr_t)g.base, g.size);
         return rc;
     }
@@ -59,7 +61,7 @@ int gvm_mem_free(uint64_t dptr)
     if (g.sub == GVM_SUB_PLAIN)
         return vgpu_MemFree(c, 0, dptr);
     /* Memory of a pool, freed as cuMemFree frees: everything that may use it is over. */
-    rc = gvm_ctx_sync();
+    rc = gvm_ctx_wait();
     return rc ? rc : vgpu_MemPoolFree(c, 0, GVM_STREAM_LEGACY, dptr);
 }
 
@@ -102,6 +104,7 @@ int gvm_host_alloc(size_t bytes, uint32_t flags, enum gvm_kind kind, void **p)
         rc = gvm_chan_check(c);
     if (rc)
         return rc;
+    GVM_CAPTURE(gvm_cap_unsafe());
     if (!p)
         return 1;
     if (!bytes) { /* as the driver: success, no memory */
@@ -132,12 +135,15 @@ int gvm_host_free(void *p)
     struct gvm_chan *c;
     int rc = gvm_need(&c);
 
-    if (rc || !p)
+    if (rc)
         return rc;
+    GVM_CAPTURE(gvm_cap_unsafe());
+    if (!p)
+        return 0;
     if (!gvm_ranges_remove(&gvm_allocs, (uintptr_t)p, HOST_KINDS, &g))
         return 1;
     /* The block may be given to somebody else at once: nothing may be on its way to it. */
-    rc = gvm_ctx_sync();
+    rc = gvm_ctx_wait();
     gvm_pool_free(p, g.size);
     return rc;
 }

@@ -153,6 +153,12 @@ int gvm_stream_flags(uint64_t stream, uint32_t *flags)
     return rc;
 }
 
+int gvm_stream_get_flags(uint64_t stream, uint32_t *flags)
+{
+    GVM_CAPTURE(gvm_cap_refuse(stream));
+    return gvm_stream_flags(stream, flags);
+}
+
 int gvm_stream_priority(uint64_t stream, int *priority)
 {
     struct gvm_stream s;

@@ -202,6 +202,11 @@ static int issue(uint64_t stream, const struct host_call *what)
     return rc;
 }
 
+bool gvm_barred(void)
+{
+    return gvm_chan_barred();
+}
+
 int gvm_launch_host(uint64_t stream, void (*fn)(void *arg), void *arg)
 {
     struct host_call h = {.fn = fn, .arg = arg};

@@ -36,7 +36,7 @@ cudaError_t cudaGetDeviceCount(int *n)
 
 cudaError_t cudaSetDevice(int number)
 {
-    return rt_done(gvm_use_device(number, true));
+    return rt_done(gvm_barred() ? 800 : gvm_use_device(number, true));
 }
 
 static bool flags_fit(unsigned flags)
@@ -58,7 +58,7 @@ cudaError_t cudaInitDevice(int number, unsigned device_flags, unsigned flags)
 
 cudaError_t cudaGetDevice(int *number)
 {
-    int err = number ? gvm_begin() : 1;
+    int err = gvm_barred() ? 800 : number ? gvm_begin() : 1;
 
     if (err == 0)
         *number = 0;
@@ -83,7 +83,7 @@ cudaError_t cudaChooseDevice(int *number, const struct cudaDeviceProp *prop)
 cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attr, int number)
 {
     const struct vgpu_device_info *d;
-    int err = value ? 0 : 1;
+    int err = gvm_barred() ? 800 : value ? 0 : 1;
 
     if (err)
         return rt_done(err);

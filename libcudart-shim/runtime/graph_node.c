@@ -136,6 +136,9 @@ static int copy_in(CUDA_MEMCPY3D *q, const struct cudaMemcpy3DParms *p)
         return 21; /* cudaErrorInvalidMemcpyDirection */
     if (!p->srcArray == !p->srcPtr.ptr || !p->dstArray == !p->dstPtr.ptr)
         return 1;
+    if ((!p->srcArray && p->extent.height > 1 && p->extent.width > p->srcPtr.pitch) ||
+        (!p->dstArray && p->extent.height > 1 && p->extent.width > p->dstPtr.pitch))
+        return 12; /* cudaErrorInvalidPitchValue */
     q->WidthInBytes = p->extent.width;
     q->Height = p->extent.height;
     q->Depth = p->extent.depth;
@@ -218,8 +221,6 @@ static int linear(CUDA_MEMCPY3D *q, const void *dst, const void *src, size_t n,
     q->srcDevice = rt_addr(src);
     q->dstHost = (void *)dst;
     q->dstDevice = rt_addr(dst);
-    q->srcPitch = q->dstPitch = n;
-    q->srcHeight = q->dstHeight = 1;
     return 0;
 }
 

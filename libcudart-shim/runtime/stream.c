@@ -72,7 +72,7 @@ RT_API cudaError_t cudaStreamWaitEvent_ptsz(cudaStream_t s, cudaEvent_t e, unsig
 
 cudaError_t cudaStreamGetFlags(cudaStream_t s, unsigned *flags)
 {
-    return rt_done(flags ? gvm_stream_flags(rt_stream(s), flags) : 1);
+    return rt_done(flags ? gvm_stream_get_flags(rt_stream(s), flags) : 1);
 }
 
 RT_API cudaError_t cudaStreamGetFlags_ptsz(cudaStream_t s, unsigned *flags)

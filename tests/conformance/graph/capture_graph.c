@@ -83,17 +83,14 @@ int main(void)
     fill(s, 5);
     T(cudaStreamEndCapture(s, &in));
     show(g);
-    /* A graph launched while capturing becomes a child; one that fails leaves what there is. */
+    /* A graph cannot be launched into a capture. */
     T(cudaStreamBeginCapture(s, cudaStreamCaptureModeGlobal));
     T(cudaGraphLaunch(x, s));
     fill(s, 6);
+    in = NULL;
     T(cudaStreamEndCapture(s, &in));
-    show(in);
-    T(cudaGraphInstantiate(&x, in, 0));
-    T(cudaGraphLaunch(x, s));
-    T(cudaMemcpy(out, d, 8, cudaMemcpyDeviceToHost));
-    for (int i = 0; i < 8; i++)
-        T_INT("out", out[i]);
+    T_BOOL("graph", in != NULL);
+    cudaGetLastError();
     T(cudaStreamBeginCaptureToGraph(s, g, NULL, NULL, 0, cudaStreamCaptureModeGlobal));
     fill(s, 7);
     T(cudaStreamSynchronize(s));

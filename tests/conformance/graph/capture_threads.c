@@ -13,7 +13,7 @@ static void *d;
 static void *calls(void *arg)
 {
     enum cudaStreamCaptureMode mode = (enum cudaStreamCaptureMode)(intptr_t)arg;
-    enum cudaStreamCaptureStatus st;
+    enum cudaStreamCaptureStatus st = (enum cudaStreamCaptureStatus)9;
     void *p = NULL;
 
     T(cudaThreadExchangeStreamCaptureMode(&mode));

@@ -57,7 +57,6 @@ int main(void)
     T(cudaGraphRetainUserObject(g, o, 1, 0));
     T(cudaGraphRetainUserObject(g, o, 1, 8));
     T(cudaGraphRetainUserObject(g, NULL, 1, 0));
-    T(cudaGraphReleaseUserObject(g, o, 2));
     T(cudaUserObjectRelease(o, 1));
     T_INT("gone", gone);
     T(cudaGraphReleaseUserObject(g, o, 1));
