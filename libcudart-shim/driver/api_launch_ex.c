@@ -29,6 +29,8 @@ static int launch_ex(const CUlaunchConfig *c, CUstream s, CUfunction f, void **p
         rc = 1;
     if (rc == 0 && extra)
         rc = api_take_extra(&l, extra);
+    if (rc == 0 && l.buffer_len && gvm_func_too_long(func(f), l.buffer_len))
+        rc = 701;
     if (rc)
         return rc;
     memcpy(l.grid, &c->gridDimX, sizeof(l.grid));

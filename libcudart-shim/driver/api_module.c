@@ -185,7 +185,7 @@ CUresult cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction f)
 
 CUresult cuFuncGetModule(CUmodule *m, CUfunction f)
 {
-    int rc = valid(f);
+    int rc = f ? valid(f) : 1;
 
     if (rc == 0 && !m)
         rc = 1;
@@ -196,7 +196,7 @@ CUresult cuFuncGetModule(CUmodule *m, CUfunction f)
 
 CUresult cuFuncGetName(const char **name, CUfunction f)
 {
-    int rc = valid(f);
+    int rc = f ? valid(f) : 1;
 
     if (rc == 0 && !name)
         rc = 1;
@@ -207,7 +207,7 @@ CUresult cuFuncGetName(const char **name, CUfunction f)
 
 CUresult cuFuncGetParamInfo(CUfunction f, size_t i, size_t *offset, size_t *size)
 {
-    int rc = valid(f);
+    int rc = f ? valid(f) : 1;
 
     if (rc == 0 && !offset)
         rc = 1;
@@ -267,6 +267,8 @@ static CUresult launch(CUfunction f, struct gvm_launch *l, void **params, void *
     l->params = params;
     if (rc == 0 && of_two_contexts((struct gvm_func *)f, l->stream))
         rc = 400;
+    if (rc == 0 && l->buffer_len && gvm_func_too_long((struct gvm_func *)f, l->buffer_len))
+        rc = 701;
     if (rc == 0)
         rc = gvm_launch((struct gvm_func *)f, l);
     return (CUresult)rc;

@@ -148,6 +148,8 @@ GVM_API struct gvm_module *gvm_func_module(const struct gvm_func *f);
 /* CUfunction_attribute 0..15, cached. */
 GVM_API int gvm_func_attrs(struct gvm_func *f, int32_t attr[16]);
 GVM_API int gvm_func_set_attr(struct gvm_func *f, int attr, int value);
+/* True if a flat buffer of n octets is more than the parameters and their padding need. */
+GVM_API bool gvm_func_too_long(const struct gvm_func *f, size_t n);
 /* cuFuncSetCacheConfig, cuFuncLoad, cuFuncIsLoaded */
 GVM_API int gvm_func_cache(struct gvm_func *f, unsigned config);
 GVM_API int gvm_func_load(struct gvm_func *f);

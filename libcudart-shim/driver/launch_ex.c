@@ -180,12 +180,23 @@ static int send(struct gvm_func *f, const struct wire *w)
     return rc;
 }
 
+/* Launches of a known shape are posted, and the grid is not part of a shape. */
+static int check_cluster(const struct gvm_launch *l)
+{
+    for (int i = 0; i < 3; i++)
+        if (l->cluster[i] && l->grid[i] % l->cluster[i])
+            return 912; /* CUDA_ERROR_INVALID_CLUSTER_SIZE */
+    return 0;
+}
+
 int gvm_launch_ex(struct gvm_func *f, const struct gvm_launch *l, const struct gvm_attr *attr,
                   unsigned n)
 {
     struct wire w;
     int rc = take_attrs(&w, l, attr, n);
 
+    if (rc == 0)
+        rc = check_cluster(&w.l);
     if (rc == 0)
         rc = w.plain ? gvm_launch(f, &w.l) : send(f, &w);
     for (unsigned i = 0; i < w.nevent && !rc; i++)
@@ -275,7 +286,7 @@ int gvm_best_block(struct gvm_func *f, size_t (*fn)(int), size_t shmem, int limi
 int gvm_func_cache(struct gvm_func *f, unsigned config)
 {
     struct gvm_chan *c;
-    int rc = gvm_need(&c);
+    int rc = gvm_need_chan(&c);
 
     if (rc)
         return rc;

@@ -208,7 +208,7 @@ int gvm_module_load_image(const struct gvm_image *i, const struct gvm_jit *jit, 
     struct gvm_module *m;
     struct idmod *id;
     struct gvm_chan *c;
-    int rc = gvm_need(&c);
+    int rc = owner == GVM_OWNER_LIBRARY ? gvm_need_chan(&c) : gvm_need(&c);
 
     if (rc)
         return rc;
@@ -284,7 +284,7 @@ int gvm_module_unload(struct gvm_module *m)
     struct gvm_module **at;
     struct gvm_range g;
     struct gvm_chan *c;
-    int rc = gvm_need(&c);
+    int rc = gvm_need_chan(&c);
 
     if (rc)
         return rc;
@@ -434,7 +434,7 @@ int gvm_func_attrs(struct gvm_func *f, int32_t attr[16])
 {
     int32_t a[16];
     struct gvm_chan *c;
-    int rc = gvm_need(&c);
+    int rc = gvm_need_chan(&c);
 
     if (rc)
         return rc;
@@ -458,7 +458,7 @@ int gvm_func_attrs(struct gvm_func *f, int32_t attr[16])
 int gvm_func_set_attr(struct gvm_func *f, int attr, int value)
 {
     struct gvm_chan *c;
-    int rc = gvm_need(&c);
+    int rc = gvm_need_chan(&c);
 
     if (rc)
         return rc;
@@ -471,6 +471,11 @@ int gvm_func_set_attr(struct gvm_func *f, int attr, int value)
         __atomic_store_n(&f->shape[i], 0, __ATOMIC_RELAXED);
     __atomic_store_n(&f->shape_ex, 0, __ATOMIC_RELAXED);
     return rc;
+}
+
+bool gvm_func_too_long(const struct gvm_func *f, size_t n)
+{
+    return gvm_func_valid(f) && n > (f->param_bytes + 7u) / 8 * 8;
 }
 
 int gvm_func_param(struct gvm_func *f, size_t i, size_t *offset, size_t *size)

@@ -23,7 +23,7 @@ static int check_options(unsigned n, const enum cudaLibraryOption *opt)
 static int load(cudaLibrary_t *l, const void *code, enum cudaJitOption *jopt, void **jval,
                 unsigned njit, enum cudaLibraryOption *opt, unsigned n)
 {
-    int err = gvm_init();
+    int err = gvm_context();
 
     if (err == 0 && (!l || !code || (n && !opt)))
         err = 1;

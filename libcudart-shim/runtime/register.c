@@ -267,7 +267,7 @@ int rt_func_get(struct rt_func *r, struct gvm_func **f)
     *f = __atomic_load_n(&r->f, __ATOMIC_ACQUIRE);
     if (*f && gvm_func_valid(*f))
         return 0;
-    err = gvm_init();
+    err = gvm_context();
     if (err == 0)
         err = module_of(r->image, &m);
     if (err == 0)
@@ -319,7 +319,7 @@ int rt_symbol(const void *symbol, uint64_t *dptr, uint64_t *size)
 
     if (!v)
         return 13;
-    err = gvm_init();
+    err = gvm_context();
     if (err == 0)
         err = module_of(v->image, &m);
     if (err == 0)

@@ -49,6 +49,7 @@ TRANSCRIPT_FLAGS_stream_perthread := -default-stream per-thread
 TRANSCRIPT_FLAGS_module_rdc := -rdc=true tests/conformance/module/parts/rdc_b.cu
 $(BUILD)/conformance/t/module_rdc: tests/conformance/module/parts/rdc_b.cu
 TRANSCRIPT_FLAGS_module_nvrtc := -ldl
+TRANSCRIPT_FLAGS_module_nvrtcbin := -ldl
 # Code for one kind of device only, which is not the one that tests run on.
 $(BUILD)/conformance/t/launch_noimage: NVCC_ARCH := -gencode arch=compute_75,code=sm_75
 define transcript_c

@@ -134,6 +134,9 @@ int cudev_module_global(struct dev *d, struct dev_module *m, const char *name, u
                         uint64_t *size);
 unsigned cudev_module_nglobal(struct dev_module *m);
 const char *cudev_module_global_name(struct dev_module *m, unsigned index);
+/* What the driver has only listed is loaded at its first use: attributes and occupancy are asked of
+ * loaded functions only. Enters the context. */
+int cudev_func_load(struct dev *d, struct dev_func *f);
 const char *cudev_func_name(struct dev_func *f);
 unsigned cudev_func_nparam(struct dev_func *f);
 struct dev_param cudev_func_param(struct dev_func *f, unsigned index);

@@ -277,12 +277,7 @@ static int link_destroy(struct dev *d, struct dev_linker *l)
 
 static int link_func_load(struct dev *d, struct dev_func *f)
 {
-    int err = cudev_enter(d);
-
-    if (err)
-        return err;
-    return cu.cuFuncLoad ? cudev_rc(d, cu.cuFuncLoad(f->f), "cuFuncLoad")
-                         : CUDA_ERROR_NOT_SUPPORTED;
+    return cu.cuFuncLoad ? cudev_func_load(d, f) : CUDA_ERROR_NOT_SUPPORTED;
 }
 
 static int link_func_loaded(struct dev *d, struct dev_func *f, uint32_t *state)
@@ -301,7 +296,7 @@ static int link_func_loaded(struct dev *d, struct dev_func *f, uint32_t *state)
 
 static int link_func_cache(struct dev *d, struct dev_func *f, unsigned config)
 {
-    int err = cudev_enter(d);
+    int err = cudev_func_load(d, f);
 
     return err ? err
                : cudev_rc(d, cu.cuFuncSetCacheConfig(f->f, (CUfunc_cache)config),
@@ -372,7 +367,7 @@ static int link_shared_available(struct dev *d, struct dev_func *f, int blocks, 
                                  uint64_t *bytes)
 {
     size_t n = 0;
-    int err = cudev_enter(d);
+    int err = cudev_func_load(d, f);
 
     if (!err)
         err = cudev_rc(d, cu.cuOccupancyAvailableDynamicSMemPerBlock(&n, f->f, blocks, block),
@@ -386,7 +381,7 @@ static int link_clusters(struct dev *d, struct dev_func *f, const struct dev_lau
 {
     CUlaunchAttribute a[DEV_LAUNCH_ATTRS];
     CUlaunchConfig c;
-    int err = cudev_enter(d);
+    int err = cudev_func_load(d, f);
 
     if (err)
         return err;

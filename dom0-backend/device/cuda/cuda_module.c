@@ -173,9 +173,16 @@ struct dev_param cudev_func_param(struct dev_func *f, unsigned index)
     return index < f->nparam ? f->param[index] : (struct dev_param){0, 0};
 }
 
-int cudev_func_info(struct dev *d, struct dev_func *f, struct dev_func_info *out)
+int cudev_func_load(struct dev *d, struct dev_func *f)
 {
     int err = cudev_enter(d);
+
+    return err || !cu.cuFuncLoad ? err : cudev_rc(d, cu.cuFuncLoad(f->f), "cuFuncLoad");
+}
+
+int cudev_func_info(struct dev *d, struct dev_func *f, struct dev_func_info *out)
+{
+    int err = cudev_func_load(d, f);
 
     memset(out, 0, sizeof(*out));
     for (int i = 0; !err && i < DEV_NFUNC_ATTR && i < CU_FUNC_ATTRIBUTE_MAX; i++)
@@ -186,7 +193,7 @@ int cudev_func_info(struct dev *d, struct dev_func *f, struct dev_func_info *out
 
 int cudev_func_set_attr(struct dev *d, struct dev_func *f, int attr, int value)
 {
-    int err = cudev_enter(d);
+    int err = cudev_func_load(d, f);
 
     return err ? err
                : cudev_rc(d, cu.cuFuncSetAttribute(f->f, (CUfunction_attribute)attr, value),
@@ -196,7 +203,7 @@ int cudev_func_set_attr(struct dev *d, struct dev_func *f, int attr, int value)
 int cudev_occupancy(struct dev *d, struct dev_func *f, int block, size_t shmem, unsigned flags,
                     int *blocks)
 {
-    int err = cudev_enter(d);
+    int err = cudev_func_load(d, f);
 
     return err ? err
                : cudev_rc(d,

@@ -80,6 +80,7 @@ static const struct {
     {75, 9},                  /* COMPUTE_CAPABILITY_MAJOR */
     {76, 0},                  /* COMPUTE_CAPABILITY_MINOR */
     {77, MAX_LAYERED},        /* MAXIMUM_TEXTURE1D_MIPMAPPED_WIDTH */
+    {78, 1},                  /* STREAM_PRIORITIES_SUPPORTED: as hints */
     {79, 1},                  /* GLOBAL_L1_CACHE_SUPPORTED */
     {80, 1},                  /* LOCAL_L1_CACHE_SUPPORTED */
     {81, SM_SHARED},          /* MAX_SHARED_MEMORY_PER_MULTIPROCESSOR */
@@ -95,7 +96,7 @@ static const struct {
     {106, SM_BLOCKS},         /* MAX_BLOCKS_PER_MULTIPROCESSOR */
     {111, SM_SHARED_RESERVE}, /* RESERVED_SHARED_MEMORY_PER_BLOCK */
     {115, 1},                 /* MEMORY_POOLS_SUPPORTED */
-    {126, 1},                 /* MEM_SYNC_DOMAIN_COUNT */
+    {126, 4},                 /* MEM_SYNC_DOMAIN_COUNT */
     {131, -1},                /* NUMA_ID */
     {134, -1},                /* HOST_NUMA_ID */
 };
@@ -146,6 +147,8 @@ void device_describe(struct dev_info *out, unsigned nsm, uint64_t mem)
     snprintf(out->name, sizeof(out->name), "GVM software device");
     memcpy(out->uuid, "GVM-software-dev", sizeof(out->uuid));
     snprintf(out->pci_bus_id, sizeof(out->pci_bus_id), "0000:00:00.0");
+    out->prio_least = 0;
+    out->prio_greatest = -5; /* taken, and without effect: CUDA promises none */
     out->total_mem = mem;
     out->driver_version = DRIVER_VERSION;
     out->caps = DEV_CAP_POOL_DIRECT;

@@ -5,6 +5,10 @@
 
 static const char ptx[] = PTX_HEAD
     ".visible .entry none()\n{\n  ret;\n}\n"
+    ".visible .entry odd(.param .u64 out, .param .u32 v)\n{\n"
+    "  .reg .b32 %r<2>; .reg .b64 %rd<3>;\n"
+    "  ld.param.u64 %rd1, [out]; cvta.to.global.u64 %rd2, %rd1; ld.param.u32 %r1, [v];\n"
+    "  st.global.u32 [%rd2], %r1; ret;\n}\n"
     ".visible .entry sum(.param .u8 a, .param .u16 b, .param .align 4 .b8 c[12], .param .f64 d,\n"
     "  .param .u64 out)\n{\n"
     "  .reg .b16 %rs<3>; .reg .b32 %r<9>; .reg .f64 %fd<2>; .reg .b64 %rd<3>;\n"
@@ -37,12 +41,13 @@ int main(void)
     void *args[] = {&flat.a, &flat.b, flat.c, &flat.d, &flat.out};
     CUlaunchConfig cfg = {1, 1, 1, 1, 1, 1, 0, NULL, NULL, 0};
     CUmodule m;
-    CUfunction none, sum;
+    CUfunction none, odd, sum;
 
     t_context();
     T_OK(cuModuleLoadData(&m, ptx));
     T_OK(cuModuleGetFunction(&none, m, "none"));
     T_OK(cuModuleGetFunction(&sum, m, "sum"));
+    T_OK(cuModuleGetFunction(&odd, m, "odd"));
     T_OK(cuMemAlloc(&flat.out, 4));
     T(cuLaunchKernel(sum, 1, 1, 1, 1, 1, 1, 0, NULL, args, NULL));
     T_INT("result", t_read(flat.out));
@@ -66,6 +71,11 @@ int main(void)
     for (room = sizeof(flat); room <= sizeof(wide); room += 4) {
         T_INT("buffer", room);
         T(cuLaunchKernel(sum, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, longer));
+    }
+    memcpy(wide, &flat.out, 8);
+    for (room = 12; room <= 20; room += 4) {
+        T_INT("buffer", room);
+        T(cuLaunchKernel(odd, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, longer));
     }
     T(cuLaunchKernel(sum, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, strange));
     T(cuLaunchKernel(sum, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* covers: cuModuleLoadDataEx cuModuleGetFunction cuLaunchKernel */
-/* Code made at run time by libnvrtc, as PTX and as a binary for this device. */
+/* Code made at run time by libnvrtc: PTX, or with BINARY (nvrtcbin.c) a binary for this device. */
 #include <dlfcn.h>
 
 #include "module/driver.h"
+
+#ifndef BINARY
+#define BINARY 0
+#endif
 
 static const char source[] = "extern \"C\" __global__ void axpy(float a, const float *x, float *y, "
                              "int n)\n{\n"
@@ -44,11 +48,9 @@ int main(void)
     void *lib = dlopen("libnvrtc.so.13", RTLD_NOW);
     int (*create)(void **, const char *, const char *, int, void *, void *);
     int (*compile)(void *, int, const char *const *);
-    int (*size)(void *, size_t *), (*get)(void *, char *), (*bin_size)(void *, size_t *),
-        (*bin)(void *, char *);
+    int (*size)(void *, size_t *), (*get)(void *, char *);
     char arch[32];
-    const char *opts[] = {"--gpu-architecture=compute_75"};
-    const char *real[] = {arch};
+    const char *opts[] = {arch};
     int major = 0, minor = 0;
     void *p;
     size_t n = 0;
@@ -62,26 +64,18 @@ int main(void)
     }
     create = dlsym(lib, "nvrtcCreateProgram");
     compile = dlsym(lib, "nvrtcCompileProgram");
-    size = dlsym(lib, "nvrtcGetPTXSize");
-    get = dlsym(lib, "nvrtcGetPTX");
-    bin_size = dlsym(lib, "nvrtcGetCUBINSize");
-    bin = dlsym(lib, "nvrtcGetCUBIN");
+    size = dlsym(lib, BINARY ? "nvrtcGetCUBINSize" : "nvrtcGetPTXSize");
+    get = dlsym(lib, BINARY ? "nvrtcGetCUBIN" : "nvrtcGetPTX");
     t_context();
+    cuDeviceGetAttribute(&major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, 0);
+    cuDeviceGetAttribute(&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, 0);
+    snprintf(arch, sizeof(arch), "--gpu-architecture=%s%d%d", BINARY ? "sm_" : "compute_",
+             BINARY ? major : 7, BINARY ? minor : 5);
     T_OK(create(&p, source, "axpy.cu", 0, NULL, NULL));
     T_OK(compile(p, 1, opts));
     T_OK(size(p, &n));
     image = malloc(n);
     T_OK(get(p, image));
-    run(image);
-    free(image);
-    cuDeviceGetAttribute(&major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, 0);
-    cuDeviceGetAttribute(&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, 0);
-    snprintf(arch, sizeof(arch), "--gpu-architecture=sm_%d%d", major, minor);
-    T_OK(create(&p, source, "axpy.cu", 0, NULL, NULL));
-    T_OK(compile(p, 1, real));
-    T_OK(bin_size(p, &n));
-    image = malloc(n);
-    T_OK(bin(p, image));
     run(image);
     free(image);
     return 0;

@@ -59,7 +59,6 @@ int main(void)
     T_DEVICE("size", n);
     T(cudaOccupancyMaxActiveClusters(&n, k, &cfg));
     T_DEVICE("clusters", n);
-    T(cudaOccupancyMaxActiveClusters(&n, f, NULL));
     T(cudaFuncSetAttribute(f, cudaFuncAttributeMaxDynamicSharedMemorySize, 100000));
     T(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&n, f, 256, 100000));
     T_DEVICE("blocks", n);
