@@ -127,6 +127,8 @@ CUresult cuMemHostGetFlags(unsigned *flags, void *p)
     if (rc)
         return (CUresult)rc;
     gvm_find((uintptr_t)p, &g);
+    if (g.kind == GVM_HOST)
+        gvm_host_registered((uintptr_t)p, &g);
     if (!flags || g.kind != GVM_PINNED)
         return CUDA_ERROR_INVALID_VALUE;
     *flags = g.flags | CU_MEMHOSTALLOC_DEVICEMAP;
@@ -149,20 +151,31 @@ CUresult cuMemAllocManaged(CUdeviceptr *p, size_t n, unsigned flags)
 
 /* ---- pointer attributes -------------------------------------------------------------------- */
 
+/* What is known of an address, registered memory included. */
+static void look(CUdeviceptr p, struct gvm_range *g)
+{
+    struct gvm_range r;
+
+    gvm_find(p, g);
+    if (g->kind == GVM_HOST && gvm_host_registered(p, &r))
+        *g = r;
+}
+
 static int attribute(void *out, CUpointer_attribute a, CUdeviceptr p, const struct gvm_range *g)
 {
-    bool pool = g->kind == GVM_PINNED || g->kind == GVM_MANAGED;
+    bool managed = g->kind == GVM_MANAGED || g->sub == GVM_SUB_SHADOW;
+    bool pool = g->kind == GVM_PINNED || managed;
     uint64_t d;
 
     switch (a) {
     case CU_POINTER_ATTRIBUTE_CONTEXT:
-        *(CUcontext *)out = api_current();
+        *(CUcontext *)out = g->sub == GVM_SUB_POOL ? NULL : api_current();
         return 0;
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
-        *(unsigned *)out = pool ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
+        *(unsigned *)out = g->kind == GVM_PINNED ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
         return 0;
     case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
-        if (pool && gvm_host_device_pointer((void *)p, &d))
+        if (pool && g->sub != GVM_SUB_SHADOW && gvm_host_device_pointer((void *)p, &d))
             return 1;
         *(CUdeviceptr *)out = p;
         return 0;
@@ -172,13 +185,14 @@ static int attribute(void *out, CUpointer_attribute a, CUdeviceptr p, const stru
         *(void **)out = (void *)p;
         return 0;
     case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
-        *(int *)out = 0;
+        *(int *)out = managed || g->marks & GVM_MARK_SYNC_MEMOPS;
         return 0;
+    case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
     case CU_POINTER_ATTRIBUTE_BUFFER_ID:
         *(unsigned long long *)out = g->id;
         return 0;
     case CU_POINTER_ATTRIBUTE_IS_MANAGED:
-        *(int *)out = g->kind == GVM_MANAGED;
+        *(int *)out = managed;
         return 0;
     case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
         *(int *)out = 0;
@@ -187,9 +201,11 @@ static int attribute(void *out, CUpointer_attribute a, CUdeviceptr p, const stru
     case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
         *(int *)out = 0;
         return 0;
+    case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
     case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
         *(CUdeviceptr *)out = g->base;
         return 0;
+    case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
     case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
         *(size_t *)out = g->size;
         return 0;
@@ -197,7 +213,13 @@ static int attribute(void *out, CUpointer_attribute a, CUdeviceptr p, const stru
         *(int *)out = 1;
         return 0;
     case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
-        *(void **)out = NULL;
+        *(uint64_t *)out = g->sub == GVM_SUB_POOL ? g->pool : 0;
+        return 0;
+    case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
+        *(unsigned long long *)out = 0;
+        return 0;
+    case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
+        *(unsigned *)out = g->sub == GVM_SUB_MAPPED ? g->marks & 3 : 3;
         return 0;
     default:
         return 1;
@@ -215,7 +237,11 @@ static size_t attribute_size(CUpointer_attribute a)
     case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
     case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
     case CU_POINTER_ATTRIBUTE_MAPPED:
+    case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
         return 4;
+    case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
+    case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
+        return 0; /* left alone natively */
     default:
         return 8;
     }
@@ -228,11 +254,11 @@ CUresult cuPointerGetAttribute(void *out, CUpointer_attribute a, CUdeviceptr p)
 
     if (rc)
         return (CUresult)rc;
-    gvm_find(p, &g);
+    look(p, &g);
     return (CUresult)(!out || g.kind == GVM_HOST ? 1 : attribute(out, a, p, &g));
 }
 
-/* Memory that is not ours has every attribute, as zero. */
+/* Memory that is not ours has every attribute but the range, as zero. */
 CUresult cuPointerGetAttributes(unsigned n, CUpointer_attribute *a, void **out, CUdeviceptr p)
 {
     struct gvm_range g;
@@ -242,11 +268,26 @@ CUresult cuPointerGetAttributes(unsigned n, CUpointer_attribute *a, void **out, 
         rc = 1;
     if (rc)
         return (CUresult)rc;
-    gvm_find(p, &g);
+    look(p, &g);
     for (unsigned i = 0; i < n; i++)
         if (g.kind == GVM_HOST || attribute(out[i], a[i], p, &g))
             memset(out[i], 0, attribute_size(a[i]));
     return CUDA_SUCCESS;
+}
+
+CUresult cuPointerSetAttribute(const void *value, CUpointer_attribute a, CUdeviceptr p)
+{
+    uint32_t on;
+    int rc = api_need();
+
+    if (rc == 0 && (!value || a != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS))
+        rc = 1;
+    if (rc)
+        return (CUresult)rc;
+    /* Copies from and to this memory are as synchronous as the program asks for already. */
+    on = *(const unsigned *)value ? GVM_MARK_SYNC_MEMOPS : 0;
+    return gvm_ranges_mark(&gvm_allocs, p, on, GVM_MARK_SYNC_MEMOPS) ? CUDA_SUCCESS
+                                                                     : CUDA_ERROR_INVALID_VALUE;
 }
 
 /* ---- copies -------------------------------------------------------------------------------- */

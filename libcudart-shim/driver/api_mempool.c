@@ -19,7 +19,7 @@ static int here(const CUmemLocation *l)
 {
     if (!l || l->type != CU_MEM_LOCATION_TYPE_DEVICE)
         return 1;
-    return l->id == 0 ? 0 : CUDA_ERROR_INVALID_DEVICE;
+    return l->id == 0 ? 0 : 1;
 }
 
 CUresult cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *props)
@@ -174,12 +174,12 @@ CUresult cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *map, size_
 
     if (rc == 0)
         rc = gvm_mempool_check(handle(pool));
-    if (rc == 0 && (!map || !n))
+    if (rc == 0 && (!map && n))
         rc = 1;
     for (size_t i = 0; i < n && rc == 0; i++) {
         rc = here(&map[i].location);
         if (rc == 0 && map[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
-            rc = 1;
+            rc = map[i].flags == CU_MEM_ACCESS_FLAGS_PROT_NONE ? 101 : 801;
     }
     return (CUresult)rc;
 }

@@ -36,8 +36,9 @@ CUresult cuMemGetAllocationGranularity(size_t *g, const CUmemAllocationProp *p,
     if (rc == 0 && (!g || (what != CU_MEM_ALLOC_GRANULARITY_MINIMUM &&
                            what != CU_MEM_ALLOC_GRANULARITY_RECOMMENDED)))
         rc = 1;
-    if (rc == 0)
-        rc = check_prop(p);
+    if (rc == 0 && (!p || p->type != CU_MEM_ALLOCATION_TYPE_PINNED ||
+                    p->location.type != CU_MEM_LOCATION_TYPE_DEVICE))
+        rc = 1; /* whichever device: they are alike */
     if (rc == 0)
         rc = gvm_vmm_granularity(&minimum, &recommended);
     if (rc == 0)

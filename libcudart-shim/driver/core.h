@@ -95,6 +95,17 @@ GVM_API void gvm_find(uint64_t addr, struct gvm_range *out);
 bool gvm_fits(const struct gvm_range *g, uint64_t addr, uint64_t n);
 /* Gives back what a range stands for, whatever its kind; it has been taken out of the map. */
 void gvm_range_release(const struct gvm_range *g);
+/* Memory of the program's own, registered: copied through the pool as all pageable memory is. flags:
+ * CU_MEMHOSTREGISTER_*. 712: overlaps what is registered; 713: not registered. */
+GVM_API int gvm_host_register(void *p, size_t bytes, uint32_t flags);
+GVM_API int gvm_host_unregister(void *p);
+GVM_API bool gvm_host_registered(uint64_t addr, struct gvm_range *out);
+void gvm_registered_reset(void);
+/* Hints on managed memory; place: CUmemLocationType and id. */
+GVM_API int gvm_mem_prefetch(uint64_t p, size_t n, int type, int id, uint64_t stream);
+GVM_API int gvm_mem_advise(uint64_t p, size_t n, int advice, int type, int id);
+GVM_API int gvm_mem_range_attribute(void *data, size_t size, int attr, uint64_t p, size_t n);
+GVM_API int gvm_stream_attach(uint64_t stream, uint64_t p, size_t n, unsigned flags);
 /* Device address of pinned memory; 801 when the device cannot reach it. */
 GVM_API int gvm_host_device_pointer(void *host, uint64_t *dptr);
 

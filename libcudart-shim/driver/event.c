@@ -107,6 +107,7 @@ void gvm_objects_reset(void)
     gvm_arrays_end(NULL, true);
     gvm_mempool_reset();
     gvm_vmm_reset();
+    gvm_registered_reset();
     gvm_id_each(&gvm_streams, forget, &gvm_streams);
     gvm_id_each(&gvm_events, orphan, NULL);
     gvm_id_each(&gvm_events, forget, &gvm_events);

@@ -11,7 +11,7 @@
 #include <errno.h>
 
 #define DEVICE_KINDS (1u << GVM_DEVICE)
-#define HOST_KINDS   (1u << GVM_PINNED | 1u << GVM_MANAGED)
+#define HOST_KINDS   (1u << GVM_PINNED)
 
 int gvm_mem_alloc(uint64_t bytes, uint64_t *dptr)
 {
@@ -182,6 +182,15 @@ int gvm_host_device_pointer(void *host, uint64_t *dptr)
     if (rc)
         return rc;
     gvm_find((uintptr_t)host, &g);
+    if (dptr && g.kind == GVM_HOST && gvm_host_registered((uintptr_t)host, &g)) {
+        static uint32_t said;
+
+        /* cudaDevAttrCanUseHostPointerForRegisteredMem is 0, and there is no other pointer. */
+        if (gvm_once(&said))
+            gvm_log("registered memory has no device pointer here: it is copied, as all memory "
+                    "that cudaHostAlloc did not give");
+        return 801;
+    }
     if (!dptr || (g.kind != GVM_PINNED && g.kind != GVM_MANAGED))
         return 1;
     if (!gvm.pool_direct)

@@ -189,8 +189,12 @@ int gvm_mempool_alloc(uint64_t pool, uint64_t bytes, uint64_t stream, uint64_t *
         rc = gvm_stream_ref(stream, &s);
     if (rc)
         return rc;
-    if (!dptr || !bytes)
+    if (!dptr)
         return 1;
+    if (!bytes) { /* success and no memory, as natively */
+        *dptr = 0;
+        return 0;
+    }
     rc = vgpu_MemPoolAlloc(c, 0, p->o.id, s.id, bytes, &g.base);
     if (rc)
         return rc;
@@ -216,9 +220,10 @@ int gvm_mempool_free(uint64_t dptr, uint64_t stream)
         rc = gvm_chan_check(c);
     if (rc)
         return rc;
+    if (!dptr)
+        return 0;
     gvm_find(dptr, &g);
-    if (!dptr || g.kind != GVM_DEVICE || g.base != dptr ||
-        (g.sub != GVM_SUB_POOL && g.sub != GVM_SUB_PLAIN))
+    if (g.kind != GVM_DEVICE || g.base != dptr || (g.sub != GVM_SUB_POOL && g.sub != GVM_SUB_PLAIN))
         return 1;
     if (g.sub == GVM_SUB_PLAIN) {
         rc = gvm_stream_wait_idle(c, &s);

@@ -38,7 +38,7 @@ struct gvm_range {
     void *owner;    /* context or module that it goes with */
     enum gvm_sub sub;
     uint64_t pool;  /* handle of the pool or of the physical memory */
-    uint32_t marks; /* GVM_MARK_* */
+    uint32_t marks; /* GVM_MARK_*; of a mapping: CUmemAccess_flags */
 };
 
 struct gvm_ranges {
@@ -49,6 +49,13 @@ struct gvm_ranges {
 };
 
 #define GVM_MARK_SYNC_MEMOPS 1u /* CU_POINTER_ATTRIBUTE_SYNC_MEMOPS */
+#define GVM_MARK_READ_MOSTLY 2u /* hints for managed memory */
+#define GVM_MARK_PREFER_HOST 4u
+#define GVM_MARK_PREFER_DEV  8u
+#define GVM_MARK_USED_HOST   16u
+#define GVM_MARK_USED_DEV    32u
+#define GVM_MARK_AT_HOST     64u /* last prefetch */
+#define GVM_MARK_AT_DEV      128u
 
 #define GVM_RANGES_INIT                                                                            \
     {                                                                                              \

@@ -237,16 +237,14 @@ int gvm_vmm_map(uint64_t ptr, uint64_t size, uint64_t offset, uint64_t memory)
     struct gvm_chan *c;
     int rc = gvm_need(&c);
 
-    if (rc == 0 && (!size || offset))
-        rc = 1; /* as the driver: the offset must be 0 */
-    if (rc == 0)
-        rc = grained(ptr | size);
     if (rc)
         return rc;
     pthread_mutex_lock(&lock);
     m = held(memory);
-    if (!m || size > m->size || !gvm_ranges_find(&reserved, ptr, &r) || !inside(&r, ptr, size) ||
-        gvm_ranges_add(&mapped, &g)) {
+    if (m && (offset || size != m->size)) {
+        rc = 801; /* as natively: only the whole of a memory can be mapped */
+    } else if (!m || grained(ptr) || !gvm_ranges_find(&reserved, ptr, &r) ||
+               !inside(&r, ptr, size) || gvm_ranges_add(&mapped, &g)) {
         rc = 1;
     } else {
         rc = vgpu_VmmMap(c, 0, m->o.id, ptr, size, offset);
@@ -257,6 +255,19 @@ int gvm_vmm_map(uint64_t ptr, uint64_t size, uint64_t offset, uint64_t memory)
     }
     pthread_mutex_unlock(&lock);
     return rc;
+}
+
+/* Reserved addresses at which nothing is mapped. Lock held. */
+static bool bare(uint64_t ptr, uint64_t size)
+{
+    struct gvm_range g;
+
+    if (!gvm_ranges_find(&reserved, ptr, &g) || !inside(&g, ptr, size) || grained(ptr | size))
+        return false;
+    for (uint64_t at = ptr; at < ptr + size; at += __atomic_load_n(&grain, __ATOMIC_RELAXED))
+        if (gvm_ranges_find(&mapped, at, &g))
+            return false;
+    return true;
 }
 
 /* [ptr, ptr + size) is made of whole mappings. Lock held. */
@@ -282,6 +293,10 @@ int gvm_vmm_unmap(uint64_t ptr, uint64_t size)
     if (rc)
         return rc;
     pthread_mutex_lock(&lock);
+    if (size && bare(ptr, size)) { /* natively no error */
+        pthread_mutex_unlock(&lock);
+        return 0;
+    }
     rc = size && whole(ptr, size) ? vgpu_VmmUnmap(c, 0, ptr, size) : 1;
     for (uint64_t at = ptr; rc == 0 && at < ptr + size; at += g.size) {
         struct memory *m;
@@ -318,7 +333,7 @@ int gvm_vmm_set_access(uint64_t ptr, uint64_t size, uint32_t flags)
             continue;
         g.sub = GVM_SUB_MAPPED;
         g.owner = NULL;
-        g.marks = 0;
+        g.marks = flags;
         if (gvm_ranges_add(&gvm_allocs, &g))
             rc = 2;
     }

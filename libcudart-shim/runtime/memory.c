@@ -54,6 +54,10 @@ cudaError_t cudaMallocManaged(void **p, size_t n, unsigned flags)
 {
     if (flags != cudaMemAttachGlobal && flags != cudaMemAttachHost)
         return rt_done(1);
+    if (p && !n) { /* success and no memory, as natively */
+        *p = NULL;
+        return rt_done(gvm_init());
+    }
     return rt_done(gvm_host_alloc(n, flags, GVM_MANAGED, p));
 }
 
@@ -129,6 +133,8 @@ cudaError_t cudaHostGetFlags(unsigned *flags, void *host)
     if (err)
         return rt_done(err);
     gvm_find(rt_addr(host), &g);
+    if (g.kind == GVM_HOST)
+        gvm_host_registered(rt_addr(host), &g);
     if (g.kind != GVM_PINNED)
         return rt_done(1);
     /* Under unified addressing every block is mapped, and says so. */
@@ -146,6 +152,8 @@ cudaError_t cudaPointerGetAttributes(struct cudaPointerAttributes *a, const void
         return rt_done(err);
     memset(a, 0, sizeof(*a));
     gvm_find(rt_addr(p), &g);
+    if (g.kind == GVM_HOST)
+        gvm_host_registered(rt_addr(p), &g);
     switch (g.kind) {
     case GVM_HOST:
         a->type = cudaMemoryTypeUnregistered;
@@ -154,7 +162,9 @@ cudaError_t cudaPointerGetAttributes(struct cudaPointerAttributes *a, const void
         break;
     case GVM_DEVICE:
     case GVM_GLOBAL:
-        a->type = cudaMemoryTypeDevice;
+        a->type = g.sub == GVM_SUB_SHADOW ? cudaMemoryTypeManaged : cudaMemoryTypeDevice;
+        if (g.sub == GVM_SUB_SHADOW)
+            a->hostPointer = (void *)(uintptr_t)p;
         a->devicePointer = (void *)(uintptr_t)p;
         break;
     case GVM_PINNED:

@@ -14,7 +14,7 @@ static int place(const struct cudaMemLocation *l, enum cudaMemAllocationType typ
 {
     if (!l || l->type != cudaMemLocationTypeDevice || type != cudaMemAllocationTypePinned)
         return 1;
-    return l->id == 0 ? 0 : cudaErrorInvalidDevice;
+    return l->id == 0 ? 0 : 1;
 }
 
 cudaError_t cudaMemPoolCreate(cudaMemPool_t *pool, const struct cudaMemPoolProps *props)
@@ -136,12 +136,12 @@ cudaError_t cudaMemPoolSetAccess(cudaMemPool_t pool, const struct cudaMemAccessD
 {
     int err = gvm_mempool_check(handle(pool));
 
-    if (err == 0 && (!map || !n))
+    if (err == 0 && (!map && n))
         err = 1;
     for (size_t i = 0; i < n && err == 0; i++) {
         err = place(&map[i].location, cudaMemAllocationTypePinned);
         if (err == 0 && map[i].flags != cudaMemAccessFlagsProtReadWrite)
-            err = 1;
+            err = map[i].flags == cudaMemAccessFlagsProtNone ? 101 : 801;
     }
     return rt_done(err);
 }

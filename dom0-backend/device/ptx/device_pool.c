@@ -25,8 +25,9 @@ struct block {
     struct block *next; /* in its bucket, or in the pool's list of unused ones */
     struct dev_mempool *pool;
     uint64_t addr;
-    uint64_t size; /* a multiple of GRAIN */
-    bool freeing;  /* the free is on its way in a stream */
+    uint64_t size;  /* a multiple of GRAIN */
+    uint64_t bytes; /* as asked for */
+    bool freeing;   /* the free is on its way in a stream */
 };
 
 struct dev_mempool {
@@ -199,7 +200,8 @@ static struct block *make(struct dev *d, struct dev_mempool *p, uint64_t size)
     return b;
 }
 
-static int alloc(struct dev *d, struct dev_mempool *p, uint64_t size, uint64_t *addr)
+static int alloc(struct dev *d, struct dev_mempool *p, uint64_t size, uint64_t bytes,
+                 uint64_t *addr)
 {
     struct block *b;
 
@@ -216,10 +218,11 @@ static int alloc(struct dev *d, struct dev_mempool *p, uint64_t size, uint64_t *
         struct block **at = bucket(d, b->addr);
 
         b->freeing = false;
+        b->bytes = bytes;
         b->next = *at;
         *at = b;
         p->nblock++;
-        p->used += b->size;
+        p->used += bytes;
         raise_to(&p->used_high, p->used);
         *addr = b->addr;
     }
@@ -239,12 +242,12 @@ static int mempool_alloc(struct dev *d, struct dev_stream *s, struct dev_mempool
         return CUDA_ERROR_INVALID_VALUE;
     if (size < bytes)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    err = alloc(d, p, size, dptr);
+    err = alloc(d, p, size, bytes, dptr);
     if (err) {
         /* In stream order there may be room: after the frees that the stream still holds. */
         err = stream_drain(d, stream_of(d, s));
         if (!err)
-            err = alloc(d, p, size, dptr);
+            err = alloc(d, p, size, bytes, dptr);
     }
     return err;
 }
@@ -271,7 +274,7 @@ static void do_free(void *arg)
         b->next = p->unused;
         p->unused = b;
         p->nblock--;
-        p->used -= b->size;
+        p->used -= b->bytes;
         trim(d, p, p->threshold);
         drop_if_dead(d, p);
     }

@@ -36,6 +36,7 @@ int main(void)
     look("2D");
     p = (struct cudaPitchedPtr){d, 64, 60, 10};
     T(cudaMemset3D(p, 11, (struct cudaExtent){20, 7, 5}));
+    T(cudaDeviceSynchronize());
     T(cudaMemset3DAsync(p, 12, (struct cudaExtent){3, 10, 12}, s));
     T(cudaStreamSynchronize(s));
     look("3D");

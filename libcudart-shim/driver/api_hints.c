@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * api_hints.c - registered memory, hints on managed memory, of the driver API.
+ */
+#include "api.h"
+
+CUresult cuMemHostRegister(void *p, size_t n, unsigned flags)
+{
+    int rc = api_need();
+
+    return (CUresult)(rc ? rc : gvm_host_register(p, n, flags));
+}
+
+CUresult cuMemHostUnregister(void *p)
+{
+    int rc = api_need();
+
+    return (CUresult)(rc ? rc : gvm_host_unregister(p));
+}
+
+static CUresult prefetch(CUdeviceptr p, size_t n, CUmemLocation l, unsigned flags, CUstream s)
+{
+    int rc = api_need();
+
+    if (rc == 0 && flags)
+        rc = 1;
+    return (CUresult)(rc ? rc : gvm_mem_prefetch(p, n, (int)l.type, l.id, api_stream(s)));
+}
+
+CUresult cuMemPrefetchAsync(CUdeviceptr p, size_t n, CUmemLocation l, unsigned flags, CUstream s)
+{
+    return prefetch(p, n, l, flags, s);
+}
+
+GVM_API CUresult cuMemPrefetchAsync_v2_ptsz(CUdeviceptr p, size_t n, CUmemLocation l,
+                                            unsigned flags, CUstream s);
+CUresult cuMemPrefetchAsync_v2_ptsz(CUdeviceptr p, size_t n, CUmemLocation l, unsigned flags,
+                                    CUstream s)
+{
+    return prefetch(p, n, l, flags, api_own(s));
+}
+
+CUresult cuMemAdvise(CUdeviceptr p, size_t n, CUmem_advise advice, CUmemLocation l)
+{
+    int rc = api_need();
+
+    return (CUresult)(rc ? rc : gvm_mem_advise(p, n, (int)advice, (int)l.type, l.id));
+}
+
+CUresult cuMemRangeGetAttribute(void *data, size_t size, CUmem_range_attribute a, CUdeviceptr p,
+                                size_t n)
+{
+    int rc = api_need();
+
+    return (CUresult)(rc ? rc : gvm_mem_range_attribute(data, size, (int)a, p, n));
+}
+
+CUresult cuMemRangeGetAttributes(void **data, size_t *size, CUmem_range_attribute *a, size_t na,
+                                 CUdeviceptr p, size_t n)
+{
+    int rc = api_need();
+
+    if (rc == 0 && (!data || !size || !a || !na))
+        rc = 1;
+    for (size_t i = 0; i < na && rc == 0; i++)
+        rc = gvm_mem_range_attribute(data[i], size[i], (int)a[i], p, n);
+    return (CUresult)rc;
+}
+
+CUresult cuStreamAttachMemAsync(CUstream s, CUdeviceptr p, size_t n, unsigned flags)
+{
+    int rc = api_need();
+
+    return (CUresult)(rc ? rc : gvm_stream_attach(api_stream(s), p, n, flags));
+}
+
+GVM_API CUresult cuStreamAttachMemAsync_ptsz(CUstream s, CUdeviceptr p, size_t n, unsigned flags);
+CUresult cuStreamAttachMemAsync_ptsz(CUstream s, CUdeviceptr p, size_t n, unsigned flags)
+{
+    return cuStreamAttachMemAsync(api_own(s), p, n, flags);
+}
