@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * api_batch.c - several copies in one call, of the driver API.
+ */
+#include "api.h"
+#include "batch.h"
+
+_Static_assert(sizeof(CUDA_MEMCPY3D_BATCH_OP) == sizeof(struct gvm_batch_box) &&
+                   offsetof(CUDA_MEMCPY3D_BATCH_OP, extent) ==
+                       offsetof(struct gvm_batch_box, width) &&
+                   offsetof(CUmemcpy3DOperand, op) == offsetof(struct gvm_batch_end, ptr),
+               "struct gvm_batch_box");
+
+CUresult cuMemcpyBatchAsync(CUdeviceptr *dst, CUdeviceptr *src, size_t *n, size_t count,
+                            CUmemcpyAttributes *attr, size_t *first, size_t nattr, CUstream s)
+{
+    int rc = api_need();
+
+    _Static_assert(sizeof(CUdeviceptr) == sizeof(uint64_t), "CUdeviceptr");
+    return (CUresult)(rc ? rc
+                         : gvm_copy_batch((const uint64_t *)dst, (const uint64_t *)src, n, count,
+                                          (const void *)attr, sizeof(*attr), first, nattr,
+                                          api_stream(s)));
+}
+
+GVM_API CUresult cuMemcpyBatchAsync_v2_ptsz(CUdeviceptr *dst, CUdeviceptr *src, size_t *n,
+                                            size_t count, CUmemcpyAttributes *attr, size_t *first,
+                                            size_t nattr, CUstream s);
+CUresult cuMemcpyBatchAsync_v2_ptsz(CUdeviceptr *dst, CUdeviceptr *src, size_t *n, size_t count,
+                                    CUmemcpyAttributes *attr, size_t *first, size_t nattr,
+                                    CUstream s)
+{
+    return cuMemcpyBatchAsync(dst, src, n, count, attr, first, nattr, api_own(s));
+}
+
+CUresult cuMemcpy3DBatchAsync(size_t count, CUDA_MEMCPY3D_BATCH_OP *op, unsigned long long flags,
+                              CUstream s)
+{
+    int rc = api_need();
+
+    return (CUresult)(rc ? rc : gvm_box_batch(count, (const void *)op, flags, api_stream(s)));
+}
+
+GVM_API CUresult cuMemcpy3DBatchAsync_v2_ptsz(size_t count, CUDA_MEMCPY3D_BATCH_OP *op,
+                                              unsigned long long flags, CUstream s);
+CUresult cuMemcpy3DBatchAsync_v2_ptsz(size_t count, CUDA_MEMCPY3D_BATCH_OP *op,
+                                      unsigned long long flags, CUstream s)
+{
+    return cuMemcpy3DBatchAsync(count, op, flags, api_own(s));
+}
