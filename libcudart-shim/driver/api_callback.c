@@ -17,18 +17,25 @@ CUresult cuLaunchHostFunc_ptsz(CUstream s, CUhostFn fn, void *arg)
     return cuLaunchHostFunc(api_own(s), fn, arg);
 }
 
-GVM_API CUresult cuStreamAddCallback_ptsz(CUstream s, CUstreamCallback fn, void *arg,
-                                          unsigned flags);
-CUresult cuStreamAddCallback(CUstream s, CUstreamCallback fn, void *arg, unsigned flags)
+static CUresult add_callback(CUstream s, CUstream told, CUstreamCallback fn, void *arg,
+                             unsigned flags)
 {
     int rc = api_need();
 
     return (CUresult)(rc ? rc
-                         : gvm_add_callback(api_stream(s), (void (*)(void *, int, void *))fn, arg,
-                                            flags));
+                         : gvm_add_callback(api_stream(s), api_stream(told),
+                                            (void (*)(void *, int, void *))fn, arg, flags));
 }
 
+GVM_API CUresult cuStreamAddCallback_ptsz(CUstream s, CUstreamCallback fn, void *arg,
+                                          unsigned flags);
+CUresult cuStreamAddCallback(CUstream s, CUstreamCallback fn, void *arg, unsigned flags)
+{
+    return add_callback(s, s, fn, arg, flags);
+}
+
+/* The callback is told what the program said. */
 CUresult cuStreamAddCallback_ptsz(CUstream s, CUstreamCallback fn, void *arg, unsigned flags)
 {
-    return cuStreamAddCallback(api_own(s), fn, arg, flags);
+    return add_callback(api_own(s), s, fn, arg, flags);
 }

@@ -149,6 +149,11 @@ CUresult cuGraphAddNode(CUgraphNode *out, CUgraph g, const CUgraphNode *deps,
         return add_event(out, g, deps, data, n, p->eventWait.event, p->type);
     case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
         return add_event(out, g, deps, data, n, p->eventRecord.event, p->type);
+    case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
+        return (CUresult)gvm_graph_add_alloc(out, g, deps, data, n,
+                                             (CUDA_MEM_ALLOC_NODE_PARAMS *)&p->alloc);
+    case CU_GRAPH_NODE_TYPE_MEM_FREE:
+        return (CUresult)gvm_graph_add_free(out, g, deps, data, n, p->free.dptr);
     default:
         if ((unsigned)p->type > CU_GRAPH_NODE_TYPE_CONDITIONAL)
             return CUDA_ERROR_INVALID_VALUE;

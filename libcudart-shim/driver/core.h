@@ -84,6 +84,8 @@ GVM_API int gvm_cache_config(int set); /* -1: only tell */
 
 GVM_API int gvm_mem_alloc(uint64_t bytes, uint64_t *dptr);
 GVM_API int gvm_mem_free(uint64_t dptr);
+/* Memory that a graph has allocated: 0, 1: it is not allocated now; -1: it is none of those. */
+int gvm_graph_mem_free(uint64_t dptr);
 GVM_API int gvm_mem_info(uint64_t *free_bytes, uint64_t *total);
 /* flags: CU_MEMHOSTALLOC_*, kept for gvm_find. kind: GVM_PINNED or GVM_MANAGED. */
 GVM_API int gvm_host_alloc(size_t bytes, uint32_t flags, enum gvm_kind kind, void **p);
@@ -235,8 +237,10 @@ GVM_API int gvm_event_elapsed(uint64_t start, uint64_t end, float *ms);
 /* True in a function of the program where CUDA calls are not permitted (800). */
 GVM_API bool gvm_barred(void);
 GVM_API int gvm_launch_host(uint64_t stream, void (*fn)(void *arg), void *arg);
-GVM_API int gvm_add_callback(uint64_t stream, void (*fn)(void *stream, int status, void *arg),
-                             void *arg, unsigned flags);
+/* `told` is the stream as the callback gets it. */
+GVM_API int gvm_add_callback(uint64_t stream, uint64_t told,
+                             void (*fn)(void *stream, int status, void *arg), void *arg,
+                             unsigned flags);
 
 /* ---- logging for the runtime ------------------------------------------------------------- */
 

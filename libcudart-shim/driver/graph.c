@@ -304,13 +304,18 @@ CUresult cuGraphDestroy(CUgraph g)
 {
     int rc = api_need_init();
 
-    return rc ? (CUresult)rc : LOCKED(destroy(g));
+    if (rc == 0)
+        rc = LOCKED(destroy(g));
+    gvm_graph_mem_trim();
+    return (CUresult)rc;
 }
 
 static int make_clone(CUgraph *out, CUgraph g)
 {
     if (!out || !gvm_graph_valid(g))
         return 1;
+    if (gvm_graph_has_mem(g))
+        return CUDA_ERROR_NOT_SUPPORTED;
     g = gvm_graph_copy(g);
     if (!g)
         return 2;

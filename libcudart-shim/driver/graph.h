@@ -119,6 +119,22 @@ struct gvm_copy_end {
 };
 void gvm_copy_ends(const CUDA_MEMCPY3D *p, struct gvm_copy_end *dst, struct gvm_copy_end *src);
 
+/* ---- graph_mem.c: memory that graphs allocate; with the lock held but where it says otherwise */
+
+/* Nodes that allocate come and go. */
+void gvm_graph_mem_ref(CUgraphNode n);
+void gvm_graph_mem_unref(CUgraphNode n);
+bool gvm_graph_has_mem(CUgraph g);
+bool gvm_graph_mem_taken(CUgraph g);
+/* 1: what it allocates was not freed since its last launch. */
+int gvm_graph_mem_launch(CUgraph g, bool auto_free);
+/* Without the lock: gives back what nobody has any more. */
+void gvm_graph_mem_trim(void);
+int gvm_graph_add_alloc(CUgraphNode *out, CUgraph g, const CUgraphNode *deps,
+                        const CUgraphEdgeData *data, size_t n, CUDA_MEM_ALLOC_NODE_PARAMS *p);
+int gvm_graph_add_free(CUgraphNode *out, CUgraph g, const CUgraphNode *deps,
+                       const CUgraphEdgeData *data, size_t n, CUdeviceptr dptr);
+
 /* ---- capture.c --------------------------------------------------------------------------- */
 
 /* A launch of the graph in a stream that captures; with the lock held. As in capture.h. */

@@ -68,6 +68,8 @@ static int instantiate(struct gvm_chan *c, CUgraphExec *out, CUgraph g, uint64_t
             gvm_log("graphs that kernels launch are not supported");
         return 801;
     }
+    if (gvm_graph_mem_taken(g))
+        return CUDA_ERROR_NOT_SUPPORTED;
     CUgraphNode *order = calloc(g->n + 1, sizeof(*order));
     if (!order)
         return 2;
@@ -183,6 +185,7 @@ CUresult cuGraphExecDestroy(CUgraphExec x)
     else
         rc = 1;
     pthread_mutex_unlock(&gvm_graph_lock);
+    gvm_graph_mem_trim();
     return (CUresult)rc;
 }
 
@@ -221,6 +224,8 @@ static int launch(CUgraphExec x, uint64_t stream)
         return 1;
     GVM_CAPTURE(gvm_cap_graph(stream));
     rc = ready(c, x);
+    if (rc == 0)
+        rc = gvm_graph_mem_launch(x->g, x->flags & CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH);
     if (rc)
         return rc;
     if (x->res->early) {

@@ -318,6 +318,7 @@ int gvm_params_copy(CUgraphNode to, const struct CUgraphNode_st *from)
         return 0;
     case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
         to->alloc = from->alloc;
+        gvm_graph_mem_ref(to);
         return 0;
     case CU_GRAPH_NODE_TYPE_MEM_FREE:
         to->free = from->free;
@@ -334,6 +335,8 @@ void gvm_params_free(CUgraphNode n)
         kernel_free(&n->k);
         free(n->k.attr);
         n->k.attr = NULL;
+    } else if (n->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC) {
+        gvm_graph_mem_unref(n);
     } else if (n->type == CU_GRAPH_NODE_TYPE_GRAPH && n->child) {
         gvm_graph_free(n->child);
         n->child = NULL;

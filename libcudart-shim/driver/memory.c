@@ -48,6 +48,9 @@ int gvm_mem_free(uint64_t dptr)
     GVM_CAPTURE(gvm_cap_unsafe());
     if (!dptr)
         return 0;
+    rc = gvm_graph_mem_free(dptr);
+    if (rc >= 0)
+        return rc;
     if (gvm_ranges_remove(&gvm_allocs, dptr, 1u << GVM_MANAGED, &g)) {
         rc = gvm_ctx_wait();
         gvm_pool_free((void *)(uintptr_t)g.base, g.size);

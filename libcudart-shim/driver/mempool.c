@@ -222,6 +222,9 @@ int gvm_mempool_free(uint64_t dptr, uint64_t stream)
         return rc;
     if (!dptr)
         return 0;
+    rc = gvm_graph_mem_free(dptr);
+    if (rc >= 0)
+        return rc;
     gvm_find(dptr, &g);
     if (g.kind != GVM_DEVICE || g.base != dptr || (g.sub != GVM_SUB_POOL && g.sub != GVM_SUB_PLAIN))
         return 1;

@@ -65,6 +65,7 @@ int gvm_stream_query(uint64_t stream)
     struct gvm_sref s;
     struct gvm_chan *c;
     uint64_t mark;
+    bool barred;
     int rc = gvm_need(&c);
 
     if (rc == 0)
@@ -73,7 +74,12 @@ int gvm_stream_query(uint64_t stream)
         return rc;
     GVM_CAPTURE(gvm_cap_ask(stream));
     mark = gvm_work_mark(c);
+    barred = gvm_chan_barred(); /* the driver API answers this inside of callbacks */
+    if (barred)
+        gvm_chan_bar(false);
     rc = vgpu_StreamQuery(c, 0, s.id);
+    if (barred)
+        gvm_chan_bar(true);
     if (rc == 0 && gvm_is_legacy(&s))
         gvm_work_synced(c, mark);
     return rc ? rc : gvm_chan_latched(c);

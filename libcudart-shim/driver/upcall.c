@@ -216,10 +216,10 @@ int gvm_launch_host(uint64_t stream, void (*fn)(void *arg), void *arg)
     return issue(stream, &h);
 }
 
-int gvm_add_callback(uint64_t stream, void (*fn)(void *stream, int status, void *arg), void *arg,
-                     unsigned flags)
+int gvm_add_callback(uint64_t stream, uint64_t told,
+                     void (*fn)(void *stream, int status, void *arg), void *arg, unsigned flags)
 {
-    struct host_call h = {.callback = fn, .stream = (void *)(uintptr_t)stream, .arg = arg};
+    struct host_call h = {.callback = fn, .stream = (void *)(uintptr_t)told, .arg = arg};
 
     if (!fn || flags)
         return 1;

@@ -14,14 +14,22 @@ RT_API cudaError_t cudaLaunchHostFunc_ptsz(cudaStream_t s, cudaHostFn_t fn, void
     return cudaLaunchHostFunc(rt_own(s), fn, arg);
 }
 
+static cudaError_t add_callback(cudaStream_t s, cudaStream_t told, cudaStreamCallback_t fn,
+                                void *arg, unsigned flags)
+{
+    return rt_done(gvm_add_callback(rt_stream(s), rt_stream(told),
+                                    (void (*)(void *, int, void *))fn, arg, flags));
+}
+
 cudaError_t cudaStreamAddCallback(cudaStream_t s, cudaStreamCallback_t fn, void *arg,
                                   unsigned flags)
 {
-    return rt_done(gvm_add_callback(rt_stream(s), (void (*)(void *, int, void *))fn, arg, flags));
+    return add_callback(s, s, fn, arg, flags);
 }
 
+/* The callback is told what the program said. */
 RT_API cudaError_t cudaStreamAddCallback_ptsz(cudaStream_t s, cudaStreamCallback_t fn, void *arg,
                                               unsigned flags)
 {
-    return cudaStreamAddCallback(rt_own(s), fn, arg, flags);
+    return add_callback(rt_own(s), s, fn, arg, flags);
 }

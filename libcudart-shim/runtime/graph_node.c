@@ -448,6 +448,62 @@ cudaError_t cudaGraphExecMemsetNodeSetParams(cudaGraphExec_t x, cudaGraphNode_t 
     return rt_done(err ? err : (int)cuGraphExecMemsetNodeSetParams(x, node, &q, NULL));
 }
 
+/* ---- memory ------------------------------------------------------------------------------ */
+
+cudaError_t cudaGraphAddMemAllocNode(cudaGraphNode_t *out, cudaGraph_t g,
+                                     const cudaGraphNode_t *deps, size_t n,
+                                     struct cudaMemAllocNodeParams *p)
+{
+    int err = gvm_init();
+
+    _Static_assert(sizeof(CUDA_MEM_ALLOC_NODE_PARAMS) == sizeof(*p), "allocation nodes");
+    return rt_done(
+        err ? err : (int)cuGraphAddMemAllocNode(out, g, deps, n, (CUDA_MEM_ALLOC_NODE_PARAMS *)p));
+}
+
+cudaError_t cudaGraphMemAllocNodeGetParams(cudaGraphNode_t node, struct cudaMemAllocNodeParams *p)
+{
+    return rt_done((int)cuGraphMemAllocNodeGetParams(node, (CUDA_MEM_ALLOC_NODE_PARAMS *)p));
+}
+
+cudaError_t cudaGraphAddMemFreeNode(cudaGraphNode_t *out, cudaGraph_t g,
+                                    const cudaGraphNode_t *deps, size_t n, void *dptr)
+{
+    int err = gvm_init();
+
+    return rt_done(err ? err : (int)cuGraphAddMemFreeNode(out, g, deps, n, rt_addr(dptr)));
+}
+
+cudaError_t cudaGraphMemFreeNodeGetParams(cudaGraphNode_t node, void *dptr)
+{
+    return rt_done((int)cuGraphMemFreeNodeGetParams(node, dptr));
+}
+
+cudaError_t cudaDeviceGraphMemTrim(int device)
+{
+    int err = gvm_init();
+
+    return rt_done(err ? err : (int)cuDeviceGraphMemTrim(device));
+}
+
+cudaError_t cudaDeviceGetGraphMemAttribute(int device, enum cudaGraphMemAttributeType attr,
+                                           void *value)
+{
+    int err = gvm_init();
+
+    return rt_done(
+        err ? err : (int)cuDeviceGetGraphMemAttribute(device, (CUgraphMem_attribute)attr, value));
+}
+
+cudaError_t cudaDeviceSetGraphMemAttribute(int device, enum cudaGraphMemAttributeType attr,
+                                           void *value)
+{
+    int err = gvm_init();
+
+    return rt_done(
+        err ? err : (int)cuDeviceSetGraphMemAttribute(device, (CUgraphMem_attribute)attr, value));
+}
+
 /* ---- any type ---------------------------------------------------------------------------- */
 
 /* Both unions have the same layout but for kernels' functions and copies. */

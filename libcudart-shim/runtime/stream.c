@@ -49,7 +49,7 @@ RT_API cudaError_t cudaStreamSynchronize_ptsz(cudaStream_t s)
 
 cudaError_t cudaStreamQuery(cudaStream_t s)
 {
-    return rt_done(gvm_stream_query(rt_stream(s)));
+    return rt_done(gvm_barred() ? 800 : gvm_stream_query(rt_stream(s)));
 }
 
 RT_API cudaError_t cudaStreamQuery_ptsz(cudaStream_t s)
