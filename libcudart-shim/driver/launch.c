@@ -126,6 +126,8 @@ int gvm_launch(struct gvm_func *f, const struct gvm_launch *l)
     rc = check_grid(l);
     if (unlikely(!known) && !rc)
         rc = check_block(l);
+    if (unlikely(f->need_cluster[0]) && !rc)
+        rc = gvm_check_cluster(f, l);
     if (unlikely(rc)) {
         if (gvm_capturing())
             gvm_cap_spoil(l->stream);
@@ -166,8 +168,10 @@ int gvm_launch(struct gvm_func *f, const struct gvm_launch *l)
             return rc;
     } else {
         rc = gvm_chan_call(c, NULL, 0, &got);
-        if (rc == 0)
+        if (rc == 0) {
+            gvm_learn_cluster(f);
             shape_learn(f, shape);
+        }
     }
     if (gvm.launch_blocking && rc == 0)
         rc = gvm_stream_wait_idle(c, &s);

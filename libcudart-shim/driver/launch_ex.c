@@ -171,9 +171,13 @@ static int send(struct gvm_func *f, const struct wire *w)
     at = (uint8_t *)(r + 1);
     memcpy(at, w->attr, attrs_len);
     gather(at + ((attrs_len + 7) & ~7u), f, l);
-    if (known)
-        return gvm_chan_post(c);
+    if (known) {
+        rc = gvm_chan_post(c);
+        return gvm.launch_blocking && rc == 0 ? gvm_stream_wait_idle(c, &s) : rc;
+    }
     rc = gvm_chan_call(c, NULL, 0, &got);
+    if (rc == 0)
+        gvm_learn_cluster(f);
     if (rc == 0)
         __atomic_store_n(&f->shape_ex, shape, __ATOMIC_RELAXED);
     gvm_output();
@@ -181,12 +185,24 @@ static int send(struct gvm_func *f, const struct wire *w)
 }
 
 /* Launches of a known shape are posted, and the grid is not part of a shape. */
-static int check_cluster(const struct gvm_launch *l)
+int gvm_check_cluster(const struct gvm_func *f, const struct gvm_launch *l)
 {
-    for (int i = 0; i < 3; i++)
-        if (l->cluster[i] && l->grid[i] % l->cluster[i])
+    for (int i = 0; i < 3; i++) {
+        uint32_t n = l->cluster[i] ? l->cluster[i] : f->need_cluster[i];
+
+        if (n && l->grid[i] % n)
             return 912; /* CUDA_ERROR_INVALID_CLUSTER_SIZE */
+    }
     return 0;
+}
+
+void gvm_learn_cluster(struct gvm_func *f)
+{
+    enum { CLUSTER_LAUNCH = 120 }; /* CU_DEVICE_ATTRIBUTE_* */
+    int32_t a[16];
+
+    if (gvm.info.attr[CLUSTER_LAUNCH])
+        gvm_func_attrs(f, a); /* keeps what is needed */
 }
 
 int gvm_launch_ex(struct gvm_func *f, const struct gvm_launch *l, const struct gvm_attr *attr,
@@ -196,7 +212,7 @@ int gvm_launch_ex(struct gvm_func *f, const struct gvm_launch *l, const struct g
     int rc = take_attrs(&w, l, attr, n);
 
     if (rc == 0)
-        rc = check_cluster(&w.l);
+        rc = gvm_func_valid(f) ? gvm_check_cluster(f, &w.l) : 400;
     if (rc == 0)
         rc = w.plain ? gvm_launch(f, &w.l) : send(f, &w);
     for (unsigned i = 0; i < w.nevent && !rc; i++)

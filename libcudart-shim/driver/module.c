@@ -446,6 +446,7 @@ int gvm_func_attrs(struct gvm_func *f, int32_t attr[16])
             return rc;
         pthread_mutex_lock(&all.lock);
         memcpy(f->attr, a, sizeof(a));
+        memcpy(f->need_cluster, &a[11], sizeof(f->need_cluster)); /* REQUIRED_CLUSTER_WIDTH... */
         __atomic_store_n(&f->have_attr, true, __ATOMIC_RELEASE);
         pthread_mutex_unlock(&all.lock);
     }

@@ -33,6 +33,7 @@ struct gvm_func {
     uint32_t shape_next;
     uint64_t shape_ex; /* of the last launch with attributes; see launch_ex.c */
     int32_t attr[16];
+    uint32_t need_cluster[3]; /* that the kernel itself asks for; all 0: none, or not known yet */
     struct gvm_module *module;
     const char *name;
 };
@@ -51,6 +52,11 @@ struct gvm_module {
 
 /* 1: geometry that the device cannot have at all. */
 int gvm_launch_check(const struct gvm_launch *l);
+
+/* 912: the grid does not consist of whole clusters, those of the launch or of the kernel. */
+int gvm_check_cluster(const struct gvm_func *f, const struct gvm_launch *l);
+/* After the first launch of a shape was accepted: what gvm_check_cluster() has to know. */
+void gvm_learn_cluster(struct gvm_func *f);
 
 /* All modules are gone with their connection; their structs stay, marked invalid. */
 void gvm_modules_reset(void);
