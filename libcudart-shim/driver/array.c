@@ -267,7 +267,7 @@ int gvm_array_fits(const struct gvm_end *e, const struct gvm_box *b)
 {
     const struct array *a = gvm_id_at(&arrays, e->id);
 
-    if (!a || e->x % a->elem || b->width % a->elem)
+    if (!a)
         return 1;
     return part(e->x, b->width, a->q.Width * a->elem) && part(e->y, b->height, a->rows) &&
                    part(e->z, b->depth, a->slices)

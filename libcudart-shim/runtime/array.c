@@ -43,6 +43,8 @@ int rt_format(const struct cudaChannelFormatDesc *d, CUarray_format *format, uns
         *format = (CUarray_format)(CU_AD_FORMAT_UNORM_INT8X1 + k);
         return n == 1u << k % 3 && bits[0] == 8 << k / 3 % 2 ? 0 : INVALID_CHANNEL;
     }
+    if (d->f == cudaChannelFormatKindNone)
+        return INVALID_CHANNEL;
     if (d->f > cudaChannelFormatKindFloat) {
         static uint32_t said;
 

@@ -11,12 +11,22 @@ static uint64_t id(const void *array)
     return (uintptr_t)array;
 }
 
+/* Direction of a copy to or from an array, which is the device's; -1: it contradicts that. */
+static int array_dir(enum cudaMemcpyKind kind, bool to_array)
+{
+    int dir = rt_dir(kind);
+
+    if (dir == GVM_D2D || dir == GVM_ANY || dir == (to_array ? GVM_H2D : GVM_D2H))
+        return dir;
+    return -1;
+}
+
 /* ---- runs -------------------------------------------------------------------------------- */
 
 static cudaError_t run(cudaArray_const_t array, size_t x, size_t y, const void *p, size_t n,
                        bool to_array, enum cudaMemcpyKind kind, cudaStream_t s, bool sync)
 {
-    int dir = rt_dir(kind);
+    int dir = array_dir(kind, to_array);
 
     if (dir < 0)
         return rt_done(cudaErrorInvalidMemcpyDirection);
@@ -111,7 +121,7 @@ static cudaError_t rectangle(cudaArray_const_t array, size_t x, size_t y, const 
 {
     struct gvm_box b = {.width = width, .height = height, .depth = 1};
     struct gvm_end in, out = {.addr = rt_addr(p), .pitch = pitch, .height = height};
-    int dir = rt_dir(kind), err;
+    int dir = array_dir(kind, to_array), err;
 
     if (dir < 0)
         return rt_done(cudaErrorInvalidMemcpyDirection);

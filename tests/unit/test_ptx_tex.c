@@ -328,9 +328,9 @@ static void surfaces(void **state)
     }
     same(p[8], 8); /* nothing went to the next row */
     assert_int_equal(
-        run(K("mov.u32 %r2, 16; sust.b.2d.b32.trap [%rd2, {%r2, %r1}], {%r1};"), 1, HANDLE), 719);
+        run(K("mov.u32 %r2, 16; sust.b.2d.b32.trap [%rd2, {%r2, %r1}], {%r1};"), 1, HANDLE), 700);
     assert_int_equal(
-        run(K("mov.u32 %r2, -4; suld.b.2d.b32.trap {%r3}, [%rd2, {%r2, %r1}];"), 1, HANDLE), 719);
+        run(K("mov.u32 %r2, -4; suld.b.2d.b32.trap {%r3}, [%rd2, {%r2, %r1}];"), 1, HANDLE), 700);
     assert_int_equal(
         run(K("mov.u32 %r2, 2; suld.b.2d.b32.zero {%r3}, [%rd2, {%r2, %r1}];"), 1, HANDLE), 716);
 }

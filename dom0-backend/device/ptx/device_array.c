@@ -73,7 +73,6 @@ static int shape_of(const struct dev_array_desc *q, bool mipmapped, struct dev_a
     if (!format_of(q->format, q->channels, &a->format))
         return CUDA_ERROR_INVALID_VALUE;
     a->layered = layered;
-    a->surface = q->flags & ARRAY_SURFACE;
     if (cube) {
         a->shape = TS_CUBE;
         fits = within(q->width, MAX_LAYERED) && q->height == q->width &&

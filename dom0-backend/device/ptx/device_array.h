@@ -38,7 +38,7 @@ struct dev_array {
     struct storage *storage;
     struct format format;
     enum tex_shape shape;
-    bool layered, surface; /* surface: may be one */
+    bool layered;
     uint32_t layers;       /* cube maps: 6 each */
     struct tex_level level;
 };

@@ -282,8 +282,6 @@ static int surface_create(struct dev *d, struct dev_array *a, uint64_t *handle)
 
     if (err)
         return err;
-    if (!a->surface)
-        return CUDA_ERROR_INVALID_VALUE;
     use_array(&t, a);
     return objects_add(&d->objects, &t, a->storage, handle);
 }

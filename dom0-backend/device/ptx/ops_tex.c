@@ -221,8 +221,8 @@ static void surf(struct warp *w, const struct uop *u)
                       "octet %d of a surface is no multiple of the %u octets accessed", c[0], n);
         p = tex_surface(x, &w->x->l->mem, c[0], c[1], c[2], n, t->bound == SB_CLAMP);
         if (!p && t->bound == SB_TRAP)
-            ptx_throw(w, u, E_LAUNCH_FAILED, i, x->handle, "surface access at (%d, %d, %d) outside",
-                      c[0], c[1], c[2]);
+            ptx_throw(w, u, E_ILLEGAL_ADDRESS, i, x->handle,
+                      "surface access at (%d, %d, %d) outside", c[0], c[1], c[2]);
         if (t->op == SO_LOAD) {
             memset(raw[i], 0, sizeof(raw[i]));
             if (p)

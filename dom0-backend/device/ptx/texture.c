@@ -294,8 +294,9 @@ static uint32_t layer_of(const struct ptx_tex *t, const struct tex_where *w)
 {
     uint32_t n = t->shape == TS_CUBE ? t->layers / 6 : t->layers;
 
-    if (!t->layered || w->layer < 0 || !n)
+    if (!t->layered || !n)
         return 0;
+    /* As the hardware has it: unsigned, so that layers below 0 are the last one. */
     return (uint32_t)w->layer >= n ? n - 1 : (uint32_t)w->layer;
 }
 
