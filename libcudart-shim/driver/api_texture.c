@@ -6,6 +6,9 @@
 #include "api.h"
 #include "array.h"
 
+/* Octets that a texture over linear memory may span. */
+#define MAX_LINEAR ((size_t)1 << 32)
+
 CUresult cuTexObjectCreate(CUtexObject *o, const CUDA_RESOURCE_DESC *r, const CUDA_TEXTURE_DESC *t,
                            const CUDA_RESOURCE_VIEW_DESC *v)
 {
@@ -32,7 +35,7 @@ CUresult cuTexObjectGetResourceDesc(CUDA_RESOURCE_DESC *r, CUtexObject o)
 
     if (rc == 0 && !r)
         rc = 1;
-    return (CUresult)(rc ? rc : gvm_texture_desc(o, false, r, NULL, NULL, NULL));
+    return (CUresult)(rc ? rc : gvm_texture_desc(o, false, r, NULL, NULL));
 }
 
 CUresult cuTexObjectGetTextureDesc(CUDA_TEXTURE_DESC *t, CUtexObject o)
@@ -41,22 +44,16 @@ CUresult cuTexObjectGetTextureDesc(CUDA_TEXTURE_DESC *t, CUtexObject o)
 
     if (rc == 0 && !t)
         rc = 1;
-    return (CUresult)(rc ? rc : gvm_texture_desc(o, false, NULL, t, NULL, NULL));
+    return (CUresult)(rc ? rc : gvm_texture_desc(o, false, NULL, t, NULL));
 }
 
 CUresult cuTexObjectGetResourceViewDesc(CUDA_RESOURCE_VIEW_DESC *v, CUtexObject o)
 {
-    CUDA_RESOURCE_VIEW_DESC d;
-    bool viewed = false;
     int rc = api_need();
 
-    if (rc == 0)
-        rc = v ? gvm_texture_desc(o, false, NULL, NULL, &d, &viewed) : 1;
-    if (rc == 0 && !viewed)
+    if (rc == 0 && !v)
         rc = 1;
-    if (rc == 0)
-        *v = d;
-    return (CUresult)rc;
+    return (CUresult)(rc ? rc : gvm_texture_desc(o, false, NULL, NULL, v));
 }
 
 CUresult cuSurfObjectCreate(CUsurfObject *o, const CUDA_RESOURCE_DESC *r)
@@ -84,7 +81,7 @@ CUresult cuSurfObjectGetResourceDesc(CUDA_RESOURCE_DESC *r, CUsurfObject o)
 
     if (rc == 0 && !r)
         rc = 1;
-    return (CUresult)(rc ? rc : gvm_texture_desc(o, true, r, NULL, NULL, NULL));
+    return (CUresult)(rc ? rc : gvm_texture_desc(o, true, r, NULL, NULL));
 }
 
 CUresult cuDeviceGetTexture1DLinearMaxWidth(size_t *width, CUarray_format format, unsigned channels,
@@ -97,6 +94,6 @@ CUresult cuDeviceGetTexture1DLinearMaxWidth(size_t *width, CUarray_format format
         return rc;
     if (!width || !gvm_format_bytes(format, channels))
         return CUDA_ERROR_INVALID_VALUE;
-    *width = (size_t)v;
+    *width = MAX_LINEAR / gvm_format_bytes(format, channels);
     return CUDA_SUCCESS;
 }

@@ -44,9 +44,9 @@ GVM_API int gvm_texture_create(const CUDA_RESOURCE_DESC *r, const CUDA_TEXTURE_D
 GVM_API int gvm_surface_create(const CUDA_RESOURCE_DESC *r, uint64_t *handle);
 /* 1: no such object. */
 GVM_API int gvm_texture_destroy(uint64_t handle, bool surface);
-/* What it was made of; each may be NULL. *viewed: there is a view. */
+/* What it was made of; each may be NULL. A view that there is none of is all 0. */
 GVM_API int gvm_texture_desc(uint64_t handle, bool surface, CUDA_RESOURCE_DESC *r,
-                             CUDA_TEXTURE_DESC *t, CUDA_RESOURCE_VIEW_DESC *v, bool *viewed);
+                             CUDA_TEXTURE_DESC *t, CUDA_RESOURCE_VIEW_DESC *v);
 
 /* Destroys what a context has made; NULL with all set: forgets everything, the connection is
  * gone. */

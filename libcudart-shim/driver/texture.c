@@ -120,7 +120,7 @@ int gvm_texture_create(const CUDA_RESOURCE_DESC *r, const CUDA_TEXTURE_DESC *t,
 
     if (rc)
         return rc;
-    if (!r || !t || !handle || r->flags)
+    if (!r || !t || !handle)
         return 1;
     x = gvm_id_new(&textures);
     if (!x)
@@ -150,7 +150,7 @@ int gvm_surface_create(const CUDA_RESOURCE_DESC *r, uint64_t *handle)
 
     if (rc)
         return rc;
-    if (!r || !handle || r->flags || r->resType != CU_RESOURCE_TYPE_ARRAY)
+    if (!r || !handle || r->resType != CU_RESOURCE_TYPE_ARRAY)
         return 1;
     rc = array_of(r, &array);
     if (rc)
@@ -190,7 +190,7 @@ int gvm_texture_destroy(uint64_t handle, bool surface)
 }
 
 int gvm_texture_desc(uint64_t handle, bool surface, CUDA_RESOURCE_DESC *r, CUDA_TEXTURE_DESC *t,
-                     CUDA_RESOURCE_VIEW_DESC *v, bool *viewed)
+                     CUDA_RESOURCE_VIEW_DESC *v)
 {
     const struct texture *x;
     struct gvm_chan *c;
@@ -207,8 +207,6 @@ int gvm_texture_desc(uint64_t handle, bool surface, CUDA_RESOURCE_DESC *r, CUDA_
         *t = x->t;
     if (v)
         *v = x->v;
-    if (viewed)
-        *viewed = x->viewed;
     return 0;
 }
 

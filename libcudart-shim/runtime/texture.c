@@ -85,18 +85,18 @@ static int sampler(const struct cudaTextureDesc *d, const struct cudaChannelForm
 {
     bool whole = elem->f == cudaChannelFormatKindSigned || elem->f == cudaChannelFormatKindUnsigned;
 
-    if (d->readMode != cudaReadModeElementType && d->readMode != cudaReadModeNormalizedFloat)
-        return 1;
-    if (d->readMode == cudaReadModeNormalizedFloat && whole && elem->x == 32)
-        return INVALID_NORM;
+    bool norm = d->readMode == cudaReadModeNormalizedFloat;
+
     if (!linear_memory && d->filterMode == cudaFilterModeLinear && whole &&
-        d->readMode == cudaReadModeElementType)
+        (!norm || elem->x == 32))
         return INVALID_FILTER;
+    if (norm && (elem->f == cudaChannelFormatKindFloat || (whole && elem->x == 32)))
+        return INVALID_NORM;
     memset(t, 0, sizeof(*t));
     for (unsigned i = 0; i < 3; i++)
         t->addressMode[i] = (CUaddress_mode)d->addressMode[i];
     t->filterMode = (CUfilter_mode)d->filterMode;
-    t->flags = (d->readMode == cudaReadModeElementType ? CU_TRSF_READ_AS_INTEGER : 0) |
+    t->flags = (norm ? 0 : CU_TRSF_READ_AS_INTEGER) |
                (d->normalizedCoords ? CU_TRSF_NORMALIZED_COORDINATES : 0) |
                (d->sRGB ? CU_TRSF_SRGB : 0) |
                (d->disableTrilinearOptimization ? CU_TRSF_DISABLE_TRILINEAR_OPTIMIZATION : 0) |
@@ -175,7 +175,7 @@ cudaError_t cudaDestroyTextureObject(cudaTextureObject_t o)
 cudaError_t cudaGetTextureObjectResourceDesc(struct cudaResourceDesc *d, cudaTextureObject_t o)
 {
     CUDA_RESOURCE_DESC r;
-    int err = d ? gvm_texture_desc(o, false, &r, NULL, NULL, NULL) : 1;
+    int err = d ? gvm_texture_desc(o, false, &r, NULL, NULL) : 1;
 
     if (err == 0)
         resource_back(&r, d);
@@ -185,7 +185,7 @@ cudaError_t cudaGetTextureObjectResourceDesc(struct cudaResourceDesc *d, cudaTex
 cudaError_t cudaGetTextureObjectTextureDesc(struct cudaTextureDesc *d, cudaTextureObject_t o)
 {
     CUDA_TEXTURE_DESC t;
-    int err = d ? gvm_texture_desc(o, false, NULL, &t, NULL, NULL) : 1;
+    int err = d ? gvm_texture_desc(o, false, NULL, &t, NULL) : 1;
 
     if (err == 0)
         sampler_back(&t, d);
@@ -196,11 +196,8 @@ cudaError_t cudaGetTextureObjectResourceViewDesc(struct cudaResourceViewDesc *d,
                                                  cudaTextureObject_t o)
 {
     CUDA_RESOURCE_VIEW_DESC v;
-    bool viewed = false;
-    int err = d ? gvm_texture_desc(o, false, NULL, NULL, &v, &viewed) : 1;
+    int err = d ? gvm_texture_desc(o, false, NULL, NULL, &v) : 1;
 
-    if (err == 0 && !viewed)
-        err = 1;
     if (err == 0)
         *d = (struct cudaResourceViewDesc){.format = (enum cudaResourceViewFormat)v.format,
                                            .width = v.width,
@@ -241,7 +238,7 @@ cudaError_t cudaDestroySurfaceObject(cudaSurfaceObject_t o)
 cudaError_t cudaGetSurfaceObjectResourceDesc(struct cudaResourceDesc *d, cudaSurfaceObject_t o)
 {
     CUDA_RESOURCE_DESC r;
-    int err = d ? gvm_texture_desc(o, true, &r, NULL, NULL, NULL) : 1;
+    int err = d ? gvm_texture_desc(o, true, &r, NULL, NULL) : 1;
 
     if (err == 0)
         resource_back(&r, d);

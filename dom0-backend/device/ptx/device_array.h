@@ -39,7 +39,7 @@ struct dev_array {
     struct format format;
     enum tex_shape shape;
     bool layered;
-    uint32_t layers;       /* cube maps: 6 each */
+    uint32_t layers; /* cube maps: 6 each */
     struct tex_level level;
 };
 

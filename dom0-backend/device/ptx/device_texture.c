@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* device_texture.c - texture and surface objects: what the sampler needs to know of each. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dom0-backend/device/ptx/device_array.h"
 
 #define LINEAR_ALIGN 512u
+#define LINEAR_BYTES (1ull << 32)
 #define PITCH_ALIGN  32u
 
 /* CU_TRSF_* */
@@ -138,21 +140,21 @@ static int use_linear(struct dev *d, struct ptx_tex *t, const struct dev_resourc
     l->addr = r->addr;
     l->height = l->depth = 1;
     if (r->type == DEV_RES_LINEAR) {
-        if (r->bytes < t->bytes || r->bytes / t->bytes > MAX_1D_LINEAR ||
-            !arena_valid(&d->arena, r->addr, r->bytes))
+        if (r->bytes > LINEAR_BYTES || !r->addr ||
+            (r->bytes && !arena_valid(&d->arena, r->addr, r->bytes)))
             return CUDA_ERROR_INVALID_VALUE;
         t->shape = TS_1D;
         l->width = (uint32_t)(r->bytes / t->bytes);
         l->pitch = l->slice = r->bytes;
         return 0;
     }
-    if (!r->width || r->width > MAX_2D_WIDTH || !r->height || r->height > MAX_LINEAR_HEIGHT ||
-        r->pitch > MAX_LINEAR_PITCH || r->pitch % PITCH_ALIGN || r->pitch < r->width * t->bytes ||
-        !arena_valid(&d->arena, r->addr, r->pitch * (r->height - 1) + r->width * t->bytes))
+    /* The driver does not compare the width with the pitch. Rows that are not there fault. */
+    if (r->width > MAX_2D_WIDTH || r->height > MAX_LINEAR_HEIGHT || r->pitch > MAX_LINEAR_PITCH ||
+        r->pitch % PITCH_ALIGN || !arena_valid(&d->arena, r->addr, 1))
         return CUDA_ERROR_INVALID_VALUE;
     t->shape = TS_2D;
-    l->width = (uint32_t)r->width;
-    l->height = (uint32_t)r->height;
+    l->width = r->width ? (uint32_t)r->width : 1;
+    l->height = r->height ? (uint32_t)r->height : 1;
     l->pitch = r->pitch;
     l->slice = r->pitch * r->height;
     return 0;
@@ -180,11 +182,11 @@ static int use_view(struct ptx_tex *t, const struct dev_view *v)
 
     if (v->format > 24)
         return CUDA_ERROR_NOT_SUPPORTED; /* block compression */
-    if (v->format) {
-        if (!view_format(v->format, &f) || format_bytes(&f) != t->bytes)
-            return CUDA_ERROR_INVALID_VALUE;
-        use_format(t, &f);
-    }
+    if (!v->format)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!view_format(v->format, &f) || format_bytes(&f) != t->bytes)
+        return CUDA_ERROR_INVALID_VALUE;
+    use_format(t, &f);
     if ((v->width && v->width != t->level[0].width) ||
         (v->height && t->shape != TS_1D && v->height != t->level[0].height) ||
         v->first_level > v->last_level || v->last_level >= t->nlevel ||
@@ -199,6 +201,26 @@ static int use_view(struct ptx_tex *t, const struct dev_view *v)
             t->level[i].addr += t->level[i].slice * v->first_layer;
     }
     return 0;
+}
+
+/* A border colour as the format of the texels can hold it, which is how hardware keeps it. */
+static uint32_t border_bits(const struct ptx_tex *t, float v, unsigned channel)
+{
+    bool s = t->elem == TE_SINT || t->elem == TE_SNORM, srgb = t->srgb && channel < 3;
+    double top = (t->bits == 8 ? 255 : 65535) >> s, x = v;
+    uint32_t bits;
+
+    if (t->bits < 32 && (t->as_float || t->elem == TE_UNORM || t->elem == TE_SNORM)) {
+        x = x > 1 ? 1 : x > (s ? -1 : 0) ? x : s ? -1 : 0;
+        if (srgb)
+            x = x <= 0.0031308 ? x * 12.92 : 1.055 * pow(x, 1 / 2.4) - 0.055;
+        x = ceil(x * top - 0.5) / top;
+        if (srgb)
+            x = x <= 0.04045 ? x / 12.92 : pow((x + 0.055) / 1.055, 2.4);
+    }
+    v = (float)x;
+    memcpy(&bits, &v, 4);
+    return bits;
 }
 
 static int use_sampler(struct ptx_tex *t, const struct dev_sampler *s)
@@ -220,8 +242,6 @@ static int use_sampler(struct ptx_tex *t, const struct dev_sampler *s)
         t->linear = t->mip_linear = t->normalized = false; /* ignored there */
     else if (t->linear && whole && !t->as_float)
         return CUDA_ERROR_INVALID_VALUE;
-    if (t->nlevel > 1 && !t->normalized)
-        return CUDA_ERROR_INVALID_VALUE;
     for (unsigned i = 0; i < 3; i++) {
         if (s->address[i] > TA_BORDER)
             return CUDA_ERROR_INVALID_VALUE;
@@ -232,7 +252,8 @@ static int use_sampler(struct ptx_tex *t, const struct dev_sampler *s)
     t->bias = s->mip_bias;
     t->min_lod = s->mip_min;
     t->max_lod = s->mip_max;
-    memcpy(t->border, s->border, sizeof(t->border));
+    for (unsigned i = 0; i < 4; i++)
+        t->border[i] = border_bits(t, s->border[i], i);
     return 0;
 }
 
@@ -258,7 +279,8 @@ static int texture_create(struct dev *d, const struct dev_resource *r, const str
         storage = r->mipmap->storage;
         break;
     default:
-        err = v ? CUDA_ERROR_INVALID_VALUE : use_linear(d, &t, r);
+        v = NULL; /* not looked at */
+        err = use_linear(d, &t, r);
         break;
     }
     if (!err && v)

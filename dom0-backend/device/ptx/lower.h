@@ -65,7 +65,7 @@ LOW(low_mov) LOW(low_cvt) LOW(low_cvta) LOW(low_isspacep) LOW(low_ld) LOW(low_st
 LOW(low_fence) LOW(low_atom) LOW(low_cp) LOW(low_shfl) LOW(low_vote) LOW(low_match)
 LOW(low_activemask) LOW(low_redux) LOW(low_elect) LOW(low_bar) LOW(low_bra) LOW(low_brx)
 LOW(low_call) LOW(low_ret) LOW(low_exit) LOW(low_trap) LOW(low_nanosleep) LOW(low_tex) LOW(low_txq)
-LOW(low_surf)
+LOW(low_surf) LOW(low_wmma)
 /* clang-format on */
 #undef LOW
 

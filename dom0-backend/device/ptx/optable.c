@@ -155,6 +155,8 @@ const struct ptx_opcode ptx_opcodes[] = {
     {"brkpt", 0, 0, 0, low_trap},
     {"nanosleep", 1, 1, OPF_SPIN, low_nanosleep},
     {"pmevent", 1, 1, 0, low_nop},
+    /* matrices */
+    {"wmma", 2, 4, D, low_wmma},
     /* textures and surfaces */
     {"tex", 2, 8, D, low_tex},
     {"tld4", 2, 8, D, low_tex},
@@ -165,7 +167,6 @@ const struct ptx_opcode ptx_opcodes[] = {
     {"suq", 2, 3, D, low_txq},
     /* known, not implemented: a kernel that uses one is refused by name */
     {"istypep", 2, 2, D, NULL},
-    {"wmma", 2, 8, D, NULL},
     {"mma", 2, 12, D, NULL},
     {"ldmatrix", 2, 2, D, NULL},
     {"stmatrix", 2, 2, 0, NULL},

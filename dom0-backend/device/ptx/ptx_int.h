@@ -105,7 +105,8 @@ extern const char *const ptx_type_name[T_COUNT];
     X(alias) X(acquire_) X(noinc) X(L1) X(L2) X(1d) X(2d) X(3d) X(a1d) X(a2d) X(cube) X(acube) \
     X(base) X(level) X(grad) X(g) X(b) X(a) X(p) X(trap) X(zero) X(width) X(height) X(depth) \
     X(array_size) X(num_mipmap_levels) X(num_samples) X(channel_data_type) X(channel_order) \
-    X(normalized_coords)
+    X(normalized_coords) X(load) X(store) X(mma) X(c) X(d) X(row) X(col) X(m16n16k16) \
+    X(m32n8k16) X(m8n32k16) X(m16n16k8)
 /* clang-format on */
 enum ptx_mod {
 #define X(n) M_##n,

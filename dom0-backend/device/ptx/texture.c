@@ -11,6 +11,8 @@
 struct texel {
     double f[4];
     uint32_t u[4];
+    uint32_t raw[4]; /* as it lies in memory */
+    bool exact;      /* not a weighted sum */
 };
 
 static bool float_result(const struct ptx_tex *t)
@@ -86,10 +88,11 @@ static void read_texel(const struct ptx_tex *t, const struct ptx_mem *m, uint64_
     for (unsigned c = 0; c < 4; c++) {
         uint32_t v = c < t->channels ? channel_bits(t, raw, c) : 0;
 
+        o->raw[c] = v;
         if (f)
-            o->f[c] = c < t->channels ? channel_value(t, v, c) : c == 3;
+            o->f[c] = c < t->channels ? channel_value(t, v, c) : 0;
         else if (c >= t->channels)
-            o->u[c] = c == 3;
+            o->u[c] = 0;
         else if (t->elem == TE_SINT)
             o->u[c] = t->bits == 8 ? (uint32_t)(int8_t)v : t->bits == 16 ? (uint32_t)(int16_t)v : v;
         else
@@ -104,6 +107,7 @@ static void border_texel(const struct ptx_tex *t, struct texel *o)
     for (unsigned c = 0; c < 4; c++) {
         double v = bits_float(t->border[c]);
 
+        o->raw[c] = t->border[c];
         if (f)
             o->f[c] = v;
         else
@@ -207,7 +211,7 @@ static void fetch(const struct ptx_tex *t, const struct ptx_mem *m, const struct
 
     if (t->linear_memory && t->shape == TS_1D) {
         if (x < 0 || x >= l->width) {
-            memset(o, 0, sizeof(*o));
+            *o = (struct texel){.exact = o->exact};
             return;
         }
         read_texel(t, m, l->addr + (uint64_t)x * t->bytes, o);
@@ -223,7 +227,7 @@ static void fetch(const struct ptx_tex *t, const struct ptx_mem *m, const struct
     } else {
         x = address(x, l->width, t->address[0]);
         out = x < 0;
-        if (t->shape != TS_1D) {
+        if (t->shape != TS_1D || y < 0) {
             y = address(y, l->height, t->address[1]);
             out |= y < 0;
         }
@@ -309,6 +313,7 @@ static void sample_level(const struct ptx_tex *t, const struct ptx_mem *m,
     unsigned a[3] = {0};
     double pos[3] = {0};
 
+    o->exact = true;
     if (w->integer) {
         for (unsigned i = 0; i < n; i++)
             i0[i] = w->xi[i];
@@ -327,6 +332,14 @@ static void sample_level(const struct ptx_tex *t, const struct ptx_mem *m,
 
         i0[i] = f >> 8;
         a[i] = (unsigned)(f & 255);
+    }
+    o->exact = false;
+    /* To the hardware one dimension is two, at 0 of the second: half of it is border there. */
+    if (t->shape == TS_1D && t->address[1] == TA_BORDER)
+        n = 2;
+    for (unsigned i = ndim(t); i < n; i++) {
+        i0[i] = -1;
+        a[i] = 128;
     }
     memset(o->f, 0, sizeof(o->f));
     for (unsigned k = 0; k < 1u << n; k++) {
@@ -380,10 +393,13 @@ void tex_sample(const struct ptx_tex *t, const struct ptx_mem *m, const struct t
     sample_level(t, m, &t->level[l], w, &a);
     if (part && l + 1 < t->nlevel) {
         sample_level(t, m, &t->level[l + 1], w, &b);
+        a.exact = false;
         for (unsigned c = 0; c < 4; c++)
             a.f[c] += (b.f[c] - a.f[c]) * part / 256.0;
     }
-    if (float_result(t))
+    if (t->elem == TE_FLOAT && t->bits == 32 && a.exact)
+        memcpy(out, a.raw, sizeof(a.raw)); /* whatever the bits mean */
+    else if (float_result(t))
         for (unsigned c = 0; c < 4; c++)
             out[c] = float_bits((float)a.f[c]);
     else

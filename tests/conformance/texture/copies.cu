@@ -35,11 +35,14 @@ int main(void)
     T(cudaMemcpyFromArray(out, a, 0, 0, W * H * 4 + 4, cudaMemcpyDeviceToHost));
     T(cudaMemcpyToArray(a, 0, 0, in, 0, cudaMemcpyHostToDevice));
     T(cudaMemcpyToArray(a, 0, 0, in, 4, cudaMemcpyDeviceToHost));
-    T(cudaMemcpyArrayToArray(b, 8, 1, a, 100, 2, 600, cudaMemcpyDeviceToDevice));
+    T(cudaMemcpyArrayToArray(b, 100, 1, a, 100, 2, 500, cudaMemcpyDeviceToDevice));
     T(cudaMemcpy2DArrayToArray(b, 40, 10, a, 4, 0, 120, 8, cudaMemcpyDeviceToDevice));
     T(cudaMemcpy2DArrayToArray(b, 100, 10, a, 4, 0, 120, 8, cudaMemcpyDeviceToDevice));
-    T(cudaMemcpy2DFromArray(out, 200, b, 8, 1, 192, 2, cudaMemcpyDeviceToHost));
-    T_DIGEST("moved", out, 200);
+    T(cudaMemcpy2DFromArray(out, 200, b, 100, 1, 100, 1, cudaMemcpyDeviceToHost));
+    T(cudaMemcpy2DFromArray(out + 100, 200, b, 0, 2, 200, 2, cudaMemcpyDeviceToHost));
+    T_DIGEST("moved", out, 500);
+    T(cudaMemcpy2DFromArray(out, 120, b, 40, 10, 120, 8, cudaMemcpyDeviceToHost));
+    T_DIGEST("moved", out, 960);
     /* asynchronous, pinned and device memory */
     memcpy(pin, in + 9000, W * H * 4);
     T(cudaMemcpyToArrayAsync(a, 0, 0, pin, W * H * 4, cudaMemcpyHostToDevice, s));

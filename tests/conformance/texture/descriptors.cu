@@ -4,7 +4,8 @@
 /* What texture objects say of themselves, and descriptions that are refused. */
 #include "tex.h"
 
-static void show(cudaTextureObject_t t)
+/* Without a view, its description is not defined. */
+static void show(cudaTextureObject_t t, bool viewed)
 {
     cudaResourceViewDesc v;
     cudaResourceDesc r;
@@ -20,15 +21,15 @@ static void show(cudaTextureObject_t t)
                r.res.linear.desc.x, r.res.linear.desc.y, r.res.linear.desc.z, r.res.linear.desc.w,
                r.res.linear.desc.f);
     T(cudaGetTextureObjectTextureDesc(&s, t));
-    printf("modes %d %d %d, filter %d, read %d, srgb %d, border %g %g %g %g, normalized %d\n",
+    printf("modes %d %d %d, filter %d, read %d, srgb %d, normalized %d\n",
            s.addressMode[0], s.addressMode[1], s.addressMode[2], s.filterMode, s.readMode, s.sRGB,
-           s.borderColor[0], s.borderColor[1], s.borderColor[2], s.borderColor[3],
            s.normalizedCoords);
     printf("anisotropy %u, mip filter %d, bias %g, clamp %g %g, trilinear %d, seamless %d\n",
            s.maxAnisotropy, s.mipmapFilterMode, s.mipmapLevelBias, s.minMipmapLevelClamp,
            s.maxMipmapLevelClamp, s.disableTrilinearOptimization, s.seamlessCubemap);
     T(cudaGetTextureObjectResourceViewDesc(&v, t));
-    printf("view %d, %zu x %zu x %zu, levels %u..%u, layers %u..%u\n", v.format, v.width, v.height,
+    if (viewed)
+        printf("view %d, %zu x %zu x %zu, levels %u..%u, layers %u..%u\n", v.format, v.width, v.height,
            v.depth, v.firstMipmapLevel, v.lastMipmapLevel, v.firstLayer, v.lastLayer);
     T(cudaGetLastError());
 }
@@ -57,18 +58,18 @@ int main(void)
     ok.mipmapLevelBias = 1.5f;
     ok.maxMipmapLevelClamp = 3;
     T(cudaCreateTextureObject(&t, &r, &ok, NULL));
-    show(t);
+    show(t, false);
     T(cudaDestroyTextureObject(t));
     s = tex_desc(cudaAddressModeWrap, cudaFilterModePoint, cudaReadModeElementType, 0);
     T(cudaCreateTextureObject(&t, &ri, &s, NULL));
-    show(t);
+    show(t, false);
     T(cudaDestroyTextureObject(t));
     memset(&v, 0, sizeof(v));
     v.format = cudaResViewFormatSignedChar4;
     v.width = 32;
     v.height = 16;
     T(cudaCreateTextureObject(&t, &ru, &s, &v));
-    show(t);
+    show(t, true);
     T(cudaDestroyTextureObject(t));
     v.width = 31;
     T(cudaCreateTextureObject(&t, &ru, &s, &v));
@@ -88,7 +89,7 @@ int main(void)
         T(cudaDestroyTextureObject(t));
     s.sRGB = 1;
     if (T(cudaCreateTextureObject(&t, &ru, &s, NULL)) == 0)
-        show(t);
+        show(t, false);
     s = ok;
     s.readMode = (cudaTextureReadMode)2;
     T(cudaCreateTextureObject(&t, &r, &s, NULL));
@@ -111,7 +112,7 @@ int main(void)
     r.res.linear.sizeInBytes = 4096;
     s = tex_desc(cudaAddressModeClamp, cudaFilterModePoint, cudaReadModeElementType, 0);
     T(cudaCreateTextureObject(&t, &r, &s, NULL));
-    show(t);
+    show(t, false);
     T(cudaDestroyTextureObject(t));
     v.format = cudaResViewFormatFloat1;
     T(cudaCreateTextureObject(&t, &r, &s, &v));

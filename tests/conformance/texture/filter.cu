@@ -43,7 +43,11 @@ static void run(const char *name, int dim, cudaTextureReadMode read, cudaTexture
     for (int i = 0; i < 48; i++) {
         /* multiples of 1/16: what is left of the fraction has few bits, and products are exact */
         float x = (i * 7 % 160 - 16) / 16.0f, y = (i * 11 % 160 - 16) / 16.0f;
-        float z = (i * 13 % 160 - 16) / 16.0f;
+        float z = (i * 13 % 40 - 4) / 4.0f;
+        if (dim == 3) { /* weights are products of three, of which 8 bits are kept */
+            x = floorf(x * 8) / 8;
+            y = floorf(y * 8) / 8;
+        }
         float k = normalized ? 1.0f / N : 1;
 
         at[i] = make_float4(x * k, y * k, z * k, 0);

@@ -21,11 +21,12 @@ __global__ void halve(cudaTextureObject_t from, cudaSurfaceObject_t to, int n)
 
 __global__ void levels(cudaTextureObject_t t, const float *lod, float *out)
 {
+    float l = lod[threadIdx.x] + 0.0625f; /* not halfway between two levels */
     int i = threadIdx.x;
 
     out[i * 3] = tex2DLod<float2>(t, 0.53125f, 0.28125f, lod[i]).x;
-    out[i * 3 + 1] = tex2DGrad<float2>(t, 0.53125f, 0.28125f, make_float2(exp2f(lod[i]) / N, 0),
-                                       make_float2(0, exp2f(lod[i] - 1) / N))
+    out[i * 3 + 1] = tex2DGrad<float2>(t, 0.53125f, 0.28125f, make_float2(exp2f(l) / N, 0),
+                                       make_float2(0, exp2f(l - 1) / N))
                          .x;
     out[i * 3 + 2] = tex2D<float2>(t, 0.53125f, 0.28125f).y;
 }

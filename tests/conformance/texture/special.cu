@@ -83,11 +83,11 @@ int main(void)
     T_OK(cudaMemcpy3D(&c));
     r = tex_array(l);
     v.format = cudaResViewFormatUnsignedChar4;
-    v.depth = 3;
     v.firstLayer = 2;
     v.lastLayer = 4;
-    T_OK(cudaCreateTextureObject(&t, &r, &s, &v));
-    show("layers", t, 1, 255);
+    for (v.depth = 0; v.depth <= 6; v.depth += 3)
+        if (T(cudaCreateTextureObject(&t, &r, &s, &v)) == 0)
+            show("layers", t, 1, 255);
     T_OK(cudaMallocArray(&h, &h4, 4, 4));
     for (int i = 0; i < 256; i++)
         in[i] = i & 1 ? 0x38 + i / 2 % 8 : 0;

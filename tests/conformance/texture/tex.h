@@ -30,12 +30,12 @@ static inline cudaTextureDesc tex_desc(cudaTextureAddressMode mode, cudaTextureF
     return t;
 }
 
-/* Filtered values, as the hardware's 8-bit fractions determine them: in units of 1/65536 of `full`,
- * which leaves the last bits of its arithmetic out. */
+/* Filtered values, as the hardware's 8-bit fractions determine them: in units of 1/512 of `full`, which
+ * leaves the last bits of its arithmetic out. */
 static inline void tex_quantised(const char *name, const float *v, size_t n, float full)
 {
     for (size_t i = 0; i < n; i++)
-        printf("%s[%zu] = %lld\n", name, i, (long long)floorf(v[i] / full * 4096 + 0.5f));
+        printf("%s[%zu] = %lld\n", name, i, (long long)floorf(v[i] / full * 512 + 0.5f));
 }
 
 #endif
