@@ -346,6 +346,7 @@ int gvm_copy_box(const struct gvm_box *box, uint64_t stream, bool sync)
     if (!b.dst.array && !b.src.array && b.height == 1 && b.depth == 1)
         return gvm_copy(b.dst.addr, b.src.addr, b.width, b.dir, stream, sync);
 
+    gvm_shadow_push();
     idle = gvm_work_idle(r.c);
     if (r.dst <= POOL && r.src <= POOL && (r.dst == HOST || r.src == HOST)) {
         /* Here and now: after what the stream holds, and before it goes on. */

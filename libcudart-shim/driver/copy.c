@@ -281,12 +281,13 @@ int gvm_copy2d(uint64_t dst, size_t dpitch, uint64_t src, size_t spitch, size_t 
     if (rc)
         return rc;
     GVM_CAPTURE(gvm_cap_copy2d(stream, dst, dpitch, src, spitch, width, height, dir, sync));
+    gvm_shadow_push();
     idle = gvm_work_idle(r.c);
     mark = gvm_work_mark(r.c);
     rc = before(&r);
     for (size_t y = 0; y < height && rc == 0; y++)
         rc = one(&r, dst + y * dpitch, src + y * spitch, width);
-    return after(&r, rc, mark, idle);
+    return gvm_shadow_after(r.c, &r.s, after(&r, rc, mark, idle), sync);
 }
 
 int gvm_copy(uint64_t dst, uint64_t src, size_t n, enum gvm_dir dir, uint64_t stream, bool sync)

@@ -108,6 +108,7 @@ void gvm_objects_reset(void)
     gvm_mempool_reset();
     gvm_vmm_reset();
     gvm_registered_reset();
+    gvm_shadow_reset();
     gvm_id_each(&gvm_streams, forget, &gvm_streams);
     gvm_id_each(&gvm_events, orphan, NULL);
     gvm_id_each(&gvm_events, forget, &gvm_events);
@@ -262,6 +263,8 @@ int gvm_event_query(uint64_t event)
             return rc;
     }
     rc = reached(c, e);
+    if (rc == 0)
+        gvm_shadow_pull();
     if (rc && ++asked % ASK_EVERY == 0)
         dead = gvm_chan_check_slow(c);
     else

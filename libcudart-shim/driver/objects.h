@@ -7,6 +7,7 @@
 
 #include "core.h"
 #include "idtab.h"
+#include "shadow.h"
 #include "state.h"
 
 #define GVM_STREAM_NON_BLOCKING 1u
@@ -79,6 +80,7 @@ static inline bool gvm_is_legacy(const struct gvm_sref *s)
 /* Before posting work whose completion the host could notice. */
 static inline void gvm_work_issue(struct gvm_chan *c, const struct gvm_sref *s)
 {
+    gvm_shadow_push();
     if (s->blocking)
         __atomic_fetch_add(&c->work_issued, 1, __ATOMIC_RELAXED);
 }

@@ -8,6 +8,7 @@ struct gvm_idtab gvm_streams = GVM_IDTAB_INIT(1, struct gvm_stream);
 int gvm_after_wait(struct gvm_chan *c, int rc)
 {
     gvm_output();
+    gvm_shadow_pull();
     if (rc == 0)
         rc = gvm_chan_latched(c);
     return rc;
@@ -80,6 +81,8 @@ int gvm_stream_query(uint64_t stream)
     rc = vgpu_StreamQuery(c, 0, s.id);
     if (barred)
         gvm_chan_bar(true);
+    if (rc == 0)
+        gvm_shadow_pull();
     if (rc == 0 && gvm_is_legacy(&s))
         gvm_work_synced(c, mark);
     return rc ? rc : gvm_chan_latched(c);

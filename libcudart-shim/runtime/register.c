@@ -5,6 +5,7 @@
  * Constructors only record. An image is sent when something in it is first used, so a program
  * that never calls CUDA never connects, and lazy loading stays lazy.
  */
+#include "../driver/shadow.h"
 #include "rt.h"
 
 #include <pthread.h>
@@ -15,8 +16,15 @@ struct image {
     const void *wrapper;  /* of the fatbin, as generated code gives it */
     pthread_mutex_t lock; /* one load at a time */
     struct gvm_module *module;
-    int err;          /* of the last load, when a retry cannot help */
-    uint32_t managed; /* it has managed variables */
+    int err;                 /* of the last load, when a retry cannot help */
+    struct managed *managed; /* variables that the host shares */
+};
+
+/* A __managed__ variable: generated code reaches it through the slot. */
+struct managed {
+    struct managed *next;
+    void **slot;
+    const char *name;
 };
 
 struct rt_func {
@@ -186,10 +194,14 @@ RT_API void __cudaRegisterVar(void **h, char *host, char *dev, const char *name,
 RT_API void __cudaRegisterManagedVar(void **h, void **host, char *dev, const char *name, int ext,
                                      size_t size, int constant, int global)
 {
+    struct managed *m = calloc(1, sizeof(*m));
     struct image *i = (void *)h;
 
-    if (!i->managed++)
-        gvm_say("__managed__ variables (%s) are not supported; use cudaMallocManaged", name);
+    if (m) {
+        *m = (struct managed){.next = i->managed, .slot = host, .name = name};
+        i->managed = m;
+    }
+    __cudaRegisterVar(h, (char *)host, dev, name, ext, size, constant, global);
 }
 
 RT_API void __cudaRegisterHostVar(void **h, const char *name, char *host, size_t size)
@@ -206,8 +218,16 @@ RT_API void __cudaRegisterUnifiedTable(void **h, void *t)
     gvm_refused("__cudaRegisterUnifiedTable", &said);
 }
 
+static int module_of(struct image *i, struct gvm_module **m);
+
+/* Before the program touches a managed variable. */
 RT_API char __cudaInitModule(void **h)
 {
+    struct image *i = (void *)h;
+    struct gvm_module *m;
+
+    if (i->managed && (gvm_context() || module_of(i, &m)))
+        gvm_say("no device for the __managed__ variables of this program");
     return 1;
 }
 
@@ -221,16 +241,35 @@ RT_API cudaError_t __cudaGetKernel(cudaKernel_t *k, const void *host)
 
 /* ---- use --------------------------------------------------------------------------------- */
 
+/* Puts the addresses of the managed variables where the program looks for them. */
+static int share(struct image *i)
+{
+    int err = 0;
+
+    for (struct managed *m = i->managed; m && !err; m = m->next) {
+        uint64_t at = 0, size = 0;
+
+        err = gvm_module_global(i->module, m->name, &at, &size);
+        if (err == 0)
+            err = gvm_shadow_add(at, size);
+        if (err == 0) {
+            *m->slot = (void *)(uintptr_t)at;
+            insert(*m->slot, VAR, find(m->slot, VAR)); /* a symbol by its value, too */
+        }
+    }
+    return err;
+}
+
 static int load(struct image *i)
 {
     struct gvm_library *l = NULL;
     int err;
 
-    if (i->managed)
-        return 801;
     err = gvm_library_load(i->wrapper, 0, NULL, NULL, &l);
     if (err == 0)
         err = gvm_library_module(l, &i->module);
+    if (err == 0)
+        err = share(i);
     if (err)
         i->module = NULL;
     return err;
