@@ -65,6 +65,10 @@ struct vgpu_producer {
     uint64_t cons;   /* last value seen of back->cmd_cons */
     uint64_t next;   /* prod after the record being built */
     uint32_t ticket; /* of the last record */
+    /* What vgpu_prod_short() goes by: where prod is in the ring, and how many octets from there on
+     * are free and in one piece, as far as is known. */
+    uint32_t left;
+    uint8_t *at;
 };
 
 /*
@@ -97,14 +101,56 @@ static inline void *vgpu_prod_begin(struct vgpu_producer *p, uint16_t op, uint16
     return r + 1;
 }
 
+/* Publishes a record. */
+static inline bool vgpu_prod_put(struct vgpu_channel *c, uint64_t prod)
+{
+    VGPU_STORE_RELEASE(&c->front->cmd_prod, prod);
+    VGPU_FENCE();
+    return VGPU_LOAD(&c->back->sleeping) != 0;
+}
+
+/*
+ * A short way for records that are much alike: where a whole record of `len` octets goes, header
+ * included; NULL: only vgpu_prod_begin() can tell. head: len and op as in memory. The caller writes
+ * what follows the header and ends with vgpu_prod_short_put().
+ */
+static inline uint8_t *vgpu_prod_short(struct vgpu_producer *p, uint64_t head, uint32_t len)
+{
+    const uint64_t second = p->ticket + 1; /* and no flags */
+    uint8_t *at = p->at;
+
+    if (__builtin_expect(p->left < len, 0))
+        return NULL;
+    p->ticket = (uint32_t)second;
+    memcpy(at, &head, sizeof(head));
+    memcpy(at + 8, &second, sizeof(second));
+    return at;
+}
+
+static inline bool vgpu_prod_short_put(struct vgpu_producer *p, struct vgpu_channel *c,
+                                       uint32_t len)
+{
+    p->at += len;
+    p->left -= len;
+    p->prod += len;
+    return vgpu_prod_put(c, p->prod);
+}
+
 /* Publishes the record. Returns true if the worker sleeps and the doorbell must be rung. */
 static inline bool vgpu_prod_publish(struct vgpu_producer *p)
 {
+    struct vgpu_channel *c = p->ch;
+    uint32_t at, end;
+    uint64_t free;
+
     p->ticket++;
     p->prod = p->next;
-    VGPU_STORE_RELEASE(&p->ch->front->cmd_prod, p->prod);
-    VGPU_FENCE();
-    return VGPU_LOAD(&p->ch->back->sleeping) != 0;
+    at = (uint32_t)p->prod & (c->ring_size - 1);
+    end = c->ring_size - at;
+    free = c->ring_size - (p->prod - p->cons);
+    p->at = c->ring + at;
+    p->left = free < end ? (uint32_t)free : end;
+    return vgpu_prod_put(c, p->prod);
 }
 
 /* ---- consumer: the worker ------------------------------------------------------------------ */
@@ -244,6 +290,14 @@ static inline int32_t vgpu_reply_take(struct vgpu_channel *c, uint32_t lane, voi
         memcpy(out, r->payload, len);
     *got = len;
     return VGPU_LOAD(&r->status);
+}
+
+/* Alive and no sticky error, in one look; false: ask vgpu_alive() and the page. */
+static inline bool vgpu_well(struct vgpu_channel *c)
+{
+    typedef uint64_t __attribute__((may_alias)) word;
+
+    return VGPU_LOAD((word *)(void *)c->back) == 1;
 }
 
 static inline bool vgpu_alive(struct vgpu_channel *c)

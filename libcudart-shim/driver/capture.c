@@ -594,6 +594,8 @@ static int open_capture(uint64_t stream, CUgraph into, const CUgraphNode *deps, 
     c->next = captures;
     captures = c;
     __atomic_fetch_add(&gvm_captures, 1, __ATOMIC_RELEASE);
+    if (gvm_usable())
+        gvm_short_ways(gvm_usable(), 0);
     return 0;
 }
 
@@ -680,6 +682,8 @@ static void close_capture(struct gvm_capture *c)
     c->open = false;
     c->g = NULL;
     __atomic_fetch_sub(&gvm_captures, 1, __ATOMIC_RELEASE);
+    if (gvm_usable())
+        gvm_short_ways(gvm_usable(), 0);
     put_capture(c);
 }
 

@@ -8,17 +8,18 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define SPIN_DEFAULT_US 50
 #define SPIN_MAX_US     100000
 #define SPIN_CHECK      64  /* polls between looks at clock and liveness */
 #define SLEEP_MS        200 /* bound of one sleep: liveness is looked at this often at least */
-#define SKIP_MAX        256 /* doorbells in a row that may be left out */
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-static __thread struct gvm_lane *self __attribute__((tls_model("initial-exec")));
+__thread struct gvm_lane *gvm_self;
+#define self gvm_self
 /* The lane of a thread that runs a function of the program, meanwhile. */
 static __thread struct gvm_lane *barred __attribute__((tls_model("initial-exec")));
 
@@ -39,6 +40,11 @@ void gvm_lock_slow(struct gvm_lock *l)
         gvm_futex(&l->v, FUTEX_WAIT, 2, NULL);
 }
 
+void gvm_unlock_slow(struct gvm_lock *l)
+{
+    gvm_futex(&l->v, FUTEX_WAKE, 1, NULL);
+}
+
 /* ---- life -------------------------------------------------------------------------------- */
 
 static uint32_t spin_default_us(void)
@@ -53,12 +59,13 @@ static uint32_t spin_default_us(void)
 
 struct gvm_chan *gvm_chan_create(const struct gvm_conn *conn)
 {
-    struct gvm_chan *c = NULL;
+    struct gvm_chan *c;
     uint64_t spin = spin_default_us();
 
-    if (posix_memalign((void **)&c, 64, sizeof(*c)))
+    c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (c == MAP_FAILED)
         return NULL;
-    memset(c, 0, sizeof(*c));
+    madvise(c, sizeof(*c), MADV_WIPEONFORK);
     c->conn = *conn;
     vgpu_channel_init(&c->ch, conn->base, conn->ring_order);
     c->ch.front->magic = VGPU_CH_MAGIC;
@@ -70,6 +77,7 @@ struct gvm_chan *gvm_chan_create(const struct gvm_conn *conn)
     pthread_mutex_init(&c->lanes_lock, NULL);
     for (uint32_t i = 0; i < VGPU_LANES; i++) {
         c->lanes[i].id = i;
+        c->lanes[i].tag = (uint64_t)i << 48;
         pthread_mutex_init(&c->lanes[i].call, NULL);
     }
     return c;
@@ -78,7 +86,20 @@ struct gvm_chan *gvm_chan_create(const struct gvm_conn *conn)
 void gvm_chan_destroy(struct gvm_chan *c)
 {
     __atomic_store_n(&c->gone, GVM_ERR_GONE, __ATOMIC_RELAXED);
+    gvm_short_ways(c, 1);
     c->conn.ops->close(&c->conn);
+}
+
+void gvm_short_ways(struct gvm_chan *c, int reasons)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    bool open;
+
+    pthread_mutex_lock(&lock);
+    c->long_ways += (uint32_t)reasons;
+    open = !c->long_ways && __atomic_load_n(gvm_usable_word, __ATOMIC_ACQUIRE) == GVM_USABLE_ACTIVE;
+    __atomic_store_n(&c->short_epoch, open ? gvm.epoch : 0, __ATOMIC_SEQ_CST);
+    pthread_mutex_unlock(&lock);
 }
 
 /* ---- lanes ------------------------------------------------------------------------------- */
@@ -98,7 +119,7 @@ static void lane_put(void *arg)
     bool last;
 
     /* In a forked child, at exit, or after a reset there is nothing to give back. */
-    if (gvm_usable() != c) {
+    if (!c || gvm_usable() != c) {
         self = NULL;
         return;
     }
@@ -195,7 +216,8 @@ static int found_dead(struct gvm_chan *c)
 
     if (sticky)
         return (int)sticky;
-    __atomic_store_n(&c->gone, GVM_ERR_GONE, __ATOMIC_RELAXED);
+    if (!__atomic_exchange_n(&c->gone, GVM_ERR_GONE, __ATOMIC_RELAXED))
+        gvm_short_ways(c, 1);
     if (gvm_once(&said))
         gvm_log("the worker of this process is gone; its CUDA work and device memory are lost");
     return GVM_ERR_GONE;
@@ -445,26 +467,32 @@ void *gvm_chan_begin(struct gvm_chan *c, uint16_t op, uint32_t payload_len, unsi
     return p;
 }
 
+static bool must_ring(struct gvm_chan *c)
+{
+    if (!gvm_chan_must_ring(c)) {
+        c->skipped++;
+        return false;
+    }
+    c->rang_at = VGPU_LOAD(&c->ch.back->cmd_cons);
+    c->skipped = 0;
+    return true;
+}
+
+void gvm_chan_end(struct gvm_chan *c)
+{
+    bool ring = VGPU_LOAD(&c->ch.back->sleeping) && must_ring(c);
+
+    gvm_unlock(&c->lock);
+    if (ring)
+        c->conn.ops->notify(&c->conn);
+}
+
 int gvm_chan_post(struct gvm_chan *c)
 {
     bool ring = vgpu_prod_publish(&c->prod), turn = c->turn;
 
-    /*
-     * While the worker has not taken anything since the last doorbell, that one is still on its
-     * way: a burst of posted calls needs no more. Waiting calls always ring, and so does every
-     * SKIP_MAXth, should a doorbell be lost.
-     */
-    if (unlikely(ring)) {
-        uint64_t cons = VGPU_LOAD(&c->ch.back->cmd_cons);
-
-        if (cons == c->rang_at && c->skipped < SKIP_MAX) {
-            c->skipped++;
-            ring = false;
-        } else {
-            c->rang_at = cons;
-            c->skipped = 0;
-        }
-    }
+    if (unlikely(ring))
+        ring = must_ring(c);
     gvm_unlock(&c->lock);
     if (unlikely(turn))
         pthread_mutex_unlock(&self->call);

@@ -28,14 +28,26 @@
 #define GVM_CALL_ANYWAY 0x8000u
 
 struct gvm_chan;
+struct gvm_event;
+
+/* Launches of one stream that may be incomplete; see credit.c. */
+struct gvm_credit {
+    int32_t left; /* of the current batch; under the ring lock */
+    bool used, started;
+    uint32_t waited; /* the event's value that was waited for last */
+    struct gvm_event *ev;
+};
+#define GVM_CREDIT_BATCH 128u
 
 struct gvm_lane {
     struct gvm_chan *chan;
     uint32_t id;
-    uint32_t refs;        /* threads on it; more than one only beyond VGPU_LANES threads */
-    uint32_t err_seen;    /* last lane_err word that was reported */
-    uint32_t spin_ns;     /* how long the next wait polls before it sleeps */
-    pthread_mutex_t call; /* held over replied calls, and over every record of a shared lane */
+    uint32_t refs;            /* threads on it; more than one only beyond VGPU_LANES threads */
+    uint64_t tag;             /* the lane in a record's first word */
+    struct gvm_credit credit; /* of the per-thread default stream */
+    uint32_t err_seen;        /* last lane_err word that was reported */
+    uint32_t spin_ns;         /* how long the next wait polls before it sleeps */
+    pthread_mutex_t call;     /* held over replied calls, and over every record of a shared lane */
 };
 
 struct gvm_chan {
@@ -43,6 +55,8 @@ struct gvm_chan {
     struct gvm_lock lock; /* guards prod, rang_at, skipped, turn, lanes' refs */
     uint32_t skipped;     /* doorbells left out since the last one */
     bool turn;            /* the record being written holds its lane's `call` */
+    uint32_t short_epoch; /* atomic; gvm.epoch while calls may take short ways, else 0 */
+    uint32_t long_ways;   /* reasons why they may not */
     struct vgpu_producer prod;
     struct vgpu_channel ch;
     uint64_t rang_at; /* cmd_cons at the last doorbell */
@@ -55,11 +69,32 @@ struct gvm_chan {
     /* Work that the host could see complete (launches, event records, copies out of pool memory)
      * issued on blocking streams, and how much of it is known to be complete. */
     uint64_t work_issued, work_done;
+    struct gvm_credit credit; /* of the legacy default stream */
 
     pthread_mutex_t lanes_lock;
     uint32_t lane_next;
     struct gvm_lane lanes[VGPU_LANES];
 };
+
+/* The calling thread's lane; NULL: none yet, or it may not call now. */
+extern __thread struct gvm_lane *gvm_self
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+#define GVM_SKIP_MAX 256 /* doorbells in a row that may be left out */
+
+/*
+ * The worker sleeps: is a doorbell needed? While it has not taken anything since the last one, that
+ * one is still on its way: a burst of posted calls needs no more, but for every GVM_SKIP_MAXth,
+ * should a doorbell be lost. Waiting calls always ring. With the ring lock held.
+ */
+static inline bool gvm_chan_must_ring(struct gvm_chan *c)
+{
+    return VGPU_LOAD(&c->ch.back->cmd_cons) != c->rang_at || c->skipped >= GVM_SKIP_MAX;
+}
+
+/* Ends a record that was published with the ring lock held: unlocks, and rings if the worker is
+ * asleep and no doorbell is on its way already. */
+void gvm_chan_end(struct gvm_chan *c);
 
 /* Takes the ring lock and returns where the payload goes (payload_len octets, <= VGPU_REC_MAX -
  * 16), or NULL with *err set and no lock held: fork, death, sticky error. flags: VGPU_REC_REPLY. */
@@ -99,7 +134,16 @@ int gvm_counter_wait(struct gvm_chan *c, uint32_t slot, uint32_t value, bool spi
 void gvm_chan_bar(bool on);
 bool gvm_chan_barred(void);
 
-/* Makes a channel over an open connection, its pages mapped. NULL: out of memory. */
+/*
+ * A call may take a short way, which looks at nothing but what it needs in the common case, while
+ * short_epoch is not 0: the connection is usable, its primary context active, and there is no
+ * reason against it. reasons: 1 there is one more, because something is about to hold for every
+ * call (a stream capture is open, say), -1 one less, 0 something else has changed.
+ */
+void gvm_short_ways(struct gvm_chan *c, int reasons);
+
+/* Makes a channel over an open connection, its pages mapped. A forked child finds zeros in it.
+ * NULL: out of memory. */
 struct gvm_chan *gvm_chan_create(const struct gvm_conn *conn);
 
 /* Ends the connection. Nothing may use the channel any more; its struct stays allocated, because

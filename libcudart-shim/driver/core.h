@@ -185,6 +185,23 @@ struct gvm_launch {
 /* 1: geometry outside the device's limits. */
 GVM_API int gvm_launch(struct gvm_func *f, const struct gvm_launch *l);
 
+/*
+ * The same without attributes, for who launches the same kernel again and again: `shape` is what
+ * gvm_func_shape() said after a launch that went well, gvm_no_shape before. dim3 by value is two
+ * words: x and y in one, z in the next. Whatever is not as it was at that launch goes to `other`,
+ * whose answer is returned.
+ */
+struct gvm_shape;
+struct gvm_launcher {
+    struct gvm_shape *shape; /* atomic */
+    int (*other)(struct gvm_launcher *k, uint64_t grid_xy, uint32_t grid_z, uint64_t block_xy,
+                 uint32_t block_z, void **params, size_t shmem, uint64_t stream);
+};
+GVM_API int gvm_launch_again(struct gvm_launcher *k, uint64_t grid_xy, uint32_t grid_z,
+                             uint64_t block_xy, uint32_t block_z, void **params, size_t shmem,
+                             uint64_t stream);
+GVM_API struct gvm_shape *gvm_func_shape(struct gvm_func *f);
+
 /* CUlaunchAttribute and cudaLaunchAttribute, which are laid out alike. */
 struct gvm_attr {
     uint32_t id;

@@ -168,6 +168,15 @@ int gvm_event_create(uint32_t flags, uint64_t *event)
     return rc;
 }
 
+int gvm_event_drop(struct gvm_chan *c, struct gvm_event *e)
+{
+    int rc = vgpu_EventDestroy(c, 0, e->o.id);
+
+    slot_give(e->slot);
+    gvm_id_free(&gvm_events, e);
+    return rc;
+}
+
 int gvm_event_destroy(uint64_t event)
 {
     struct gvm_event *e;
@@ -180,10 +189,7 @@ int gvm_event_destroy(uint64_t event)
     if (!e)
         return no_event(event);
     gvm_cap_forget(e);
-    rc = vgpu_EventDestroy(c, 0, e->o.id);
-    slot_give(e->slot);
-    gvm_id_free(&gvm_events, e);
-    return rc;
+    return gvm_event_drop(c, e);
 }
 
 uint32_t gvm_event_next(uint32_t id)

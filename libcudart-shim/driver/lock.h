@@ -7,6 +7,7 @@
 #define GVM_LOCK_H
 
 #include <linux/futex.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -28,7 +29,8 @@ static inline long gvm_futex(uint32_t *w, int op, uint32_t val, const struct tim
     return syscall(SYS_futex, w, op | FUTEX_PRIVATE_FLAG, val, timeout, NULL, 0);
 }
 
-void gvm_lock_slow(struct gvm_lock *l);
+void gvm_lock_slow(struct gvm_lock *l) __attribute__((cold));
+void gvm_unlock_slow(struct gvm_lock *l) __attribute__((cold));
 
 static inline void gvm_lock(struct gvm_lock *l)
 {
@@ -38,10 +40,17 @@ static inline void gvm_lock(struct gvm_lock *l)
         gvm_lock_slow(l);
 }
 
+static inline bool gvm_trylock(struct gvm_lock *l)
+{
+    uint32_t free = 0;
+
+    return __atomic_compare_exchange_n(&l->v, &free, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
 static inline void gvm_unlock(struct gvm_lock *l)
 {
-    if (__atomic_exchange_n(&l->v, 0, __ATOMIC_RELEASE) == 2)
-        gvm_futex(&l->v, FUTEX_WAKE, 1, NULL);
+    if (__builtin_expect(__atomic_exchange_n(&l->v, 0, __ATOMIC_RELEASE) == 2, 0))
+        gvm_unlock_slow(l);
 }
 
 #endif

@@ -304,7 +304,7 @@ int gvm_module_unload(struct gvm_module *m)
     gvm_id_free(&ids, gvm_id_at(&ids, m->id));
     m->magic = 0;
     for (uint32_t i = 0; i < m->nfunc; i++)
-        m->funcs[i].magic = 0;
+        m->funcs[i].magic = m->funcs[i].epoch = 0;
     module_free(m);
     gvm_output();
     return 0;
@@ -334,7 +334,7 @@ void gvm_modules_reset(void)
     for (struct gvm_module *m = all.first; m; m = m->next) {
         m->magic = 0;
         for (uint32_t i = 0; i < m->nfunc; i++)
-            m->funcs[i].magic = 0;
+            m->funcs[i].magic = m->funcs[i].epoch = 0;
     }
     all.first = NULL;
     pthread_mutex_unlock(&all.lock);
@@ -468,8 +468,7 @@ int gvm_func_set_attr(struct gvm_func *f, int attr, int value)
     rc = vgpu_FuncSetAttr(c, 0, f->module_id, f->index, attr, value);
     __atomic_store_n(&f->have_attr, false, __ATOMIC_RELEASE);
     /* What a launch may need has changed: the next one of each shape is asked again. */
-    for (int i = 0; i < GVM_SHAPES; i++)
-        __atomic_store_n(&f->shape[i], 0, __ATOMIC_RELAXED);
+    gvm_shapes_forget(f);
     __atomic_store_n(&f->shape_ex, 0, __ATOMIC_RELAXED);
     return rc;
 }

@@ -21,6 +21,7 @@ struct gvm_stream {
     struct gvm_obj o;
     uint32_t flags;
     int32_t priority;
+    struct gvm_credit credit;
     void *owner; /* context that made it, NULL: the primary one */
 };
 
@@ -72,6 +73,24 @@ static inline void *gvm_stream_owner(uint64_t stream)
     return o ? o->owner : gvm_owner();
 }
 
+/* The credit of a stream that gvm_stream_ref() has accepted. */
+static inline struct gvm_credit *gvm_credit_of(struct gvm_chan *c, uint64_t stream)
+{
+    struct gvm_stream *o;
+
+    if (stream == GVM_STREAM_PER_THREAD)
+        return gvm_self ? &gvm_self->credit : NULL;
+    if (stream <= GVM_STREAM_LEGACY)
+        return &c->credit;
+    o = gvm_id_get(&gvm_streams, stream);
+    return o ? &o->credit : NULL;
+}
+
+/* A batch of launches is used up: waits until no more than three are incomplete. */
+void gvm_credit_turn(struct gvm_chan *c, struct gvm_credit *k, const struct gvm_sref *s);
+/* Before the stream's id is given back. */
+void gvm_credit_drop(struct gvm_chan *c, struct gvm_credit *k);
+
 static inline bool gvm_is_legacy(const struct gvm_sref *s)
 {
     return s->id <= GVM_STREAM_LEGACY;
@@ -111,6 +130,7 @@ int gvm_stream_wait_idle(struct gvm_chan *c, const struct gvm_sref *s);
 
 /* Creates an event with its counter. NULL with *err set. */
 struct gvm_event *gvm_event_make(struct gvm_chan *c, uint32_t flags, int *err);
+int gvm_event_drop(struct gvm_chan *c, struct gvm_event *e);
 int gvm_event_post(struct gvm_chan *c, struct gvm_event *e, const struct gvm_sref *s,
                    uint32_t *value);
 

@@ -63,8 +63,10 @@ static int make_word(void)
 static void at_exit(void)
 {
     __atomic_store_n(&exiting, true, __ATOMIC_RELAXED);
-    if (gvm_usable())
+    if (gvm_usable()) {
         __atomic_store_n(gvm_usable_word, 0, __ATOMIC_RELEASE);
+        gvm_short_ways(gvm.chan, 0);
+    }
 }
 
 int gvm_mark_begun(void)
@@ -89,9 +91,11 @@ void gvm_mark_lost(void)
 void gvm_set_primary_active(bool active)
 {
     __atomic_store_n(&primary_active, active, __ATOMIC_RELAXED);
-    if (gvm_usable())
+    if (gvm_usable()) {
         __atomic_store_n(gvm_usable_word, active ? GVM_USABLE_ACTIVE : GVM_USABLE_IDLE,
                          __ATOMIC_RELEASE);
+        gvm_short_ways(gvm.chan, 0);
+    }
 }
 
 bool gvm_primary_active(void)
@@ -282,6 +286,7 @@ static int connect_locked(void)
     gvm_objects_reset();
     __atomic_store_n(gvm_usable_word, primary_active ? GVM_USABLE_ACTIVE : GVM_USABLE_IDLE,
                      __ATOMIC_RELEASE);
+    gvm_short_ways(c, 0);
     return 0;
 }
 

@@ -55,6 +55,7 @@ int gvm_stream_destroy(uint64_t stream)
     if (!s)
         return 400;
     GVM_CAPTURE(gvm_cap_refuse(stream));
+    gvm_credit_drop(c, &s->credit);
     /* Posted before the id is free: who mints it again comes later in the ring. */
     rc = vgpu_StreamDestroy(c, 0, s->o.id);
     gvm_id_free(&gvm_streams, s);

@@ -8,37 +8,52 @@
 
 #define PUSHED_MAX 16
 
+/* dim3 by value is two words: x and y in one, z in the next. The functions that nvcc's code calls
+ * take them as such, because the short way is to have as few instructions as possible. */
 struct config {
-    dim3 grid, block;
+    uint64_t grid_xy, block_xy;
+    uint32_t grid_z, block_z;
     size_t smem;
-    cudaStream_t stream;
+    void *stream;
 };
 
 static __thread struct {
-    uint32_t n;
+    struct config *next; /* NULL: none pushed yet by this thread */
     struct config v[PUSHED_MAX];
 } pushed __attribute__((tls_model("initial-exec")));
 
-RT_API unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t smem,
-                                            struct CUstream_st *stream)
+RT_API unsigned __cudaPushCallConfiguration(uint64_t grid_xy, uint32_t grid_z, uint64_t block_xy,
+                                            uint32_t block_z, size_t smem, void *stream)
 {
-    if (pushed.n == PUSHED_MAX)
+    struct config *c = pushed.next;
+
+    if (__builtin_expect(!c, 0))
+        c = pushed.v;
+    if (__builtin_expect(c == pushed.v + PUSHED_MAX, 0))
         return 1; /* the caller then skips the launch */
-    pushed.v[pushed.n++] = (struct config){grid, block, smem, stream};
+    c->grid_xy = grid_xy;
+    c->grid_z = grid_z;
+    c->block_xy = block_xy;
+    c->block_z = block_z;
+    c->smem = smem;
+    c->stream = stream;
+    pushed.next = c + 1;
     return 0;
 }
 
 RT_API cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *smem, void *stream)
 {
-    const struct config *c;
+    struct config *c = pushed.next;
 
-    if (!pushed.n)
+    if (__builtin_expect((uintptr_t)c <= (uintptr_t)pushed.v, 0))
         return rt_done(cudaErrorMissingConfiguration);
-    c = &pushed.v[--pushed.n];
-    *grid = c->grid;
-    *block = c->block;
+    pushed.next = --c;
+    memcpy(&grid->x, &c->grid_xy, sizeof(c->grid_xy));
+    grid->z = c->grid_z;
+    memcpy(&block->x, &c->block_xy, sizeof(c->block_xy));
+    block->z = c->block_z;
     *smem = c->smem;
-    *(cudaStream_t *)stream = c->stream;
+    *(void **)stream = c->stream;
     return cudaSuccess;
 }
 
@@ -57,16 +72,40 @@ static inline int launch(struct rt_func *r, dim3 grid, dim3 block, void **args, 
     return rt_launch(r, &l);
 }
 
-RT_API cudaError_t __cudaLaunchKernel(cudaKernel_t k, dim3 grid, dim3 block, void **args,
-                                      size_t smem, cudaStream_t stream)
+/* What the short way does not settle: the first launch, another shape, errors. */
+int rt_launch_other(struct gvm_launcher *k, uint64_t grid_xy, uint32_t grid_z, uint64_t block_xy,
+                    uint32_t block_z, void **params, size_t shmem, uint64_t stream)
 {
-    return rt_done(k ? launch((struct rt_func *)k, grid, block, args, smem, stream, 0) : 98);
+    struct rt_func *r = (struct rt_func *)k; /* its first member */
+    struct gvm_launch l = {
+        .grid = {(uint32_t)grid_xy, (uint32_t)(grid_xy >> 32), grid_z},
+        .block = {(uint32_t)block_xy, (uint32_t)(block_xy >> 32), block_z},
+        .shmem = (uint32_t)shmem,
+        .stream = stream,
+        .params = params,
+    };
+    int err = shmem == l.shmem ? rt_launch(r, &l) : 1;
+
+    if (!err)
+        __atomic_store_n(&k->shape, gvm_func_shape(r->f), __ATOMIC_RELEASE);
+    return rt_done(err);
 }
 
-RT_API cudaError_t __cudaLaunchKernel_ptsz(cudaKernel_t k, dim3 grid, dim3 block, void **args,
-                                           size_t smem, cudaStream_t stream)
+RT_API cudaError_t __cudaLaunchKernel(struct gvm_launcher *k, uint64_t grid_xy, uint32_t grid_z,
+                                      uint64_t block_xy, uint32_t block_z, void **args, size_t smem,
+                                      uint64_t stream)
 {
-    return __cudaLaunchKernel(k, grid, block, args, smem, rt_own(stream));
+    if (__builtin_expect(!k, 0))
+        return rt_done(98);
+    return gvm_launch_again(k, grid_xy, grid_z, block_xy, block_z, args, smem, stream);
+}
+
+RT_API cudaError_t __cudaLaunchKernel_ptsz(struct gvm_launcher *k, uint64_t grid_xy,
+                                           uint32_t grid_z, uint64_t block_xy, uint32_t block_z,
+                                           void **args, size_t smem, uint64_t stream)
+{
+    return __cudaLaunchKernel(k, grid_xy, grid_z, block_xy, block_z, args, smem,
+                              stream ? stream : GVM_STREAM_PER_THREAD);
 }
 
 static cudaError_t launch_sym(const void *func, dim3 grid, dim3 block, void **args, size_t smem,

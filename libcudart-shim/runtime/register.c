@@ -27,13 +27,6 @@ struct managed {
     const char *name;
 };
 
-struct rt_func {
-    const void *host;
-    const char *name;
-    struct image *image;
-    struct gvm_func *f; /* atomic; NULL until used */
-};
-
 struct var {
     const void *host;
     const char *name;
@@ -174,7 +167,10 @@ RT_API void __cudaRegisterFunction(void **h, const char *host, char *dev, const 
     struct rt_func *f = calloc(1, sizeof(*f));
 
     if (f) {
-        *f = (struct rt_func){.host = host, .name = name, .image = (void *)h};
+        *f = (struct rt_func){.again = {gvm_func_shape(NULL), rt_launch_other},
+                              .host = host,
+                              .name = name,
+                              .image = (void *)h};
         insert(host, FUNC, f);
         insert(f, FUNC, f); /* cudaKernel_t is good wherever a kernel is named */
     }

@@ -60,8 +60,16 @@ static inline int rt_dir(enum cudaMemcpyKind kind)
     return -1;
 }
 
+struct image;
+
 /* A kernel that the program registered; its address is the cudaKernel_t. */
-struct rt_func;
+struct rt_func {
+    struct gvm_launcher again;
+    struct gvm_func *f; /* atomic; NULL until used */
+    const void *host;
+    const char *name;
+    struct image *image;
+};
 
 /* By host stub address or cudaKernel_t; NULL: neither. */
 struct rt_func *rt_func_find(const void *func);
@@ -87,5 +95,8 @@ const void *rt_func_symbol(const struct gvm_func *f);
 int rt_symbol(const void *symbol, uint64_t *dptr, uint64_t *size);
 
 int rt_launch(struct rt_func *r, const struct gvm_launch *l);
+/* gvm_launcher.other of all kernels */
+int rt_launch_other(struct gvm_launcher *k, uint64_t grid_xy, uint32_t grid_z, uint64_t block_xy,
+                    uint32_t block_z, void **params, size_t shmem, uint64_t stream);
 
 #endif

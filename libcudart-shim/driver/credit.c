@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * credit.c - how many launches of a stream may be incomplete: a driver's queue has an end, too, and
+ * the worker must never wait at it while other streams have work. After each batch an event is
+ * recorded; a thread that is four batches ahead waits here, in the guest, where it holds up nobody.
+ */
+#include "objects.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#define BATCHES 4u /* of GVM_CREDIT_BATCH launches: 512 */
+#define SPIN_NS 1000000u
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* The queue moves on all the time, so looking for longer than other waits do saves going to sleep
+ * once for each few hundred launches. */
+static void wait_for(struct gvm_chan *c, uint32_t slot, uint32_t value)
+{
+    uint64_t end = c->spin_max_ns ? now_ns() + SPIN_NS : 0;
+
+    while (end && now_ns() < end && !gvm_counter_done(c, slot, value) && vgpu_well(&c->ch))
+        for (int i = 0; i < 64; i++)
+            gvm_relax();
+    gvm_counter_wait(c, slot, value, true);
+}
+
+void gvm_credit_turn(struct gvm_chan *c, struct gvm_credit *k, const struct gvm_sref *s)
+{
+    uint32_t value = 0, slot = 0;
+    bool full = false;
+    int err = 0;
+
+    pthread_mutex_lock(&lock);
+    if (!k->ev && k->used)
+        k->ev = gvm_event_make(c, GVM_EVENT_NO_TIMING, &err);
+    k->used = true; /* a new stream comes here with its first launch */
+    if (k->ev) {
+        err = gvm_event_post(c, k->ev, s, &value);
+        slot = k->ev->slot;
+        if (!k->started)
+            k->waited = value - 1;
+        k->started = true;
+        full = !err && value - k->waited >= BATCHES;
+        if (full)
+            k->waited = value - 1; /* then three batches can go at once */
+    }
+    pthread_mutex_unlock(&lock);
+    /* Without an event, or after an error, the worker's own limit has to do. */
+    if (full)
+        wait_for(c, slot, value - 1);
+}
+
+void gvm_credit_drop(struct gvm_chan *c, struct gvm_credit *k)
+{
+    pthread_mutex_lock(&lock);
+    if (k->ev)
+        gvm_event_drop(c, k->ev);
+    k->ev = NULL;
+    k->used = k->started = false;
+    k->left = 0;
+    pthread_mutex_unlock(&lock);
+}
