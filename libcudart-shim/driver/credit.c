@@ -9,8 +9,9 @@
 #include <pthread.h>
 #include <time.h>
 
-#define BATCHES 4u /* of GVM_CREDIT_BATCH launches: 512 */
-#define SPIN_NS 1000000u
+#define BATCHES 4u  /* of GVM_CREDIT_BATCH launches: 512 */
+#define SPINS   20u /* times as long as for one answer */
+#define NAPS    20u
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -22,16 +23,22 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* The queue moves on all the time, so looking for longer than other waits do saves going to sleep
- * once for each few hundred launches. */
+/*
+ * At least one batch is still queued when this returns, so the device has work meanwhile and being
+ * late by a part of a millisecond costs nothing. Naps need no doorbell in either direction; only a
+ * queue that moves slowly is waited for as other things are.
+ */
 static void wait_for(struct gvm_chan *c, uint32_t slot, uint32_t value)
 {
-    uint64_t end = c->spin_max_ns ? now_ns() + SPIN_NS : 0;
+    uint64_t end = c->spin_max_ns ? now_ns() + (uint64_t)SPINS * c->spin_max_ns : 0;
+    struct timespec nap = {.tv_nsec = 200000};
 
     while (end && now_ns() < end && !gvm_counter_done(c, slot, value) && vgpu_well(&c->ch))
         for (int i = 0; i < 64; i++)
             gvm_relax();
-    gvm_counter_wait(c, slot, value, true);
+    for (unsigned i = 0; i < NAPS && !gvm_counter_done(c, slot, value) && vgpu_well(&c->ch); i++)
+        nanosleep(&nap, NULL);
+    gvm_counter_wait(c, slot, value, false);
 }
 
 void gvm_credit_turn(struct gvm_chan *c, struct gvm_credit *k, const struct gvm_sref *s)
