@@ -53,7 +53,6 @@ struct gvm_capture {
     struct gvm_capture *next;
 };
 
-uint32_t gvm_captures;
 static struct gvm_capture *captures; /* open ones */
 static uint64_t ids;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "chan.h"
+#include "capture.h"
 #include "log.h"
 #include "state.h"
 #include "calls.h"
@@ -90,6 +91,8 @@ void gvm_chan_destroy(struct gvm_chan *c)
     c->conn.ops->close(&c->conn);
 }
 
+uint32_t gvm_captures;
+
 void gvm_short_ways(struct gvm_chan *c, int reasons)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -97,7 +100,8 @@ void gvm_short_ways(struct gvm_chan *c, int reasons)
 
     pthread_mutex_lock(&lock);
     c->long_ways += (uint32_t)reasons;
-    open = !c->long_ways && __atomic_load_n(gvm_usable_word, __ATOMIC_ACQUIRE) == GVM_USABLE_ACTIVE;
+    open = !c->long_ways && !gvm_capturing() &&
+           __atomic_load_n(gvm_usable_word, __ATOMIC_ACQUIRE) == GVM_USABLE_ACTIVE;
     __atomic_store_n(&c->short_epoch, open ? gvm.epoch : 0, __ATOMIC_SEQ_CST);
     pthread_mutex_unlock(&lock);
 }

@@ -136,9 +136,9 @@ bool gvm_chan_barred(void);
 
 /*
  * A call may take a short way, which looks at nothing but what it needs in the common case, while
- * short_epoch is not 0: the connection is usable, its primary context active, and there is no
- * reason against it. reasons: 1 there is one more, because something is about to hold for every
- * call (a stream capture is open, say), -1 one less, 0 something else has changed.
+ * short_epoch is not 0: the connection is usable, its primary context active, no stream capture is
+ * open, and there is no other reason against it. To be called when one of these has changed;
+ * reasons: how many more of the last kind there are.
  */
 void gvm_short_ways(struct gvm_chan *c, int reasons);
 

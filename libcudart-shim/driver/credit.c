@@ -36,8 +36,11 @@ static void wait_for(struct gvm_chan *c, uint32_t slot, uint32_t value)
     while (end && now_ns() < end && !gvm_counter_done(c, slot, value) && vgpu_well(&c->ch))
         for (int i = 0; i < 64; i++)
             gvm_relax();
-    for (unsigned i = 0; i < NAPS && !gvm_counter_done(c, slot, value) && vgpu_well(&c->ch); i++)
+    for (unsigned i = 0; i < NAPS && !gvm_counter_done(c, slot, value) && vgpu_well(&c->ch); i++) {
         nanosleep(&nap, NULL);
+        if (nap.tv_nsec < 1000000)
+            nap.tv_nsec *= 2;
+    }
     gvm_counter_wait(c, slot, value, false);
 }
 
