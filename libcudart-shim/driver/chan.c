@@ -100,7 +100,7 @@ void gvm_short_ways(struct gvm_chan *c, int reasons)
 
     pthread_mutex_lock(&lock);
     c->long_ways += (uint32_t)reasons;
-    open = !c->long_ways && !gvm_capturing() &&
+    open = !c->long_ways && !gvm_capturing() && !gvm.launch_blocking &&
            __atomic_load_n(gvm_usable_word, __ATOMIC_ACQUIRE) == GVM_USABLE_ACTIVE;
     __atomic_store_n(&c->short_epoch, open ? gvm.epoch : 0, __ATOMIC_SEQ_CST);
     pthread_mutex_unlock(&lock);
