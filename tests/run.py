@@ -24,6 +24,8 @@ GROUPS = [
     ('lint', 5, ['lint-quick'], None, 'formatting and rules of the tree'),
     ('unit', 30, ['test-unit'], None, 'unit tests'),
     ('local', 60, ['test-local'], None, 'conformance programs over the local transport'),
+    ('conformance', 60, ['conformance', 'random', 'coverage-check'], None,
+     'transcripts and random sequences on the software device, compared with native ones'),
     ('asan', 150, ['test-unit', 'test-local'], 'asan', 'both once more with ASan and UBSan'),
     ('fuzz', 150, ['test-fuzz'], None, 'fuzz targets'),
     ('xen', 380, ['test-xen'], None, 'inside Xen'),
@@ -129,10 +131,10 @@ def main(argv):
         rows.append((g[0], time.monotonic() - t, g[1], n))
     took = time.monotonic() - start
 
-    print('\n%-8s %8s %8s   %s' % ('group', 'time', 'plan', 'result'))
+    print('\n%-12s %8s %8s   %s' % ('group', 'time', 'plan', 'result'))
     for name, seconds, plan, n in rows:
         total = [a + b for a, b in zip(total, n)]
-        print('%-8s %6.0f s %8s   %d passed, %d failed, %d skipped' %
+        print('%-12s %6.0f s %8s   %d passed, %d failed, %d skipped' %
               (name, seconds, '%d s' % plan if plan else '-', *n))
     print('total without set-up: %d:%02d of %d:00 min; on two processors %d:00 are planned' %
           (took // 60, took % 60, LIMIT // 60, GOAL // 60))

@@ -101,4 +101,12 @@ random: all ## recorded random call sequences on the software device
 random-gpu: all ## 5,000 random call sequences, native against GVM on this machine's GPU
 	@$(PYTHON) tests/conformance/random/sequences.py --build $(BUILD) --gpu $(OPTIONS)
 
-.PHONY: conformance conformance-gpu random random-gpu
+# RESULTS=DIR/results.json takes in what a run on a GPU left.
+RESULTS ?=
+coverage: all ## docs/coverage.md, from what is built, the programs and the last results
+	@$(PYTHON) tests/conformance/coverage.py $(BUILD) $(RESULTS)
+
+coverage-check: all
+	@$(PYTHON) tests/conformance/coverage.py $(BUILD) --check
+
+.PHONY: conformance conformance-gpu random random-gpu coverage coverage-check

@@ -1,9 +1,17 @@
 # SPDX-License-Identifier: MIT
 """CUDA programs in Xen guests, and what an operator sees of them."""
+import json
+import os
 import re
+import sys
 
+from lab import image
 from xentest import (ALL, VGPU, Failed, backd, connected, every_host, expect, matches, needs,
                      passes, shared_guest)
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(HERE, "..", "conformance"))
+import transcripts  # noqa: E402
 
 PROGRAMS = "vectorAdd matrixMul reduction blackScholes stencil streams twothreads printf".split()
 
@@ -40,6 +48,33 @@ def _program(name):
 for _name in PROGRAMS[1:]:
     globals()["test_pv_" + _name] = _program(_name)
 del _name
+
+
+@needs(*ALL)
+def test_pv_transcripts(lab):
+    """What programs print in a guest is what they print natively."""
+    guest = shared_guest(lab, "pv")
+    differences = transcripts.Differences(
+        os.path.join(transcripts.HERE, "differences.txt"))
+    sources, results, wrong = transcripts.sources(), {}, []
+    for name in image.transcripts():
+        rc, out = guest.run("cd /tmp && exec /usr/lib/gvm/t/" + name, transcripts.LIMIT * 3)
+        if out and not out.endswith("\n"):
+            out += "\n"
+        verdict, text = transcripts.verdict(name, sources[name], "%sexit status %d\n" % (out, rc),
+                                            differences, "xen")
+        results[name] = {"verdict": verdict,
+                         "source": transcripts.source_digest(sources[name])}
+        if verdict != "ok":
+            print("       %s %s: %s" % (verdict, name, text))
+        if verdict == "FAIL":
+            wrong.append(name)
+    path = os.path.join(image.BUILD, "conformance", "xen-results.json")
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump({"xen": results}, f)
+    same = sum(r["verdict"] == "ok" for r in results.values())
+    print("       %d programs print the same as natively" % same)
+    expect(wrong, [], "programs that print something else")
 
 
 @needs(*ALL)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cudaLaunchHostFunc cudaStreamAddCallback */
+/* covers: cudaLaunchHostFunc */
 /* Host functions hold back their own stream, and what waits for it, and nothing else. */
 #include <cuda.h>
 #include <cuda_runtime_api.h>

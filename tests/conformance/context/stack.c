@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cuCtxCreate_v2 cuCtxCreate_v4 cuCtxDestroy_v2 cuCtxPushCurrent_v2 cuCtxPopCurrent_v2
+/* covers: cuCtxCreate_v4 cuCtxDestroy_v2 cuCtxPushCurrent_v2 cuCtxPopCurrent_v2
  * cuCtxSetCurrent cuCtxGetCurrent cuCtxGetDevice */
 /* The stack of contexts of a thread. */
 #include <cuda.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cuCtxSetCurrent cuCtxGetCurrent cudaSetDevice cudaGetDevice */
+/* covers: cuCtxSetCurrent cuCtxGetCurrent cudaGetDevice */
 /* The current context belongs to the thread; a context may be current in several. */
 #include <cuda.h>
 #include <cuda_runtime_api.h>

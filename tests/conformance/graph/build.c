@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cudaGraphCreate cudaGraphDestroy cudaGraphAddKernelNode cudaGraphAddMemcpyNode1D
- * cudaGraphAddMemsetNode cudaGraphAddEmptyNode cudaGraphInstantiate cudaGraphLaunch
- * cudaGraphExecDestroy cudaGraphUpload cuGraphAddKernelNode_v2 cuGraphLaunch
- * cuGraphKernelNodeGetParams_v2 */
+/* covers: cudaGraphCreate cudaGraphDestroy cudaGraphAddMemcpyNode1D cudaGraphAddMemsetNode
+ * cudaGraphAddEmptyNode cudaGraphInstantiate cudaGraphLaunch cudaGraphExecDestroy
+ * cudaGraphUpload cuGraphAddKernelNode_v2 cuGraphLaunch cuGraphKernelNodeGetParams_v2 */
 /* A small graph, launched several times: memset, kernel, copy back. */
 #include <cuda.h>
 #include <cuda_runtime_api.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* covers: cudaStreamBeginCapture cudaStreamEndCapture cudaStreamIsCapturing
- * cudaStreamGetCaptureInfo cuStreamBeginCapture_v2 cuStreamEndCapture cuStreamGetCaptureInfo_v3 */
+ * cudaStreamGetCaptureInfo */
 /* Capturing a stream: nothing runs, what was captured runs at each launch. */
 #include <cuda.h>
 #include <cuda_runtime_api.h>

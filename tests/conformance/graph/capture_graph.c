@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* covers: cudaStreamBeginCaptureToGraph cudaStreamUpdateCaptureDependencies
- * cudaStreamGetCaptureInfo cuStreamGetCaptureInfo_v2 cuStreamUpdateCaptureDependencies_v2 */
+ * cudaStreamGetCaptureInfo */
 /* Capturing into a graph that exists, and changing what the next node waits for. */
 #include <cuda.h>
 #include <cuda_runtime_api.h>

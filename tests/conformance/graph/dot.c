@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cudaGraphDebugDotPrint cuGraphDebugDotPrint */
+/* covers: cudaGraphDebugDotPrint */
 /* The debug print of a graph. */
 #include <cuda_runtime_api.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cudaGraphAddNode cudaGraphNodeSetParams cudaGraphExecNodeSetParams
- * cudaGraphInstantiateWithParams cuGraphKernelNodeSetAttribute cuGraphKernelNodeGetAttribute
- * cuGraphKernelNodeCopyAttributes cudaGraphKernelNodeSetAttribute cuGraphAddNode_v2 */
+/* covers: cudaGraphAddNode cudaGraphExecNodeSetParams cudaGraphInstantiateWithParams
+ * cuGraphKernelNodeSetAttribute cuGraphKernelNodeGetAttribute cuGraphKernelNodeCopyAttributes
+ * cuGraphAddNode_v2 */
 /* The forms for nodes of any type; attributes of kernel nodes; wrong kernels. */
 #include <cuda.h>
 #include <cuda_runtime_api.h>

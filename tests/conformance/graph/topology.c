@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cudaGraphGetNodes cudaGraphGetRootNodes cudaGraphGetEdges cudaGraphNodeGetDependencies
- * cudaGraphNodeGetDependentNodes cudaGraphAddDependencies cudaGraphRemoveDependencies
- * cudaGraphNodeGetType cudaGraphDestroyNode cudaGraphClone cudaGraphNodeFindInClone
- * cuGraphGetEdges cuGraphAddDependencies */
+/* covers: cudaGraphGetNodes cudaGraphGetRootNodes cudaGraphGetEdges
+ * cudaGraphNodeGetDependencies cudaGraphNodeGetDependentNodes cudaGraphAddDependencies
+ * cudaGraphRemoveDependencies cudaGraphNodeGetType cudaGraphDestroyNode cudaGraphClone
+ * cudaGraphNodeFindInClone */
 /* Nodes and edges: how queries answer, what may be changed, what is refused. */
 #include <cuda.h>
 #include <cuda_runtime_api.h>

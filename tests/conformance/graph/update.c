@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cudaGraphExecUpdate cudaGraphExecMemsetNodeSetParams cudaGraphExecMemcpyNodeSetParams1D
- * cuGraphExecKernelNodeSetParams_v2 cudaGraphNodeSetEnabled cudaGraphNodeGetEnabled
- * cudaGraphExecGetFlags cudaGraphInstantiateWithFlags cuGraphExecUpdate_v2 */
+/* covers: cudaGraphExecUpdate cudaGraphExecMemsetNodeSetParams
+ * cudaGraphExecMemcpyNodeSetParams1D cuGraphExecKernelNodeSetParams_v2 cudaGraphNodeSetEnabled
+ * cudaGraphNodeGetEnabled cudaGraphExecGetFlags cudaGraphInstantiateWithFlags */
 /* Changing an executable graph: single nodes, whole graphs, nodes switched off. */
 #include <cuda.h>
 #include <cuda_runtime_api.h>

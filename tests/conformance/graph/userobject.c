@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cudaUserObjectCreate cudaUserObjectRetain cudaUserObjectRelease cudaGraphRetainUserObject
- * cudaGraphReleaseUserObject cuUserObjectCreate */
+/* covers: cudaUserObjectCreate cudaUserObjectRetain cudaUserObjectRelease
+ * cudaGraphRetainUserObject cudaGraphReleaseUserObject */
 /* User objects: who keeps them alive, and when their destructor runs. */
 #include <cuda_runtime_api.h>
 #include <semaphore.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cuLaunchKernelEx cudaLaunchKernelExC */
+/* covers: cuLaunchKernelEx */
 /* Every launch attribute with a good value and with a bad one; the kernel runs in either case or
  * does not, never with something else. */
 #include "module/driver.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cudaMemcpyBatchAsync cudaMemcpy3DBatchAsync cuMemcpyBatchAsync cuMemcpy3DBatchAsync */
+/* covers: cudaMemcpyBatchAsync cudaMemcpy3DBatchAsync cuMemcpyBatchAsync */
 #include <cuda.h>
 #include <cuda_runtime_api.h>
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* covers: cuKernelGetFunction cuKernelGetName cuKernelGetLibrary cuKernelGetAttribute
- * cuKernelSetAttribute cuKernelGetParamInfo cuKernelSetCacheConfig cuFuncGetAttribute
- * cuFuncSetAttribute */
+ * cuKernelSetAttribute cuKernelGetParamInfo cuKernelSetCacheConfig cuFuncGetAttribute */
 /* Kernels of a library, with no context of their own, and the functions that they become. */
 #include "module/driver.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cudaStreamDestroy cudaEventDestroy cuStreamDestroy_v2 cuEventDestroy_v2 */
+/* covers: cudaStreamDestroy cudaEventDestroy cuStreamDestroy_v2 */
 /* Streams and events destroyed while work on them is still to be done: the work is done. */
 #include "kernels.h"
 

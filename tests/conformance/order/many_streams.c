@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cudaStreamCreate cudaStreamDestroy cuLaunchKernel */
+/* covers: cudaStreamDestroy cuLaunchKernel */
 /* More streams than any queue has room for at once, some work in each, in every order. */
 #include "kernels.h"
 

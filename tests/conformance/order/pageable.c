@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cudaMemcpyAsync cuMemcpyHtoDAsync_v2 cuMemcpyDtoHAsync_v2 cudaMemcpy */
+/* covers: cudaMemcpyAsync cuMemcpyHtoDAsync_v2 cuMemcpyDtoHAsync_v2 */
 /* Asynchronous copies of pageable memory behind a stream that is busy: the source may be changed
  * after the call, and the destination is complete when it returns. */
 #include "kernels.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cudaDeviceSynchronize cudaGetErrorName */
+/* covers: cudaDeviceSynchronize */
 /* The trap instruction and a misaligned store, each in a process of its own. */
 #include "kernels.h"
 

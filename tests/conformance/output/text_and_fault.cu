@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cudaDeviceSynchronize cudaDeviceReset */
+/* covers: cudaDeviceSynchronize */
 /* Printed before a trap: it is still shown; the reset makes the device usable or not, as natively. */
 #include <cuda_runtime.h>
 

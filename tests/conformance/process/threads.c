@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cudaFree cudaMalloc cudaMemcpy cudaStreamCreate cuModuleLoadData */
+/* covers: cudaFree cudaMalloc cudaStreamCreate cuModuleLoadData */
 /* Many threads whose first calls come at the same time. */
 #include <cuda.h>
 #include <cuda_runtime_api.h>

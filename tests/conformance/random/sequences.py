@@ -23,7 +23,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
-import run as transcripts  # noqa: E402
+import transcripts  # noqa: E402
 
 RECORDED = os.path.join(HERE, 'native.xz')
 DIGESTS = os.path.join(HERE, 'native.txt')

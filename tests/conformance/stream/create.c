@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cudaStreamCreate cudaStreamCreateWithFlags cudaStreamCreateWithPriority cudaStreamDestroy
- * cudaStreamGetFlags cudaStreamGetPriority cudaStreamGetId cudaStreamGetDevice cuStreamCreate
- * cuStreamCreateWithPriority cuStreamGetFlags cuStreamGetPriority cuStreamGetId cuStreamGetDevice
- * cuStreamGetCtx cuStreamDestroy_v2 */
+/* covers: cudaStreamCreate cudaStreamCreateWithFlags cudaStreamCreateWithPriority
+ * cudaStreamDestroy cudaStreamGetFlags cudaStreamGetPriority cudaStreamGetId
+ * cudaStreamGetDevice cuStreamCreate cuStreamGetFlags cuStreamGetPriority cuStreamGetId
+ * cuStreamGetDevice cuStreamGetCtx cuStreamDestroy_v2 */
 /* Streams: flags, priorities and what they tell. */
 #include <cuda.h>
 #include <cuda_runtime_api.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cudaStreamDestroy cudaEventDestroy cudaStreamQuery cudaEventQuery */
+/* covers: cudaStreamDestroy cudaEventDestroy cudaEventQuery */
 /* A stream or event that goes while work is pending, and no event at all. */
 #include <cuda.h>
 #include <cuda_runtime_api.h>

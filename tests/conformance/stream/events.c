@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* covers: cudaEventCreate cudaEventCreateWithFlags cudaEventRecord cudaEventRecordWithFlags
  * cudaEventQuery cudaEventSynchronize cudaEventElapsedTime cudaStreamWaitEvent cuEventCreate
- * cuEventRecord cuEventRecordWithFlags cuEventQuery cuEventSynchronize cuEventElapsedTime_v2
- * cuStreamWaitEvent cuEventDestroy_v2 */
+ * cuEventRecordWithFlags cuEventElapsedTime_v2 cuStreamWaitEvent cuEventDestroy_v2 */
 /* Events: flags, order of use, elapsed time and its errors. */
 #include <cuda.h>
 #include <cuda_runtime_api.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cudaMemcpyAsync_ptsz cudaMemsetAsync_ptsz cudaStreamSynchronize_ptsz cudaEventRecord_ptsz
- * cudaStreamQuery_ptsz __cudaLaunchKernel_ptsz cudaMemcpy_ptds cudaMemset_ptds cudaStreamWaitEvent_ptsz
- * cudaStreamGetFlags_ptsz cudaStreamGetPriority_ptsz cudaStreamGetId_ptsz cudaStreamGetDevice_ptsz
- * cudaLaunchKernel_ptsz cudaGetDriverEntryPoint_ptsz cudaGetDriverEntryPointByVersion_ptsz
- * cudaEventRecordWithFlags_ptsz */
+/* covers: cudaMemcpyAsync_ptsz cudaMemsetAsync_ptsz cudaStreamSynchronize_ptsz
+ * cudaEventRecord_ptsz cudaStreamQuery_ptsz __cudaLaunchKernel_ptsz cudaMemcpy_ptds
+ * cudaMemset_ptds cudaStreamWaitEvent_ptsz cudaStreamGetFlags_ptsz cudaStreamGetPriority_ptsz
+ * cudaStreamGetId_ptsz cudaStreamGetDevice_ptsz cudaLaunchKernel_ptsz
+ * cudaGetDriverEntryPointByVersion_ptsz cudaEventRecordWithFlags_ptsz */
 /* Built with -default-stream per-thread: stream 0 is each thread's own. */
 #include <cuda.h>
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cudaMemcpyToArray cudaMemcpyFromArray cudaMemcpyArrayToArray cudaMemcpy2DToArray
-   cudaMemcpy2DFromArray cudaMemcpy2DArrayToArray cudaMemcpyToArrayAsync cudaMemcpyFromArrayAsync
-   cudaMemcpy2DToArrayAsync cudaMemcpy2DFromArrayAsync cudaMemcpy3D cudaMemcpy3DAsync */
+/* covers: cudaMemcpyToArray cudaMemcpyFromArray cudaMemcpyArrayToArray cudaMemcpy2DFromArray
+ * cudaMemcpy2DArrayToArray cudaMemcpyToArrayAsync cudaMemcpyFromArrayAsync
+ * cudaMemcpy2DToArrayAsync cudaMemcpy2DFromArrayAsync cudaMemcpy3D cudaMemcpy3DAsync */
 /* Copies between arrays, device memory, pinned and pageable memory. */
 #include "tex.h"
 

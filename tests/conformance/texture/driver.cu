@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cuArrayCreate_v2 cuArray3DCreate_v2 cuArrayGetDescriptor_v2 cuArray3DGetDescriptor_v2
-   cuArrayDestroy cuTexObjectCreate cuTexObjectDestroy cuTexObjectGetResourceDesc
-   cuTexObjectGetTextureDesc cuTexObjectGetResourceViewDesc cuSurfObjectCreate cuSurfObjectDestroy
-   cuSurfObjectGetResourceDesc cuMemcpyHtoA_v2 cuMemcpyAtoH_v2 cuMemcpyDtoA_v2 cuMemcpyAtoD_v2
-   cuMemcpyAtoA_v2 cuMemcpyHtoAAsync_v2 cuMemcpyAtoHAsync_v2 cuMemcpy2D_v2 cuMemcpy3D_v2
-   cuMipmappedArrayCreate cuMipmappedArrayGetLevel cuMipmappedArrayDestroy
-   cuDeviceGetTexture1DLinearMaxWidth */
+/* covers: cuArrayCreate_v2 cuArray3DCreate_v2 cuArrayGetDescriptor_v2
+ * cuArray3DGetDescriptor_v2 cuArrayDestroy cuTexObjectCreate cuTexObjectDestroy
+ * cuTexObjectGetResourceDesc cuTexObjectGetTextureDesc cuTexObjectGetResourceViewDesc
+ * cuSurfObjectCreate cuSurfObjectGetResourceDesc cuMemcpyHtoA_v2 cuMemcpyAtoH_v2
+ * cuMemcpyDtoA_v2 cuMemcpyAtoD_v2 cuMemcpyAtoA_v2 cuMemcpyHtoAAsync_v2 cuMemcpyAtoHAsync_v2
+ * cuMemcpy2D_v2 cuMemcpy3D_v2 cuMipmappedArrayCreate cuMipmappedArrayGetLevel
+ * cuMipmappedArrayDestroy cuDeviceGetTexture1DLinearMaxWidth */
 /* Arrays, textures and surfaces of the driver API, used by kernels of the runtime's. */
 #include <cuda.h>
 

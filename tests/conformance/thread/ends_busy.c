@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cudaStreamSynchronize cudaGetLastError cudaDeviceSynchronize */
+/* covers: cudaGetLastError cudaDeviceSynchronize */
 /* Threads that end with work posted and errors latched: the work is done, the errors are gone. */
 #include "kernels.h"
 

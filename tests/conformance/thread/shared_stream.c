@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cuLaunchKernel cudaEventRecord cudaStreamWaitEvent cudaEventSynchronize */
+/* covers: cuLaunchKernel cudaEventRecord cudaEventSynchronize */
 /* Threads that use one stream in turn: work is done in the order of the calls. */
 #include "kernels.h"
 

@@ -232,6 +232,12 @@ XEN_PROGRAMS = """xl libxl-save-helper xenstored oxenstored xenconsoled xenconso
     lsevtchn xen-diag xentop""".split()
 
 
+def transcripts():
+    """Names of the transcript programs that run in a guest."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../conformance/xen.txt")
+    return [n for n in (line.split("#")[0].strip() for line in open(path)) if n]
+
+
 def payload(release):
     """What GVM has built: {part: path or list of paths}; a part that is not there is None."""
     def have(*names):
@@ -244,7 +250,8 @@ def payload(release):
     folder = os.path.join(BUILD, "conformance")
     if os.path.isdir(folder):
         programs = [os.path.join(folder, n) for n in sorted(os.listdir(folder))
-                    if os.access(os.path.join(folder, n), os.X_OK)
+                    if os.path.isfile(os.path.join(folder, n))
+                    and os.access(os.path.join(folder, n), os.X_OK)
                     and open(os.path.join(folder, n), "rb").read(4) == b"\x7fELF"]
     return {
         "gvm-backd": have("gvm-backd"), "gvm-worker": have("gvm-worker"),
@@ -252,6 +259,8 @@ def payload(release):
         "xen-vgpufront.ko": have("domU-frontend/%s/xen-vgpufront.ko" % release),
         "libcudart.so.13": have("lib/libcudart.so.13"), "libcuda.so.1": have("lib/libcuda.so.1"),
         "conformance programs": programs or None,
+        "transcripts": [p for p in (os.path.join(folder, "t", n) for n in transcripts())
+                        if os.path.exists(p)] or None,
         "vgpu-testback": have("xen/vgpu-testback"), "vgpu_probe": have("xen/vgpu_probe"),
     }
 
@@ -280,6 +289,8 @@ def guest_image(packages, agent, parts):
         img.file("usr/bin/vgpu_probe", parts["vgpu_probe"])
     for p in parts["conformance programs"] or ():
         img.file("usr/lib/gvm/bin/" + os.path.basename(p), p)
+    for p in parts["transcripts"] or ():
+        img.file("usr/lib/gvm/t/" + os.path.basename(p), p)
     img.text("init", GUEST_INIT % {"modules": " ".join(modules)}, 0o755)
     img.text("etc/profile", PROFILE)
     return img
