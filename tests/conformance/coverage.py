@@ -160,6 +160,9 @@ def main(argv):
         for name in [n for n in last if os.path.exists(n)] + argv[2:]:
             transcripts.merge_results(json.load(open(name, encoding='utf-8')))
     text, wrong = text_of(argv[1])
+    fidelity = open(os.path.join(ROOT, 'docs', 'fidelity.md'), encoding='utf-8').read()
+    for name in set(re.findall(r'`([a-z]+_\w+)`', fidelity)) - set(transcripts.sources()):
+        wrong.append('docs/fidelity.md names %s, which is no program' % name)
     for line in wrong:
         print('wrong: ' + line)
     failed = len(wrong)
