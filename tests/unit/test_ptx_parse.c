@@ -83,6 +83,55 @@ static void unsupported_is_lazy(void **state)
             "Undefined reference to 'e'");
 }
 
+#define TEXT(body) ".version 7.8\n.target sm_75\n.address_size 64\n" body
+
+/* Joins two texts; complete as in ptx_module_link(). */
+static int join(const char *a, const char *b, bool complete, struct ptx_module **m)
+{
+    struct ptx_text t[] = {{a, strlen(a)}, {b, strlen(b)}};
+
+    return ptx_module_link(t, 2, complete, m, pf_log, sizeof(pf_log));
+}
+
+static void joined_texts(void **state)
+{
+    static const char *const use =
+        TEXT(".extern .func f();\n.extern .global .u32 shared_one;\n.global .u32 own = 1;\n"
+             ".visible .entry k()\n{\n.reg .b64 %rd<2>;\nmov.u64 %rd1, shared_one;\n"
+             "call f;\nret;\n}\n");
+    static const char *const def =
+        TEXT(".visible .global .u32 shared_one = 7;\n.global .u32 own = 2;\n"
+             ".visible .func f()\n{\nret;\n}\n");
+    static const char *const weak = TEXT(".weak .func f()\n{\nret;\n}\n");
+    struct ptx_module *m;
+    unsigned own = 0;
+
+    /* In either order; what is not visible is there once for each text. */
+    assert_int_equal(join(def, use, true, &m), 0);
+    ptx_module_free(m);
+    assert_int_equal(join(use, def, true, &m), 0);
+    assert_int_equal(ptx_module_nkernel(m), 1);
+    assert_int_equal(ptx_module_nvar(m), 3);
+    for (unsigned i = 0; i < 3; i++)
+        own += !strcmp(ptx_module_var(m, i).name, "own");
+    assert_int_equal(own, 2);
+    ptx_module_free(m);
+    /* Of weak definitions the first counts, and one that is not weak before all. */
+    assert_int_equal(join(weak, weak, true, &m), 0);
+    ptx_module_free(m);
+    assert_int_equal(join(weak, def, true, &m), 0);
+    ptx_module_free(m);
+    assert_int_equal(join(def, weak, true, &m), 0);
+    ptx_module_free(m);
+    /* Twice, or nowhere. */
+    assert_int_equal(join(def, def, true, &m), 218);
+    assert_int_equal(join(use, weak, true, &m), 218);
+    assert_non_null(strstr(pf_log, "Undefined reference to 'shared_one'"));
+    assert_int_equal(join(use, weak, false, &m), 0);
+    ptx_module_free(m);
+    assert_int_equal(pf_load(".version 9.9\n.target sm_75\n"), 222);
+}
+
 static void limits(void **state)
 {
     static char text[1 << 17];
@@ -202,6 +251,7 @@ int main(void)
         cmocka_unit_test_setup(targets, pf_setup),
         cmocka_unit_test_setup(errors_name_the_line, pf_setup),
         cmocka_unit_test_setup(unsupported_is_lazy, pf_setup),
+        cmocka_unit_test_setup(joined_texts, pf_setup),
         cmocka_unit_test_setup(limits, pf_setup),
         cmocka_unit_test_setup(parameters_and_resources, pf_setup),
         cmocka_unit_test_setup(registers_fit_the_block, pf_setup),
