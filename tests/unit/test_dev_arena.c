@@ -193,6 +193,54 @@ static void ranges(void **state)
     assert_int_equal(arena_free(&f->a, p, ARENA_USER, NULL), 0);
 }
 
+/* Memory at two addresses, across a border, and what is refused. */
+static void memory_apart_from_addresses(void **state)
+{
+    struct fixture *f = *state;
+    struct arena_memory *m, *n;
+    uint64_t used, limit, v, w;
+    uint8_t *p;
+
+    assert_int_equal(arena_reserve(&f->a, ARENA_SLOT + 1, 0, &v), 1);
+    assert_int_equal(arena_reserve(&f->a, 3 * ARENA_SLOT, 0, &v), 0);
+    assert_int_equal(arena_reserve(&f->a, ARENA_SLOT, 4 * ARENA_SLOT, &w), 0);
+    assert_int_equal(w % (4 * ARENA_SLOT), 0);
+    arena_usage(&f->a, &used, &limit);
+    assert_int_equal(used, 0); /* addresses cost nothing */
+    assert_int_equal(arena_memory_create(&f->a, limit + ARENA_SLOT, &m), 2);
+    assert_int_equal(arena_memory_create(&f->a, ARENA_SLOT, &m), 0);
+    assert_int_equal(arena_memory_create(&f->a, ARENA_SLOT, &n), 0);
+    assert_int_equal(arena_map(&f->a, v, ARENA_SLOT, 0, m), 0);
+    assert_int_equal(arena_map(&f->a, v, ARENA_SLOT, 0, n), 1);
+    assert_int_equal(arena_map(&f->a, v + 3 * ARENA_SLOT, ARENA_SLOT, 0, n), 1);
+    assert_int_equal(arena_map(&f->a, v + ARENA_SLOT, 2 * ARENA_SLOT, 0, n), 1);
+    assert_int_equal(arena_map(&f->a, v + ARENA_SLOT, ARENA_SLOT, 0, n), 0);
+    assert_int_equal(arena_map(&f->a, w, ARENA_SLOT, 0, m), 0);
+    assert_false(arena_valid(&f->a, v, 1)); /* no access yet */
+    assert_int_equal(arena_access(&f->a, v, 2 * ARENA_SLOT, 3), 0);
+    assert_int_equal(arena_access(&f->a, w, ARENA_SLOT, 1), 0);
+    assert_true(arena_valid(&f->a, v + ARENA_SLOT - 8, 16));
+    assert_false(arena_valid(&f->a, v + 2 * ARENA_SLOT - 8, 16));
+    p = (uint8_t *)(uintptr_t)v;
+    p[5] = 42;
+    assert_int_equal(((uint8_t *)(uintptr_t)w)[5], 42);
+    assert_int_equal(arena_free(&f->a, v, ARENA_USER, NULL), 1);
+    assert_int_equal(arena_unreserve(&f->a, v, 3 * ARENA_SLOT), 1);
+    assert_int_equal(arena_unmap(&f->a, v, ARENA_SLOT / 2), 1);
+    arena_memory_release(&f->a, m); /* still mapped */
+    arena_memory_release(&f->a, n);
+    arena_usage(&f->a, &used, &limit);
+    assert_int_equal(used, 2 * ARENA_SLOT);
+    assert_int_equal(arena_unmap(&f->a, v, 2 * ARENA_SLOT), 0);
+    assert_int_equal(((uint8_t *)(uintptr_t)w)[5], 42);
+    assert_int_equal(arena_unmap(&f->a, w, ARENA_SLOT), 0);
+    arena_usage(&f->a, &used, &limit);
+    assert_int_equal(used, 0);
+    assert_int_equal(arena_unreserve(&f->a, v, 3 * ARENA_SLOT), 0);
+    assert_int_equal(arena_unreserve(&f->a, v, 3 * ARENA_SLOT), 1);
+    assert_int_equal(arena_unreserve(&f->a, w, ARENA_SLOT), 0);
+}
+
 /* Random allocations and frees; contents, quota and address space must come out even. */
 static void churn(void **state)
 {
@@ -244,6 +292,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(memory_is_zero_when_it_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(quota_holds_and_is_given_back, setup, teardown),
         cmocka_unit_test_setup_teardown(ranges, setup, teardown),
+        cmocka_unit_test_setup_teardown(memory_apart_from_addresses, setup, teardown),
         cmocka_unit_test_setup_teardown(churn, setup, teardown),
     };
 

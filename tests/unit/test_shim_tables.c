@@ -223,12 +223,33 @@ static void module_tables_are_checked(void **state)
     assert_int_not_equal(gvm_table_count((uint8_t *)&t, sizeof(t), &n), 0);
 }
 
+/* Marks go to the range that holds an address, and to no other. */
+static void ranges_keep_marks(void **state)
+{
+    struct gvm_ranges r = GVM_RANGES_INIT;
+    struct gvm_range a = {.base = 0x1000, .size = 0x100, .kind = GVM_MANAGED};
+    struct gvm_range b = {.base = 0x1100, .size = 0x100, .kind = GVM_DEVICE}, g;
+
+    assert_int_equal(gvm_ranges_add(&r, &a), 0);
+    assert_int_equal(gvm_ranges_add(&r, &b), 0);
+    assert_true(gvm_ranges_mark(&r, 0x10ff, GVM_MARK_READ_MOSTLY | GVM_MARK_AT_DEV, 0));
+    assert_true(gvm_ranges_mark(&r, 0x1000, GVM_MARK_AT_HOST, GVM_MARK_AT_DEV));
+    assert_false(gvm_ranges_mark(&r, 0x1200, GVM_MARK_AT_HOST, 0));
+    assert_true(gvm_ranges_find(&r, 0x1001, &g));
+    assert_int_equal(g.marks, GVM_MARK_READ_MOSTLY | GVM_MARK_AT_HOST);
+    assert_true(gvm_ranges_find(&r, 0x1100, &g));
+    assert_int_equal(g.marks, 0);
+    gvm_ranges_clear(&r);
+    free(r.v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(extents_join_and_split),
         cmocka_unit_test(extents_random),
         cmocka_unit_test(ranges_find_what_holds_an_address),
+        cmocka_unit_test(ranges_keep_marks),
         cmocka_unit_test(handles_end_with_their_object),
         cmocka_unit_test(errors_have_names),
         cmocka_unit_test(module_tables_are_checked),
