@@ -377,6 +377,73 @@ int gvm_cap_host(uint64_t stream, void (*fn)(void *arg), void *arg)
     return rc ? rc : end(n, m, gvm_set_host(n, &p));
 }
 
+/* The stream's capture and a copy of its set, without the lock; as look(). */
+static int nodes_now(uint64_t stream, CUgraph *g, struct set *s)
+{
+    struct gvm_capture *c;
+    struct member *m;
+    int rc;
+
+    pthread_mutex_lock(&gvm_graph_lock);
+    rc = look(stream, &c, &m);
+    if (rc == 0 && !c)
+        rc = -1;
+    if (rc == 0) {
+        *g = c->g;
+        *s = (struct set){0};
+        rc = set_put(s, m->set.v, m->set.n);
+    }
+    pthread_mutex_unlock(&gvm_graph_lock);
+    return rc;
+}
+
+static int nodes_then(uint64_t stream, struct set *s, CUgraphNode n, int rc)
+{
+    struct gvm_capture *c;
+    struct member *m;
+
+    free(s->v);
+    free(s->zero);
+    if (rc)
+        return rc;
+    pthread_mutex_lock(&gvm_graph_lock);
+    rc = look(stream, &c, &m);
+    if (rc == 0 && c)
+        rc = set_put(&m->set, &n, 1);
+    pthread_mutex_unlock(&gvm_graph_lock);
+    return rc;
+}
+
+int gvm_cap_alloc(uint64_t stream, uint64_t bytes, uint64_t *dptr)
+{
+    CUDA_MEM_ALLOC_NODE_PARAMS p = {.bytesize = bytes};
+    CUgraphNode n = NULL;
+    struct set s;
+    CUgraph g;
+    int rc = nodes_now(stream, &g, &s);
+
+    if (rc)
+        return rc;
+    p.poolProps.allocType = CU_MEM_ALLOCATION_TYPE_PINNED;
+    p.poolProps.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
+    rc = gvm_graph_add_alloc(&n, g, s.v, NULL, s.n, &p);
+    *dptr = p.dptr;
+    return nodes_then(stream, &s, n, rc);
+}
+
+int gvm_cap_free(uint64_t stream, uint64_t dptr)
+{
+    CUgraphNode n = NULL;
+    struct set s;
+    CUgraph g;
+    int rc = nodes_now(stream, &g, &s);
+
+    if (rc)
+        return rc;
+    rc = gvm_graph_add_free(&n, g, s.v, NULL, s.n, dptr);
+    return nodes_then(stream, &s, n, rc);
+}
+
 int gvm_cap_graph(uint64_t stream)
 {
     return refuse(stream, false);

@@ -38,6 +38,8 @@ int gvm_cap_copy2d(uint64_t stream, uint64_t dst, size_t dpitch, uint64_t src, s
 int gvm_cap_box(uint64_t stream, const struct gvm_box *b, bool sync);
 int gvm_cap_fill(uint64_t stream, uint64_t dst, size_t pitch, uint32_t value, unsigned elem,
                  size_t width, size_t height, bool sync);
+int gvm_cap_alloc(uint64_t stream, uint64_t bytes, uint64_t *dptr);
+int gvm_cap_free(uint64_t stream, uint64_t dptr);
 int gvm_cap_host(uint64_t stream, void (*fn)(void *arg), void *arg);
 int gvm_cap_record(uint64_t stream, uint64_t event, struct gvm_event *e, bool external);
 int gvm_cap_wait(uint64_t stream, uint64_t event, const struct gvm_event *e, bool external);

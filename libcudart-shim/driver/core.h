@@ -83,6 +83,8 @@ GVM_API int gvm_cache_config(int set); /* -1: only tell */
 /* ---- memory ------------------------------------------------------------------------------ */
 
 GVM_API int gvm_mem_alloc(uint64_t bytes, uint64_t *dptr);
+/* The same whatever is being captured. */
+int gvm_mem_alloc_now(uint64_t bytes, uint64_t *dptr);
 GVM_API int gvm_mem_free(uint64_t dptr);
 /* Memory that a graph has allocated: 0, 1: it is not allocated now; -1: it is none of those. */
 int gvm_graph_mem_free(uint64_t dptr);

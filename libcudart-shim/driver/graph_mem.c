@@ -93,6 +93,7 @@ int gvm_graph_mem_free(uint64_t dptr)
         put(b);
     }
     pthread_mutex_unlock(&gvm_graph_lock);
+    gvm_graph_mem_trim();
     return rc;
 }
 
@@ -196,7 +197,7 @@ int gvm_graph_add_alloc(CUgraphNode *out, CUgraph g, const CUgraphNode *deps,
     if (rc == 0)
         rc = out && p ? alloc_check(p) : 1;
     if (rc == 0)
-        rc = gvm_mem_alloc(p->bytesize, &dptr);
+        rc = gvm_mem_alloc_now(p->bytesize, &dptr);
     if (rc)
         return rc;
     b = calloc(1, sizeof(*b));
@@ -214,7 +215,10 @@ int gvm_graph_add_alloc(CUgraphNode *out, CUgraph g, const CUgraphNode *deps,
     }
     pthread_mutex_unlock(&gvm_graph_lock);
     if (rc) {
-        gvm_mem_free(dptr);
+        struct gvm_range r;
+
+        if (gvm_ranges_remove(&gvm_allocs, dptr, 1u << GVM_DEVICE, &r))
+            gvm_range_release(&r);
         free(b);
     }
     return rc;

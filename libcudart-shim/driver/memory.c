@@ -13,7 +13,7 @@
 #define DEVICE_KINDS (1u << GVM_DEVICE)
 #define HOST_KINDS   (1u << GVM_PINNED)
 
-int gvm_mem_alloc(uint64_t bytes, uint64_t *dptr)
+int gvm_mem_alloc_now(uint64_t bytes, uint64_t *dptr)
 {
     struct gvm_range g = {.size = bytes, .kind = GVM_DEVICE, .owner = gvm_owner()};
     struct gvm_chan *c;
@@ -23,7 +23,6 @@ int gvm_mem_alloc(uint64_t bytes, uint64_t *dptr)
         return rc;
     if (!dptr || !bytes)
         return 1;
-    GVM_CAPTURE(gvm_cap_unsafe());
     rc = vgpu_MemAlloc(c, 0, bytes, &g.base);
     if (rc)
         return rc;
@@ -33,6 +32,12 @@ int gvm_mem_alloc(uint64_t bytes, uint64_t *dptr)
     }
     *dptr = g.base;
     return 0;
+}
+
+int gvm_mem_alloc(uint64_t bytes, uint64_t *dptr)
+{
+    GVM_CAPTURE(gvm_cap_unsafe());
+    return gvm_mem_alloc_now(bytes, dptr);
 }
 
 int gvm_mem_free(uint64_t dptr)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "capture.h"
 #include "mempool.h"
 #include "objects.h"
 #include "stubs.h"
@@ -195,6 +196,7 @@ int gvm_mempool_alloc(uint64_t pool, uint64_t bytes, uint64_t stream, uint64_t *
         *dptr = 0;
         return 0;
     }
+    GVM_CAPTURE(gvm_cap_alloc(stream, bytes, dptr));
     rc = vgpu_MemPoolAlloc(c, 0, p->o.id, s.id, bytes, &g.base);
     if (rc)
         return rc;
@@ -222,6 +224,7 @@ int gvm_mempool_free(uint64_t dptr, uint64_t stream)
         return rc;
     if (!dptr)
         return 0;
+    GVM_CAPTURE(gvm_cap_free(stream, dptr));
     rc = gvm_graph_mem_free(dptr);
     if (rc >= 0)
         return rc;

@@ -146,7 +146,7 @@ cudaError_t cudaPointerGetAttributes(struct cudaPointerAttributes *a, const void
 {
     struct gvm_range g;
     uint64_t d;
-    int err = a ? gvm_init() : 1;
+    int err = gvm_barred() ? 800 : a ? gvm_init() : 1;
 
     if (err)
         return rt_done(err);
