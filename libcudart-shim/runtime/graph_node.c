@@ -11,7 +11,7 @@
 static int kernel_in(CUDA_KERNEL_NODE_PARAMS *q, const struct cudaKernelNodeParams *p)
 {
     struct gvm_func *f;
-    int err = gvm_init();
+    int err = gvm_context();
 
     if (err)
         return err;
@@ -125,7 +125,7 @@ static bool types_of(enum cudaMemcpyKind kind, CUmemorytype *dst, CUmemorytype *
 
 static int copy_in(CUDA_MEMCPY3D *q, const struct cudaMemcpy3DParms *p)
 {
-    int err = gvm_init();
+    int err = gvm_context();
 
     if (err)
         return err;
@@ -208,7 +208,7 @@ static void copy_out(struct cudaMemcpy3DParms *p, const CUDA_MEMCPY3D *q)
 static int linear(CUDA_MEMCPY3D *q, const void *dst, const void *src, size_t n,
                   enum cudaMemcpyKind kind)
 {
-    int err = gvm_init();
+    int err = gvm_context();
 
     if (err)
         return err;
@@ -392,7 +392,7 @@ cudaError_t cudaGraphExecMemcpyNodeSetParamsFromSymbol(cudaGraphExec_t x, cudaGr
 
 static int fill_in(CUDA_MEMSET_NODE_PARAMS *q, const struct cudaMemsetParams *p)
 {
-    int err = gvm_init();
+    int err = gvm_context();
 
     if (err)
         return err;
@@ -454,7 +454,7 @@ cudaError_t cudaGraphAddMemAllocNode(cudaGraphNode_t *out, cudaGraph_t g,
                                      const cudaGraphNode_t *deps, size_t n,
                                      struct cudaMemAllocNodeParams *p)
 {
-    int err = gvm_init();
+    int err = gvm_context();
 
     _Static_assert(sizeof(CUDA_MEM_ALLOC_NODE_PARAMS) == sizeof(*p), "allocation nodes");
     return rt_done(
@@ -469,7 +469,7 @@ cudaError_t cudaGraphMemAllocNodeGetParams(cudaGraphNode_t node, struct cudaMemA
 cudaError_t cudaGraphAddMemFreeNode(cudaGraphNode_t *out, cudaGraph_t g,
                                     const cudaGraphNode_t *deps, size_t n, void *dptr)
 {
-    int err = gvm_init();
+    int err = gvm_context();
 
     return rt_done(err ? err : (int)cuGraphAddMemFreeNode(out, g, deps, n, rt_addr(dptr)));
 }
@@ -481,7 +481,7 @@ cudaError_t cudaGraphMemFreeNodeGetParams(cudaGraphNode_t node, void *dptr)
 
 cudaError_t cudaDeviceGraphMemTrim(int device)
 {
-    int err = gvm_init();
+    int err = gvm_context();
 
     return rt_done(err ? err : (int)cuDeviceGraphMemTrim(device));
 }
@@ -489,7 +489,7 @@ cudaError_t cudaDeviceGraphMemTrim(int device)
 cudaError_t cudaDeviceGetGraphMemAttribute(int device, enum cudaGraphMemAttributeType attr,
                                            void *value)
 {
-    int err = gvm_init();
+    int err = gvm_context();
 
     return rt_done(
         err ? err : (int)cuDeviceGetGraphMemAttribute(device, (CUgraphMem_attribute)attr, value));
@@ -498,7 +498,7 @@ cudaError_t cudaDeviceGetGraphMemAttribute(int device, enum cudaGraphMemAttribut
 cudaError_t cudaDeviceSetGraphMemAttribute(int device, enum cudaGraphMemAttributeType attr,
                                            void *value)
 {
-    int err = gvm_init();
+    int err = gvm_context();
 
     return rt_done(
         err ? err : (int)cuDeviceSetGraphMemAttribute(device, (CUgraphMem_attribute)attr, value));
@@ -510,7 +510,7 @@ cudaError_t cudaDeviceSetGraphMemAttribute(int device, enum cudaGraphMemAttribut
 static int any_in(CUgraphNodeParams *q, const struct cudaGraphNodeParams *p)
 {
     struct gvm_func *f;
-    int err = gvm_init();
+    int err = gvm_context();
 
     _Static_assert(sizeof(CUgraphNodeParams) == sizeof(struct cudaGraphNodeParams), "node params");
     if (err)
@@ -569,7 +569,7 @@ cudaError_t cudaGraphExecNodeSetParams(cudaGraphExec_t x, cudaGraphNode_t node,
 cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *x, cudaGraph_t g,
                                           unsigned long long flags)
 {
-    int err = gvm_init();
+    int err = gvm_context();
 
     return rt_done(err ? err : (int)cuGraphInstantiateWithFlags(x, g, flags));
 }
