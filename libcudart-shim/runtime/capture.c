@@ -7,7 +7,7 @@
 /* These calls need a connection, and with the runtime there is always a context. */
 #define CALL(call)                                                                                 \
     ({                                                                                             \
-        int call_rc = gvm_context();                                                                  \
+        int call_rc = gvm_context();                                                               \
         rt_done(call_rc ? call_rc : (int)(call));                                                  \
     })
 
