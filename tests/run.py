@@ -27,6 +27,7 @@ GROUPS = [
     ('conformance', 60, ['conformance', 'random', 'coverage-check'], None,
      'transcripts and random sequences on the software device, compared with native ones'),
     ('asan', 150, ['test-unit', 'test-local'], 'asan', 'both once more with ASan and UBSan'),
+    ('tsan', 150, ['test-tsan'], None, 'programs of several threads with ThreadSanitizer'),
     ('fuzz', 150, ['test-fuzz'], None, 'fuzz targets'),
     ('xen', 380, ['test-xen'], None, 'inside Xen'),
 ]

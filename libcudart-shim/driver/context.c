@@ -234,7 +234,7 @@ static void runtime_retain(void)
         all.by_runtime = true;
         all.retained++;
     }
-    all.runtime_used = true;
+    __atomic_store_n(&all.runtime_used, true, __ATOMIC_RELAXED);
     gvm_set_primary_active(true);
     pthread_mutex_unlock(&all.lock);
 }
@@ -314,13 +314,13 @@ int gvm_begin(void)
     int rc = gvm_connected();
 
     if (rc == 0)
-        all.runtime_used = true;
+        __atomic_store_n(&all.runtime_used, true, __ATOMIC_RELAXED);
     return rc;
 }
 
 bool gvm_runtime_used(void)
 {
-    return all.runtime_used;
+    return __atomic_load_n(&all.runtime_used, __ATOMIC_RELAXED);
 }
 
 void gvm_runtime_loaded(void)

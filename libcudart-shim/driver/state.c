@@ -18,8 +18,8 @@
 struct gvm_state gvm;
 struct gvm_ranges gvm_allocs = GVM_RANGES_INIT;
 
-static uint32_t never; /* stands in until there is a page */
-uint32_t *gvm_usable_word = &never;
+uint32_t gvm_usable_word[VGPU_PAGE_SIZE / sizeof(uint32_t)]
+    __attribute__((aligned(VGPU_PAGE_SIZE)));
 
 static pthread_mutex_t connect_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t begin_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -40,22 +40,12 @@ static void child_of_fork(void)
 /* Words of the page that a child gets wiped. */
 enum { WORD_USABLE, WORD_BEGUN };
 
-static int make_word(void)
+/* The page is whole and of the zeroed part of the library's data, so the kernel takes the advice. */
+static void make_word(void)
 {
-    static bool hooked;
-    uint32_t *w;
-
-    if (gvm_usable_word != &never)
-        return 0;
-    w = mmap(NULL, VGPU_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (w == MAP_FAILED)
-        return -errno;
-    madvise(w, VGPU_PAGE_SIZE, MADV_WIPEONFORK);
-    __atomic_store_n(&gvm_usable_word, w, __ATOMIC_RELEASE);
-    if (!hooked)
-        pthread_atfork(NULL, NULL, child_of_fork);
-    hooked = true;
-    return 0;
+    if (madvise(gvm_usable_word, VGPU_PAGE_SIZE, MADV_WIPEONFORK))
+        gvm_log("forked children cannot be told: %s", strerror(errno));
+    pthread_atfork(NULL, NULL, child_of_fork);
 }
 
 /* What runs after this handler (older ones, destructors) may still call CUDA. Output of kernels
@@ -74,13 +64,14 @@ int gvm_mark_begun(void)
     if (__atomic_load_n(&begun, __ATOMIC_ACQUIRE))
         return 0;
     pthread_mutex_lock(&begin_lock);
-    if (!begun && make_word() == 0) {
+    if (!begun) {
+        make_word();
         gvm_usable_word[WORD_BEGUN] = 1;
         atexit(at_exit);
         __atomic_store_n(&begun, true, __ATOMIC_RELEASE);
     }
     pthread_mutex_unlock(&begin_lock);
-    return begun ? 0 : 2;
+    return 0;
 }
 
 void gvm_mark_lost(void)

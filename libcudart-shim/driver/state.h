@@ -22,8 +22,8 @@ struct gvm_state {
 };
 extern struct gvm_state gvm;
 
-/* Not 0 while the connection may be used; lies in a page that a forked child sees as 0. */
-extern uint32_t *gvm_usable_word;
+/* Not 0 while the connection may be used; the first word of a page that a forked child sees as 0. */
+extern uint32_t gvm_usable_word[];
 enum {
     GVM_USABLE_IDLE = 2,   /* connected; the primary context is not active */
     GVM_USABLE_ACTIVE = 1, /* connected, the primary context is active */

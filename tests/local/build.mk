@@ -3,4 +3,11 @@ LOCAL ?=
 test-local: all ## conformance programs over the local transport
 	@$(PYTHON) tests/local/run.py $(BUILD) $(LOCAL)
 
-.PHONY: test-local
+# Threads of the shim and of the worker, by ThreadSanitizer.
+test-tsan: ## unit tests and programs of several threads with ThreadSanitizer
+	@+$(MAKE) --no-print-directory SAN=thread BUILD=$(BUILD)/tsan \
+		UNIT="shim_chan shim_tables worker_drain worker_calls" test-unit
+	@+$(MAKE) --no-print-directory SAN=thread BUILD=$(BUILD)/tsan \
+		LOCAL="twothreads streams progress threads" test-local
+
+.PHONY: test-local test-tsan

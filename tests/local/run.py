@@ -18,6 +18,7 @@ import time
 
 USER = 65534  # nobody
 LIMIT = 120   # seconds for one program
+SUPPRESSIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'tsan.supp')
 PASSING = ('vectorAdd', 'matrixMul', 'reduction', 'blackScholes', 'stencil', 'streams', 'launch10k',
            'printf', 'twothreads', 'edges')
 
@@ -50,6 +51,10 @@ class Stage:
         self.env = {'PATH': os.environ['PATH'], 'HOME': self.tmp, 'TMPDIR': self.tmp}
         needed = subprocess.run(['ldd', os.path.join(self.dir, 'gvm')], stdout=subprocess.PIPE,
                                 text=True).stdout
+        m = re.search(r'(/\S*libtsan\S*)', needed)
+        if m:
+            self.env.update(LD_PRELOAD=m.group(1), TSAN_OPTIONS='exitcode=66 suppressions=' +
+                            shutil.copy(SUPPRESSIONS, self.dir))
         m = re.search(r'(/\S*libasan\S*)', needed)
         self.asan = m.group(1) if m else None
         if self.asan:
@@ -82,7 +87,7 @@ class Stage:
             os.killpg(p.pid, signal.SIGKILL)
             out, _ = p.communicate()
             raise Failed('%s did not end within %d s; it printed:\n%s' % (program, LIMIT, out))
-        for trouble in ('ERROR: AddressSanitizer', 'runtime error:'):
+        for trouble in ('ERROR: AddressSanitizer', 'runtime error:', 'WARNING: ThreadSanitizer'):
             if trouble in out:
                 raise Failed('%s:\n%s' % (program, out))
         return p.returncode, out
@@ -131,6 +136,22 @@ def staticlink(stage):
     lines = out.strip().split('\n')
     if rc == 0 or len(lines) != 1 or '-cudart shared' not in lines[0]:
         raise Failed('status %d:\n%s' % (rc, out))
+
+
+def progress(stage):
+    """A waiting thread, a flooded stream and a kernel that waits for a launch: all get on."""
+    rc, out = stage.run('t/stream_progress')
+    expect(rc, 0, 'exit status', out)
+    expect(re.findall('^(?:thread|seen|flooded|others) = .*$', out, re.M),
+           ['thread = 0'] * 3 + ['seen = 42', 'flooded = 3000', 'others = 100'], 'results', out)
+
+
+def threads(stage):
+    """Many threads whose first calls come at the same time."""
+    rc, out = stage.run('t/process_threads')
+    expect(rc, 0, 'exit status', out)
+    expect(re.findall(r'^\d+ = .*$', out, re.M),
+           ['%d = 0 %d' % (i, i * 2560) for i in range(24)], 'results', out)
 
 
 def own_static(stage):
@@ -231,7 +252,7 @@ def bad_environment(stage):
 
 
 TESTS = [program(n) for n in PASSING] + [
-    staticlink, own_static, no_ptx, oob_beside_another, system_calls, worker_killed, gvm_killed,
+    progress, threads, staticlink, own_static, no_ptx, oob_beside_another, system_calls, worker_killed, gvm_killed,
     bad_environment]
 
 
