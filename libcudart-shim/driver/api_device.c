@@ -254,8 +254,6 @@ CUresult cuDeviceGetExecAffinitySupport(int *value, CUexecAffinityType type, CUd
     int rc;
 
     device(dev, value, &rc);
-    if (rc == 0 && (unsigned)type >= CU_EXEC_AFFINITY_TYPE_MAX)
-        rc = 1;
     if (rc == 0)
         *value = 0; /* shares of a device are the host's to give */
     return (CUresult)rc;
@@ -266,7 +264,7 @@ CUresult cuDeviceGetNvSciSyncAttributes(void *list, CUdevice dev, int flags)
     int rc;
 
     device(dev, &rc, &rc);
-    return (CUresult)(rc ? rc : 801);
+    return (CUresult)(rc ? rc : list ? 801 : 400);
 }
 
 /* Somebody to be told when memory runs short of a quota of the operating system; there is none, so
@@ -310,14 +308,19 @@ CUresult cuDeviceUnregisterAsyncNotification(CUdevice dev, CUasyncCallbackHandle
 }
 
 /* No other device writes to this one's memory, so there is nothing to flush. */
+int gvm_flush_writes(int target, int scope)
+{
+    return target != CU_FLUSH_GPU_DIRECT_RDMA_WRITES_TARGET_CURRENT_CTX ||
+                   (scope != CU_FLUSH_GPU_DIRECT_RDMA_WRITES_TO_OWNER &&
+                    scope != CU_FLUSH_GPU_DIRECT_RDMA_WRITES_TO_ALL_DEVICES)
+               ? 1
+               : gvm_context();
+}
+
 CUresult cuFlushGPUDirectRDMAWrites(CUflushGPUDirectRDMAWritesTarget target,
                                     CUflushGPUDirectRDMAWritesScope scope)
 {
     int rc = api_need();
 
-    if (rc == 0 && (target != CU_FLUSH_GPU_DIRECT_RDMA_WRITES_TARGET_CURRENT_CTX ||
-                    (scope != CU_FLUSH_GPU_DIRECT_RDMA_WRITES_TO_OWNER &&
-                     scope != CU_FLUSH_GPU_DIRECT_RDMA_WRITES_TO_ALL_DEVICES)))
-        rc = 1;
-    return (CUresult)(rc ? rc : 801);
+    return (CUresult)(rc ? rc : gvm_flush_writes((int)target, (int)scope));
 }

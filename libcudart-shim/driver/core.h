@@ -59,6 +59,7 @@ GVM_API int gvm_device_by_pci(const char *id, int *number);
 GVM_API int gvm_p2p_attribute(const void *value, int attr, int a, int b);
 GVM_API int gvm_host_atomics(unsigned *caps, const int *ops, unsigned count, int dev);
 GVM_API int gvm_notify_register(int dev, const void *fn, void **handle);
+GVM_API int gvm_flush_writes(int target, int scope);
 GVM_API int gvm_notify_unregister(int dev, const void *handle);
 /* Prints what kernels have printed, if the worker says that there is something. */
 void gvm_output(void);

@@ -69,7 +69,7 @@ int gvm_proc(const char *name, int version, bool per_thread, void **fn, int *sta
     return 0;
 }
 
-/* cuGetProcAddress of CUDA 12 and later. Whoever takes the status gets success and NULL. */
+/* cuGetProcAddress of CUDA 12 and later. What is not found is NULL, and success. */
 CUresult cuGetProcAddress(const char *symbol, void **fn, int version, cuuint64_t flags,
                           CUdriverProcAddressQueryResult *status)
 {
@@ -77,8 +77,7 @@ CUresult cuGetProcAddress(const char *symbol, void **fn, int version, cuuint64_t
 
     if (flags & ~(cuuint64_t)QUERY_FLAGS)
         return CUDA_ERROR_INVALID_VALUE;
-    rc = gvm_proc(symbol, version, flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, fn,
-                  status ? &st : NULL);
+    rc = gvm_proc(symbol, version, flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, fn, &st);
     if (rc == 0 && status)
         *status = (CUdriverProcAddressQueryResult)st;
     return (CUresult)rc;
@@ -89,7 +88,10 @@ CUresult cuGetProcAddress(const char *symbol, void **fn, int version, cuuint64_t
 GVM_API CUresult cuGetProcAddress(const char *symbol, void **fn, int version, cuuint64_t flags);
 CUresult cuGetProcAddress(const char *symbol, void **fn, int version, cuuint64_t flags)
 {
-    return cuGetProcAddress_v2(symbol, fn, version, flags, NULL);
+    if (flags & ~(cuuint64_t)QUERY_FLAGS)
+        return CUDA_ERROR_INVALID_VALUE;
+    return (CUresult)gvm_proc(symbol, version,
+                              flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, fn, NULL);
 }
 
 /* NVIDIA's compiler and linker libraries ask for a table too, and do without. */

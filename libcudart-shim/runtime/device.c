@@ -101,7 +101,8 @@ static void fill(struct cudaDeviceProp *p, const struct vgpu_device_info *d)
     int pci[4] = {0};
 
 #define A(name) a[CU_DEVICE_ATTRIBUTE_##name]
-    memset(p, 0, sizeof(*p));
+    /* What is reserved stays as it was, as natively. */
+    memset(p, 0, offsetof(struct cudaDeviceProp, reserved));
     memcpy(p->name, d->name, sizeof(p->name));
     memcpy(&p->uuid, d->uuid, sizeof(d->uuid));
     p->totalGlobalMem = d->total_mem;
@@ -320,6 +321,12 @@ cudaError_t cudaDeviceRegisterAsyncNotification(int number, cudaAsyncCallback fn
     return rt_done(gvm_notify_register(number, (const void *)fn, (void **)handle));
 }
 
+RT_API cudaError_t cudaDeviceFlushGPUDirectRDMAWrites(
+    enum cudaFlushGPUDirectRDMAWritesTarget target, enum cudaFlushGPUDirectRDMAWritesScope scope)
+{
+    return rt_done(gvm_flush_writes((int)target, (int)scope));
+}
+
 cudaError_t cudaDeviceUnregisterAsyncNotification(int number, cudaAsyncCallbackHandle_t handle)
 {
     return rt_done(gvm_notify_unregister(number, handle));
@@ -446,7 +453,7 @@ static cudaError_t entry_point(const char *name, void **fn, unsigned version,
         twin = true;
     else if (flags & cudaEnableLegacyStream)
         twin = false;
-    err = gvm_proc(name, (int)version, twin, fn, status ? &st : NULL);
+    err = gvm_proc(name, (int)version, twin, fn, &st);
     if (err == 0 && status) /* the numbers are the driver's */
         *status = (enum cudaDriverEntryPointQueryResult)st;
     return rt_done(err);

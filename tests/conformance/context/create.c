@@ -27,6 +27,7 @@ static void try_flags(unsigned f)
 
 int main(void)
 {
+    static const unsigned flags[] = {0, 1, 3, 4, 6, 8, 9, 0xc, 0x10};
     CUexecAffinityParam aff = {.type = CU_EXEC_AFFINITY_TYPE_SM_COUNT};
     CUctxCreateParams params = {0};
     CUcontext a, b, c;
@@ -35,8 +36,8 @@ int main(void)
     CUdevice dev = -1;
 
     T_OK(cuInit(0));
-    for (unsigned i = 0; i <= 0x10; i++)
-        try_flags(i);
+    for (unsigned i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+        try_flags(flags[i]);
     try_flags(CU_CTX_COREDUMP_ENABLE);
     try_flags(CU_CTX_USER_COREDUMP_ENABLE);
     try_flags(CU_CTX_SYNC_MEMOPS);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* covers: cuGetProcAddress cuGetProcAddress_v2 cudaGetDriverEntryPoint
- * cudaGetDriverEntryPointByVersion cuGetExportTable */
+ * cudaGetDriverEntryPointByVersion */
 /* Looking up the driver's functions: status codes, versions, flags. */
 #include <cuda.h>
 #include <cuda_runtime_api.h>
@@ -68,8 +68,6 @@ int main(void)
                                   "cuDeviceGetUuid"};
     static const int versions[] = {0,     1000,  2000,  3020,  10010, 11030,
                                    12000, 12080, 13000, 13010, 99999};
-    CUuuid none = {"no such table!!"};
-    const void *table = (void *)1;
     void *fn, *fn2;
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -92,6 +90,5 @@ int main(void)
     look_rt("cuStreamSynchronize", 12000, cudaEnableLegacyStream);
     look_rt("cuStreamSynchronize", 12000, 8);
     look_rt("cuStreamSynchronize", 99999, 0);
-    T(cuGetExportTable(&table, &none));
     return 0;
 }
