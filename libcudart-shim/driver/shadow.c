@@ -114,6 +114,9 @@ int gvm_shadow_add(uint64_t dptr, uint64_t size)
         g.sub = GVM_SUB_SHADOW;
         gvm_ranges_add(&gvm_allocs, &g);
     }
+    /* For as long as the connection lives: the short way of launches looks at no variables. */
+    if (!vars)
+        gvm_short_ways(gvm.chan, 1);
     v->next = vars;
     vars = v;
     v = NULL;
