@@ -27,8 +27,7 @@
 
 /* What state.c would define. */
 struct gvm_state gvm;
-static uint32_t usable = 1;
-uint32_t *gvm_usable_word = &usable;
+uint32_t gvm_usable_word[] = {1};
 
 int gvm_connect(void)
 {
