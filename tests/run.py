@@ -26,6 +26,7 @@ GROUPS = [
     ('local', 60, ['test-local'], None, 'conformance programs over the local transport'),
     ('conformance', 60, ['conformance', 'random', 'coverage-check'], None,
      'transcripts and random sequences on the software device, compared with native ones'),
+    ('bench', 20, ['test-instructions'], None, 'instructions of a launch'),
     ('asan', 150, ['test-unit', 'test-local'], 'asan', 'both once more with ASan and UBSan'),
     ('tsan', 150, ['test-tsan'], None, 'programs of several threads with ThreadSanitizer'),
     ('fuzz', 150, ['test-fuzz'], None, 'fuzz targets'),

@@ -95,7 +95,9 @@ struct dev_config {
 
 struct dev_ops {
     const char *name; /* "ptx", "cuda" */
-    bool driver;      /* goes through a kernel driver's library: device nodes, ioctls */
+    /* A stream takes so much unfinished work and no more: then its operations wait. */
+    bool bounded;
+    bool driver; /* goes through a kernel driver's library: device nodes, ioctls */
 
     /* How many devices of this kind the machine has; 0, quietly, where there is no driver. */
     int (*count)(void);
@@ -129,6 +131,9 @@ struct dev_ops {
 
     /* Copies and fills, asynchronous in `s`. Device ranges are checked here (1 = INVALID_VALUE). */
     int (*copy_h2d)(struct dev *d, struct dev_stream *s, uint64_t dst, const void *src, size_t n);
+    /* Optional: the same for at most 32 KiB, without waiting for the stream, and the source is free
+     * when it returns. NULL: copy_h2d() from a buffer that is kept. */
+    int (*copy_in)(struct dev *d, struct dev_stream *s, uint64_t dst, const void *src, size_t n);
     int (*copy_d2h)(struct dev *d, struct dev_stream *s, void *dst, uint64_t src, size_t n);
     int (*copy_d2d)(struct dev *d, struct dev_stream *s, uint64_t dst, uint64_t src, size_t n);
     /* width x height elements of `elem` (1, 2, 4) bytes, rows `pitch` bytes apart (height 1: 0). */

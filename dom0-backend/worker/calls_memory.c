@@ -64,6 +64,12 @@ int wk_CopyInline(struct wk_lane *lane, const struct vgpu_args_CopyInline *a,
 
     if (err || a->bytes_len == 0)
         return err;
+    if (w->ops->copy_in) {
+        err = w->ops->copy_in(w->dev, s->s, a->dst, a->bytes, a->bytes_len);
+        if (!err)
+            wk_count(w, bytes_in, a->bytes_len);
+        return err;
+    }
     buf = wk_flow_inline(w, a->bytes, a->bytes_len);
     if (!buf)
         return WK_OUT_OF_MEMORY;
@@ -89,6 +95,9 @@ int wk_CopyFetch(struct wk_lane *lane, const struct vgpu_args_CopyFetch *a,
     struct wk_stream *s = a->stream;
     int err;
 
+    err = wk_poll_stream(lane, s);
+    if (err)
+        return err;
     /* The lane's own buffer: if the wait fails, the copy may land later than this call returns. */
     err = w->ops->copy_d2h(w->dev, s->s, lane->fetch, a->src, a->n);
     if (!err)

@@ -125,6 +125,8 @@ static int per_lane_stream(struct wk_lane *lane, void **obj)
     if (!lane->own) {
         int err = wk_stream_new(lane->w, 0, 0, &lane->own);
 
+        atomic_store(&lane->w->own_streams, true);
+
         if (err)
             return err;
     }

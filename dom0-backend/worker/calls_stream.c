@@ -47,8 +47,9 @@ int wk_StreamSync(struct wk_lane *lane, const struct vgpu_args_StreamSync *a,
 {
     struct wk *w = lane->w;
     struct wk_stream *s = a->stream;
+    int err = wk_poll_stream(lane, s);
 
-    return w->ops->stream_sync(w->dev, s->s);
+    return err ? err : w->ops->stream_sync(w->dev, s->s);
 }
 
 int wk_StreamWaitEvent(struct wk_lane *lane, const struct vgpu_args_StreamWaitEvent *a,
@@ -65,8 +66,9 @@ int wk_StreamWaitEvent(struct wk_lane *lane, const struct vgpu_args_StreamWaitEv
 int wk_CtxSync(struct wk_lane *lane, const struct vgpu_args_CtxSync *a, struct vgpu_out_CtxSync *o)
 {
     struct wk *w = lane->w;
+    int err = wk_poll_stream(lane, w->legacy);
 
-    return w->ops->ctx_sync(w->dev);
+    return err ? err : w->ops->ctx_sync(w->dev);
 }
 
 int wk_EventCreate(struct wk_lane *lane, const struct vgpu_args_EventCreate *a,

@@ -37,6 +37,9 @@ const char *wk_execute(struct wk_lane *lane, void *rec)
     res.len = 0;
     vgpu_dispatch(lane, rec, &res);
     wk_lane_release(lane);
+    if (lane->polling && res.status == WK_HAND_OVER && !res.violation)
+        return NULL;
+    lane->answered = true;
     /* Before the reply: its receipt entitles the guest thread to the next call. */
     atomic_store_explicit(&lane->busy, false, memory_order_release);
     if (res.violation)
@@ -51,6 +54,40 @@ const char *wk_execute(struct wk_lane *lane, void *rec)
     return NULL;
 }
 
+#define POLL_NS 200000u
+
+static uint64_t now_ns(void);
+
+/*
+ * Whoever waits on the drain thread holds up the records of other guest threads, so it looks at the
+ * ring as well. Other streams than the default one must not exist: work of theirs can hold up the
+ * default stream although that one looks idle.
+ */
+int wk_poll_stream(struct wk_lane *lane, struct wk_stream *s)
+{
+    struct wk *w = lane->w;
+    uint64_t end;
+
+    if (!lane->polling)
+        return WK_OK;
+    end = now_ns() + POLL_NS;
+    do {
+        int err = w->ops->stream_query(w->dev, s->s);
+
+        if (err != WK_NOT_READY)
+            return err;
+    } while (vgpu_cons_idle(&w->cons) && now_ns() < end);
+    return WK_HAND_OVER;
+}
+
+/* Calls that mostly wait for little or nothing are tried here before a thread is woken for them. */
+static bool may_poll(const struct wk *w, const struct vgpu_rec *h)
+{
+    if (!w->ops->bounded || !w->spin_us || w->objs.top[WK_OBJ_STREAM] || w->own_streams)
+        return false;
+    return h->op == VGPU_OP_StreamSync || h->op == VGPU_OP_CtxSync || h->op == VGPU_OP_CopyFetch;
+}
+
 static const char *run_record(struct wk *w)
 {
     const struct vgpu_rec *h = (const struct vgpu_rec *)w->rec;
@@ -59,7 +96,19 @@ static const char *run_record(struct wk *w)
     if (atomic_load_explicit(&lane->busy, memory_order_acquire))
         return "record on a lane whose call is outstanding";
     if (vgpu_class_of(h->op) == VGPU_BLOCKING && !w->inline_blocking) {
-        int err = wk_lane_hand_over(lane, w->rec);
+        int err;
+
+        if (may_poll(w, h)) {
+            const char *why;
+
+            lane->answered = false;
+            lane->polling = true;
+            why = wk_execute(lane, w->rec);
+            lane->polling = false;
+            if (why || lane->answered)
+                return why;
+        }
+        err = wk_lane_hand_over(lane, w->rec);
 
         if (!err)
             return NULL;

@@ -50,6 +50,7 @@ enum {
     WK_NOT_READY = 600,
     WK_NOT_SUPPORTED = 801,
     WK_UNKNOWN = 999,
+    WK_HAND_OVER = -1, /* no CUresult: the call would wait, let the lane's thread run it */
 };
 
 struct wk_chunk {
@@ -68,6 +69,8 @@ struct wk_lane {
     struct wk_obj *held[4]; /* objects that this call uses: not destroyed before it ends */
     unsigned nheld;
     uint64_t chunks_held; /* bit per chunk */
+
+    bool polling, answered; /* it runs on the drain thread, which must not wait */
 
     struct wk_stream *own; /* the per-thread default stream, made at first use */
     uint16_t errors;       /* latched so far, modulo 2^16 */
@@ -123,6 +126,7 @@ struct wk {
     uint32_t out_len;
     uint64_t out_lost; /* octets dropped because the buffer was full */
 
+    _Atomic bool own_streams; /* some lane has made its per-thread stream */
     _Atomic uint32_t sticky;
     bool xen; /* for the filter */
 
@@ -175,6 +179,12 @@ void wk_drain_loop(struct wk *w);
 
 /* Gives the record to the lane's thread, which is made if need be. 0 or -errno. */
 int wk_lane_hand_over(struct wk_lane *lane, const void *rec);
+/*
+ * For calls that wait for a stream: on the lane's own thread 0 at once. On the drain thread looks
+ * for a short time whether the stream becomes idle, as it does for most of the calls of a program
+ * with one thread: 0, the wait will be none; WK_HAND_OVER: the call must move.
+ */
+int wk_poll_stream(struct wk_lane *lane, struct wk_stream *s);
 /* Drops what the call used: objects and chunks. */
 void wk_lane_release(struct wk_lane *lane);
 

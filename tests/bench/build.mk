@@ -1,7 +1,7 @@
 # Benchmarks. The programs hold code for sm_90 and PTX for everything else, the software device
 # among it; they are linked with -cudart shared and run natively as well as through GVM.
 ifneq ($(NVCC),)
-BENCH := $(addprefix $(BUILD)/bench/,micro programs)
+BENCH := $(addprefix $(BUILD)/bench/,micro programs launches)
 BENCH_ARCH := -gencode arch=compute_90,code=sm_90 -gencode arch=compute_75,code=compute_75
 
 $(BUILD)/bench/%: tests/bench/%.cu tests/bench/bench.h
@@ -21,4 +21,7 @@ bench-gpu: all ## every measure natively and through GVM on this machine's NVIDI
 bench-local: all ## what the path itself costs for each call, on the software device
 	@$(PYTHON) tests/bench/bench.py local --build $(BUILD) $(BENCH_OPTIONS)
 
-.PHONY: bench-gpu bench-local
+test-instructions: all ## instructions of the guest for one launch
+	@$(PYTHON) tests/bench/instructions.py $(BUILD)
+
+.PHONY: bench-gpu bench-local test-instructions

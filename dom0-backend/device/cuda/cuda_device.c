@@ -287,6 +287,7 @@ static void cudev_pool_drop(struct dev *d, void *addr, size_t len)
 
 const struct dev_ops dev_cuda_ops = {
     .name = "cuda",
+    .bounded = true,
     .driver = true,
     .count = cudev_count,
     .open = cudev_open,
@@ -301,6 +302,7 @@ const struct dev_ops dev_cuda_ops = {
     .mem_info = cudev_mem_info,
     .mem_range = cudev_mem_range,
     .copy_h2d = cudev_copy_h2d,
+    .copy_in = cudev_copy_in,
     .copy_d2h = cudev_copy_d2h,
     .copy_d2d = cudev_copy_d2d,
     .fill = cudev_fill,

@@ -20,6 +20,13 @@ int cudev_copy_h2d(struct dev *d, struct dev_stream *s, uint64_t dst, const void
     return CALL(d, cuMemcpyHtoDAsync_v2, dst, src, n, cudev_stream(s));
 }
 
+/* From memory that is not pinned the driver takes its own copy before the call returns, and does not
+ * wait for the stream (CUDA driver API, "API synchronization behavior", asynchronous memcpy). */
+int cudev_copy_in(struct dev *d, struct dev_stream *s, uint64_t dst, const void *src, size_t n)
+{
+    return CALL(d, cuMemcpyHtoDAsync_v2, dst, src, n, cudev_stream(s));
+}
+
 int cudev_copy_d2h(struct dev *d, struct dev_stream *s, void *dst, uint64_t src, size_t n)
 {
     return CALL(d, cuMemcpyDtoHAsync_v2, dst, src, n, cudev_stream(s));

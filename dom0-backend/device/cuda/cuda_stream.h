@@ -6,6 +6,7 @@
 #include "cuda_int.h"
 
 int cudev_copy_h2d(struct dev *d, struct dev_stream *s, uint64_t dst, const void *src, size_t n);
+int cudev_copy_in(struct dev *d, struct dev_stream *s, uint64_t dst, const void *src, size_t n);
 int cudev_copy_d2h(struct dev *d, struct dev_stream *s, void *dst, uint64_t src, size_t n);
 int cudev_copy_d2d(struct dev *d, struct dev_stream *s, uint64_t dst, uint64_t src, size_t n);
 int cudev_fill(struct dev *d, struct dev_stream *s, uint64_t dst, size_t pitch, uint32_t value,
