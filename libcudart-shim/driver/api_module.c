@@ -258,6 +258,9 @@ static CUresult launch(CUfunction f, struct gvm_launch *l, void **params, void *
 {
     int rc = api_need();
 
+    /* A thread without a context can use a stream that was created in one. */
+    if (rc == 201 && l->stream > GVM_STREAM_PER_THREAD)
+        rc = 0;
     if (rc == 0 && !f)
         rc = 400;
     if (rc == 0 && params && extra)
