@@ -19,7 +19,7 @@ static const struct vgpu_device_info *device(CUdevice dev, const void *out, int 
 
 CUresult cuDeviceGetCount(int *n)
 {
-    int rc = api_need_init();
+    int rc = gvm_barred() ? 800 : api_need_init();
 
     if (rc == 0 && !n)
         rc = 1;
@@ -89,6 +89,8 @@ CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attr, CUdevice dev)
     int rc;
     const struct vgpu_device_info *d = device(dev, value, &rc);
 
+    if (gvm_barred())
+        return CUDA_ERROR_NOT_PERMITTED;
     if (d && ((int)attr < 1 || attr >= CU_DEVICE_ATTRIBUTE_MAX))
         rc = 1;
     if (rc == 0)
