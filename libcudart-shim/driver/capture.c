@@ -774,7 +774,7 @@ static int end_capture(uint64_t stream, CUgraph *out)
         rc = ERR_UNJOINED;
     if (rc == 0)
         *out = c->g;
-    else if (!c->into)
+    else /* as natively, also a graph that was there before */
         gvm_graph_free(c->g);
     close_capture(c);
     return rc;

@@ -63,6 +63,8 @@ GVM_API int gvm_flush_writes(int target, int scope);
 GVM_API int gvm_notify_unregister(int dev, const void *handle);
 /* Prints what kernels have printed, if the worker says that there is something. */
 void gvm_output(void);
+/* Whether a kernel of this process has printed anything yet. */
+bool gvm_has_printed(void);
 
 /* The context that what is made now belongs to: NULL for the primary one. */
 void *gvm_owner(void);

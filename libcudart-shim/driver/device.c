@@ -148,6 +148,13 @@ static void print(const uint8_t *p, size_t n)
     }
 }
 
+static bool printed;
+
+bool gvm_has_printed(void)
+{
+    return __atomic_load_n(&printed, __ATOMIC_RELAXED);
+}
+
 void gvm_output(void)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -167,6 +174,7 @@ void gvm_output(void)
             if (vgpu_OutputFetch(c, GVM_CALL_ANYWAY, ref.chunk, ref.off, ref.len, &size) || !size)
                 break;
             print(p, size < OUTPUT_CHUNK ? size : OUTPUT_CHUNK);
+            __atomic_store_n(&printed, true, __ATOMIC_RELAXED);
         }
     }
     if (p)

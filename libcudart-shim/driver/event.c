@@ -157,10 +157,13 @@ int gvm_event_create(uint32_t flags, uint64_t *event)
 
     if (rc)
         return rc;
-    if (!event || flags & ~(GVM_EVENT_BLOCKING_SYNC | GVM_EVENT_NO_TIMING))
-        /* Interprocess events, which cannot time, are not there yet. */
-        return event && (flags & ~1u) == (GVM_EVENT_INTERPROCESS | GVM_EVENT_NO_TIMING) ? 801 : 1;
-    e = gvm_event_make(c, flags, &rc);
+    /* Interprocess events cannot time. They are events like others: it is their handles that are
+     * refused, as IPC_EVENT_SUPPORTED says. */
+    if (!event ||
+        flags & ~(GVM_EVENT_BLOCKING_SYNC | GVM_EVENT_NO_TIMING | GVM_EVENT_INTERPROCESS) ||
+        (flags & GVM_EVENT_INTERPROCESS && !(flags & GVM_EVENT_NO_TIMING)))
+        return 1;
+    e = gvm_event_make(c, flags & ~GVM_EVENT_INTERPROCESS, &rc);
     if (e) {
         e->internal = false;
         *event = gvm_handle(&gvm_events, e);
@@ -300,6 +303,9 @@ int gvm_event_sync(uint64_t event)
     if (rc == 0 && reached(c, e))
         rc = gvm_counter_wait(c, e->slot, __atomic_load_n(&e->value, __ATOMIC_RELAXED),
                               !(e->flags & GVM_EVENT_BLOCKING_SYNC));
+    /* A driver hands over what kernels have printed when it is asked to wait. */
+    if (rc == 0 && gvm_has_printed())
+        rc = vgpu_EventSync(c, 0, e->o.id);
     return gvm_after_wait(c, rc);
 }
 

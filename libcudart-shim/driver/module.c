@@ -475,7 +475,7 @@ int gvm_func_set_attr(struct gvm_func *f, int attr, int value)
 
 bool gvm_func_too_long(const struct gvm_func *f, size_t n)
 {
-    return gvm_func_valid(f) && n > (f->param_bytes + 7u) / 8 * 8;
+    return gvm_func_valid(f) && n > f->param_bytes;
 }
 
 int gvm_func_param(struct gvm_func *f, size_t i, size_t *offset, size_t *size)

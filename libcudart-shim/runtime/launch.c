@@ -84,7 +84,8 @@ int rt_launch_other(struct gvm_launcher *k, uint64_t grid_xy, uint32_t grid_z, u
         .stream = stream,
         .params = params,
     };
-    int err = shmem == l.shmem ? rt_launch(r, &l) : 1;
+    /* As natively, only the low 32 bits of the size count. */
+    int err = rt_launch(r, &l);
 
     if (!err)
         __atomic_store_n(&k->shape, gvm_func_shape(r->f), __ATOMIC_RELEASE);
@@ -256,7 +257,8 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, 
     struct gvm_func *f;
     int err = rt_func_of(func, &f);
 
-    return rt_done(err ? err : gvm_occupancy(f, block, shmem, flags, blocks));
+    /* Natively no last error stays behind. */
+    return (cudaError_t)(err ? err : gvm_occupancy(f, block, shmem, flags, blocks));
 }
 
 cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, const void *func, int block,

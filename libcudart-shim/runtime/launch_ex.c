@@ -44,7 +44,7 @@ RT_API cudaError_t cudaLaunchKernelExC_ptsz(const cudaLaunchConfig_t *cfg, const
     return launch_ex(cfg, func, args, rt_own(cfg ? cfg->stream : NULL));
 }
 
-/* ---- occupancy --------------------------------------------------------------------------- */
+/* ---- occupancy: natively no last error stays behind --------------------------------------------------------------------------- */
 
 cudaError_t cudaOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, const void *func, int blocks,
                                                       int block)
@@ -52,7 +52,7 @@ cudaError_t cudaOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, const void 
     struct gvm_func *f;
     int err = bytes ? rt_func_of(func, &f) : 1;
 
-    return rt_done(err ? err : gvm_shared_available(f, blocks, block, bytes));
+    return (cudaError_t)(err ? err : gvm_shared_available(f, blocks, block, bytes));
 }
 
 static cudaError_t clusters(int *n, const void *func, const cudaLaunchConfig_t *cfg, bool largest)
@@ -63,9 +63,9 @@ static cudaError_t clusters(int *n, const void *func, const cudaLaunchConfig_t *
 
     if (err == 0)
         take(cfg, &l);
-    return rt_done(
-        err ? err
-            : gvm_clusters(f, &l, (const struct gvm_attr *)cfg->attrs, cfg->numAttrs, largest, n));
+    return (cudaError_t)(err ? err
+                             : gvm_clusters(f, &l, (const struct gvm_attr *)cfg->attrs,
+                                            cfg->numAttrs, largest, n));
 }
 
 cudaError_t cudaOccupancyMaxActiveClusters(int *n, const void *func, const cudaLaunchConfig_t *cfg)

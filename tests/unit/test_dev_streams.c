@@ -428,7 +428,10 @@ static void limits(void **state)
     assert_int_equal(ops->get_limit(dev, 2, &v), 0);
     assert_int_equal(v, 16 << 20);
     assert_int_equal(ops->set_limit(dev, 3, 1), 215);
-    assert_int_equal(ops->get_limit(dev, 4, &v), 215);
+    assert_int_equal(ops->set_limit(dev, 3, 1), 215);
+    assert_int_equal(ops->set_limit(dev, 4, 100), 0); /* kept for queries */
+    assert_int_equal(ops->get_limit(dev, 4, &v), 0);
+    assert_int_equal(v, 100);
     assert_int_equal(ops->get_limit(dev, 99, &v), 1);
     assert_int_equal(ops->get_limit(dev, 7, &v), 0);
     assert_int_equal(v, 227 * 1024);

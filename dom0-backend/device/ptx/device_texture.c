@@ -190,7 +190,7 @@ static int use_view(struct ptx_tex *t, const struct dev_view *v)
     if ((v->width && v->width != t->level[0].width) ||
         (v->height && t->shape != TS_1D && v->height != t->level[0].height) ||
         v->first_level > v->last_level || v->last_level >= t->nlevel ||
-        v->first_layer > v->last_layer ||
+        v->first_layer > v->last_layer || (t->layers > 1 && v->depth != t->layers) ||
         (v->last_layer && (t->shape == TS_3D || v->last_layer >= t->layers)))
         return CUDA_ERROR_INVALID_VALUE;
     t->nlevel = v->last_level - v->first_level + 1;
