@@ -280,11 +280,13 @@ static inline __attribute__((always_inline)) bool as_before(struct gvm_shape *k,
                                                             uint64_t block_xy, uint32_t block_z,
                                                             size_t shmem)
 {
-    if (unlikely(k->epoch != __atomic_load_n(&c->short_epoch, __ATOMIC_RELAXED) ||
+    if (unlikely(__atomic_load_n(&k->epoch, __ATOMIC_RELAXED) !=
+                     __atomic_load_n(&c->short_epoch, __ATOMIC_RELAXED) ||
                  k->block_xy != block_xy || k->block_z != block_z || k->shmem != shmem ||
                  !vgpu_well(&c->ch)))
         return false;
-    if (likely(k->grid_xy == grid_xy && k->grid_z == grid_z))
+    if (likely(__atomic_load_n(&k->grid_xy, __ATOMIC_RELAXED) == grid_xy &&
+               __atomic_load_n(&k->grid_z, __ATOMIC_RELAXED) == grid_z))
         return true;
     if (unlikely(grid_wrong((uint32_t)grid_xy, (uint32_t)(grid_xy >> 32), grid_z)))
         return false;

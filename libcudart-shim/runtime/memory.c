@@ -34,15 +34,16 @@ cudaError_t cudaFree(void *p)
 
 cudaError_t cudaHostAlloc(void **p, size_t n, unsigned flags)
 {
-    if (flags &
-        ~(unsigned)(cudaHostAllocPortable | cudaHostAllocMapped | cudaHostAllocWriteCombined))
+    /* Natively nothing is looked at when nothing is asked for. */
+    if (n && flags & ~(unsigned)(cudaHostAllocPortable | cudaHostAllocMapped |
+                                 cudaHostAllocWriteCombined))
         return rt_done(1);
     return rt_done(gvm_host_alloc(n, flags, GVM_PINNED, p));
 }
 
 cudaError_t cudaMallocHost(void **p, size_t n)
 {
-    return rt_done(gvm_host_alloc(n, 0, GVM_PINNED, p));
+    return rt_done(gvm_host_alloc(n, cudaHostAllocPortable, GVM_PINNED, p));
 }
 
 cudaError_t cudaFreeHost(void *p)
