@@ -97,7 +97,7 @@ CUresult cuMemHostAlloc(void **p, size_t n, unsigned flags)
 
 CUresult cuMemAllocHost(void **p, size_t n)
 {
-    return cuMemHostAlloc(p, n, CU_MEMHOSTALLOC_PORTABLE);
+    return cuMemHostAlloc(p, n, 0);
 }
 
 CUresult cuMemFreeHost(void *p)
