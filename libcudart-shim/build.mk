@@ -99,4 +99,5 @@ endif
 # Unit tests of the parts that need neither a connection nor CUDA's headers.
 SHIM_DRV := libcudart-shim/driver
 UNIT_shim_tables_OBJS := $(call objs,$(patsubst %,$(SHIM_DRV)/%.c,errors extent idtab ranges table))
+UNIT_shim_blocks_OBJS := $(call objs,$(SHIM_DRV)/blocks.c)
 UNIT_shim_chan_OBJS := $(call objs,$(SHIM_DRV)/chan.c $(SHIM_DRV)/log.c)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "blocks.h"
 #include "array.h"
 #include "box.h"
 #include "log.h"
@@ -108,8 +109,9 @@ int gvm_array_create(const CUDA_ARRAY3D_DESCRIPTOR *q, unsigned levels, uint64_t
     a = make(q, levels > 0);
     if (!a)
         return 2;
-    rc = vgpu_ArrayCreate(c, 0, a->o.id, q->Width, q->Height, q->Depth, q->Format, q->NumChannels,
-                          q->Flags, levels);
+    GVM_MAKE_ROOM(rc, c,
+                  vgpu_ArrayCreate(c, 0, a->o.id, q->Width, q->Height, q->Depth, q->Format,
+                                   q->NumChannels, q->Flags, levels));
     if (rc)
         gvm_id_free(&arrays, a);
     else

@@ -21,6 +21,8 @@
 
 __thread struct gvm_lane *gvm_self;
 #define self gvm_self
+/* Ticket of the thread's last replied call; a lane may be shared. */
+static __thread uint32_t called __attribute__((tls_model("initial-exec")));
 /* The lane of a thread that runs a function of the program, meanwhile. */
 static __thread struct gvm_lane *barred __attribute__((tls_model("initial-exec")));
 
@@ -437,6 +439,31 @@ static bool lock_ring(struct gvm_chan *c, struct gvm_lane *l, bool turn)
     return true;
 }
 
+/* Calls that leave nothing at work on the device when they are answered, or taken. */
+static bool starts_nothing(uint16_t op)
+{
+    switch (op) {
+    case VGPU_OP_LaneOpen:
+    case VGPU_OP_LaneClose:
+    case VGPU_OP_MemAlloc:
+    case VGPU_OP_MemFree:
+    case VGPU_OP_MemInfo:
+    case VGPU_OP_StreamCreate:
+    case VGPU_OP_StreamDestroy:
+    case VGPU_OP_StreamQuery:
+    case VGPU_OP_StreamSync:
+    case VGPU_OP_CtxSync:
+    case VGPU_OP_EventCreate:
+    case VGPU_OP_EventDestroy:
+    case VGPU_OP_FuncInfo:
+    case VGPU_OP_Occupancy:
+    case VGPU_OP_OutputFetch:
+        return true;
+    default:
+        return false;
+    }
+}
+
 void *gvm_chan_begin(struct gvm_chan *c, uint16_t op, uint32_t payload_len, unsigned flags,
                      int *err)
 {
@@ -464,6 +491,8 @@ void *gvm_chan_begin(struct gvm_chan *c, uint16_t op, uint32_t payload_len, unsi
             return NULL;
         }
     }
+    if (c->quiet == c->prod.ticket && starts_nothing(op))
+        c->quiet++;
     /* The octets between payload and alignment are the worker's to see: not what was there. */
     len -= (uint32_t)sizeof(struct vgpu_rec);
     if (len != payload_len)
@@ -505,13 +534,31 @@ int gvm_chan_post(struct gvm_chan *c)
     return 0;
 }
 
+bool gvm_chan_quiet(struct gvm_chan *c)
+{
+    bool quiet;
+
+    gvm_lock(&c->lock);
+    quiet = c->quiet == c->prod.ticket;
+    gvm_unlock(&c->lock);
+    return quiet;
+}
+
+void gvm_chan_settled(struct gvm_chan *c)
+{
+    gvm_lock(&c->lock);
+    if ((int32_t)(called - c->quiet) > 0)
+        c->quiet = called;
+    gvm_unlock(&c->lock);
+}
+
 int gvm_chan_call(struct gvm_chan *c, void *out, uint32_t out_max, uint32_t *got)
 {
     struct waiter w = {.ready = reply_ready, .a = self->id, .spin_ns = &self->spin_ns};
     bool ring = vgpu_prod_publish(&c->prod);
     int rc;
 
-    w.b = c->prod.ticket;
+    w.b = called = c->prod.ticket;
     w.flag = &c->ch.front->waiting[self->id];
     if (ring) {
         c->rang_at = VGPU_LOAD(&c->ch.back->cmd_cons);

@@ -52,7 +52,7 @@ struct gvm_lane {
 
 struct gvm_chan {
     /* What a posted call touches comes first. */
-    struct gvm_lock lock; /* guards prod, rang_at, skipped, turn, lanes' refs */
+    struct gvm_lock lock; /* guards prod, rang_at, skipped, turn, quiet, lanes' refs */
     uint32_t skipped;     /* doorbells left out since the last one */
     bool turn;            /* the record being written holds its lane's `call` */
     uint32_t short_epoch; /* atomic; gvm.epoch while calls may take short ways, else 0 */
@@ -61,6 +61,10 @@ struct gvm_chan {
     struct vgpu_channel ch;
     uint64_t rang_at; /* cmd_cons at the last doorbell */
     int gone;         /* GVM_ERR_GONE once the worker was found dead; sticky of a lost context */
+
+    /* Ticket up to which nothing that was sent is at work: it is complete, or never started
+     * anything on the device. */
+    uint32_t quiet;
 
     struct gvm_conn conn;
     uint32_t spin_max_ns;
@@ -107,6 +111,13 @@ int gvm_chan_post(struct gvm_chan *c);
 /* Publishes a record with VGPU_REC_REPLY, unlocks, waits for the reply. Up to out_max octets of
  * payload go to `out`, their number to *got. Returns the reply's status or a local error. */
 int gvm_chan_call(struct gvm_chan *c, void *out, uint32_t out_max, uint32_t *got);
+
+/* True if the context is known to be idle: nothing that could keep it busy has been sent since it
+ * was last waited for, by any thread. */
+bool gvm_chan_quiet(struct gvm_chan *c);
+
+/* The replied call that this thread has just made has waited for everything sent before it. */
+void gvm_chan_settled(struct gvm_chan *c);
 
 /* 0, the sticky error of the context, or GVM_ERR_GONE. */
 int gvm_chan_sticky(struct gvm_chan *c);

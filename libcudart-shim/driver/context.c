@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "array.h"
+#include "blocks.h"
 #include "log.h"
 #include "module.h"
 #include "objects.h"
@@ -146,6 +147,7 @@ static void end_objects(void *owner)
     gvm_arrays_end(owner, false);
     while (gvm_ranges_take_owned(&gvm_allocs, owner, &g))
         gvm_range_release(&g);
+    gvm_blocks_give_back(gvm.chan);
     gvm_ctx_top = was;
 }
 

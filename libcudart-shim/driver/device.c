@@ -59,14 +59,21 @@ int gvm_take_error(void)
     return rc == gvm_chan_sticky(c) ? 0 : rc;
 }
 
-static int sync_all(struct gvm_chan *c)
+int gvm_ctx_settle(struct gvm_chan *c)
 {
     uint64_t mark = gvm_work_mark(c);
     int rc = vgpu_CtxSync(c, 0);
 
-    if (rc == 0)
+    if (rc == 0) {
+        gvm_chan_settled(c);
         gvm_work_synced(c, mark);
-    return gvm_after_wait(c, rc);
+    }
+    return rc;
+}
+
+static int sync_all(struct gvm_chan *c)
+{
+    return gvm_after_wait(c, gvm_ctx_settle(c));
 }
 
 int gvm_ctx_sync(void)

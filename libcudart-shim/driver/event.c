@@ -9,6 +9,7 @@
 #include "module.h"
 #include "mempool.h"
 #include "objects.h"
+#include "blocks.h"
 #include "stage.h"
 #include "stubs.h"
 #include "vmm.h"
@@ -101,6 +102,7 @@ static void forget(void *obj, void *arg)
 /* A new connection starts with all counters at 0 and no objects. */
 void gvm_objects_reset(void)
 {
+    gvm_blocks_reset();
     gvm_stage_reset();
     gvm_modules_reset();
     gvm_textures_end(NULL, true);

@@ -5,6 +5,7 @@
  * octets on when the node is reached. Ordinary memory that is read is copied to a staging buffer when
  * the graph is launched, after its launch before has ended: that is when CUDA reads it.
  */
+#include "blocks.h"
 #include "graph_exec.h"
 #include "log.h"
 #include "module.h"
@@ -573,7 +574,8 @@ static int send_blob(struct gvm_chan *c, struct out *o, struct gvm_obj **wire, u
         memcpy(p, o->p, o->len);
         *wire = gvm_id_new(&execs);
         if (*wire)
-            rc = vgpu_GraphInstantiate(c, 0, (*wire)->id, ref.chunk, ref.off, ref.len, bad);
+            GVM_MAKE_ROOM(
+                rc, c, vgpu_GraphInstantiate(c, 0, (*wire)->id, ref.chunk, ref.off, ref.len, bad));
         if (rc && *wire)
             gvm_id_free(&execs, *wire);
     }

@@ -2,6 +2,7 @@
 /*
  * memory.c - device, pinned and managed allocations.
  */
+#include "blocks.h"
 #include "capture.h"
 #include "log.h"
 #include "objects.h"
@@ -23,7 +24,12 @@ int gvm_mem_alloc_now(uint64_t bytes, uint64_t *dptr)
         return rc;
     if (!dptr || !bytes)
         return 1;
-    rc = vgpu_MemAlloc(c, 0, bytes, &g.base);
+    rc = gvm_chan_check(c);
+    if (rc)
+        return rc;
+    g.base = gvm_blocks_take(bytes);
+    if (!g.base)
+        GVM_MAKE_ROOM(rc, c, vgpu_MemAlloc(c, 0, bytes, &g.base));
     if (rc)
         return rc;
     if (gvm_ranges_add(&gvm_allocs, &g)) {
@@ -67,7 +73,8 @@ int gvm_mem_free(uint64_t dptr)
     if (!gvm_ranges_remove(&gvm_allocs, dptr, DEVICE_KINDS, &g))
         return 1;
     if (g.sub == GVM_SUB_PLAIN)
-        return vgpu_MemFree(c, 0, dptr);
+        return g.marks & GVM_MARK_SHARED ? vgpu_MemFree(c, 0, dptr)
+                                         : gvm_blocks_put(c, dptr, g.size);
     /* Memory of a pool, freed as cuMemFree frees: everything that may use it is over. */
     rc = gvm_ctx_wait();
     return rc ? rc : vgpu_MemPoolFree(c, 0, GVM_STREAM_LEGACY, dptr);
@@ -91,8 +98,10 @@ int gvm_mem_info(uint64_t *free_bytes, uint64_t *total)
     struct gvm_chan *c;
     int rc = gvm_need(&c);
 
-    if (rc == 0)
-        rc = vgpu_MemInfo(c, 0, &a, &b);
+    if (rc)
+        return rc;
+    gvm_blocks_give_back(c);
+    rc = vgpu_MemInfo(c, 0, &a, &b);
     if (rc)
         return rc;
     if (free_bytes)

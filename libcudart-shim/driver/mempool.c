@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "blocks.h"
 #include "capture.h"
 #include "mempool.h"
 #include "objects.h"
@@ -197,7 +198,7 @@ int gvm_mempool_alloc(uint64_t pool, uint64_t bytes, uint64_t stream, uint64_t *
         return 0;
     }
     GVM_CAPTURE(gvm_cap_alloc(stream, bytes, dptr));
-    rc = vgpu_MemPoolAlloc(c, 0, p->o.id, s.id, bytes, &g.base);
+    GVM_MAKE_ROOM(rc, c, vgpu_MemPoolAlloc(c, 0, p->o.id, s.id, bytes, &g.base));
     if (rc)
         return rc;
     g.pool = pool;

@@ -6,6 +6,7 @@
  * comes back is a table of kernels with their parameter layouts, so that nothing here parses ELF
  * or PTX.
  */
+#include "blocks.h"
 #include "library.h"
 #include "log.h"
 #include "objects.h"
@@ -140,8 +141,9 @@ static int send_image(struct gvm_chan *c, uint32_t id, const void *image, size_t
         goto out;
     }
     memcpy(p, image, n);
-    rc = vgpu_ModuleLoad(c, 0, id, ref.chunk, ref.off, ref.len, &nfunc, &nglobal, log, 400,
-                         &log_len);
+    GVM_MAKE_ROOM(rc, c,
+                  vgpu_ModuleLoad(c, 0, id, ref.chunk, ref.off, ref.len, &nfunc, &nglobal, log, 400,
+                                  &log_len));
     log[log_len < 400 ? log_len : 400] = 0;
     if (rc && log_len)
         gvm_log("module not loaded (error %d): %s", rc, log);
@@ -165,7 +167,7 @@ static int load_plain(struct gvm_chan *c, uint32_t id, const struct gvm_image *i
     int rc;
 
     blake2b(hash, i->data, NULL, sizeof(hash), i->size, 0);
-    rc = vgpu_ModuleFind(c, 0, id, hash, &nfunc, &nglobal);
+    GVM_MAKE_ROOM(rc, c, vgpu_ModuleFind(c, 0, id, hash, &nfunc, &nglobal));
     return rc == 500 ? send_image(c, id, i->data, i->size) : rc;
 }
 
@@ -186,10 +188,11 @@ static int load_with_options(struct gvm_chan *c, uint32_t id, const struct gvm_i
     if (p && gvm_pool_find(p, i->size, &ref) && ref.len == i->size &&
         gvm_pool_find(logs.p, logs.room, &at) && at.len == logs.room) {
         memcpy(p, i->data, i->size);
-        rc = vgpu_ModuleLoadEx(c, 0, id, ref.chunk, ref.off, ref.len, at.chunk, at.off, at.len,
-                               jit->info_max, jit->error_max, jit->opt,
-                               jit->n * (uint32_t)sizeof(jit->opt[0]), &nfunc, &nglobal, &wall,
-                               &threads);
+        GVM_MAKE_ROOM(rc, c,
+                      vgpu_ModuleLoadEx(c, 0, id, ref.chunk, ref.off, ref.len, at.chunk, at.off,
+                                        at.len, jit->info_max, jit->error_max, jit->opt,
+                                        jit->n * (uint32_t)sizeof(jit->opt[0]), &nfunc, &nglobal,
+                                        &wall, &threads));
         gvm_logs_give(jit, &logs);
     }
     if (rc == 0 && jit->wall)

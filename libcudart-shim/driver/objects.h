@@ -125,6 +125,9 @@ static inline bool gvm_work_idle(struct gvm_chan *c)
     return gvm_work_mark(c) == __atomic_load_n(&c->work_done, __ATOMIC_RELAXED);
 }
 
+/* Waits for everything; no output is printed, no latched error looked at. */
+int gvm_ctx_settle(struct gvm_chan *c);
+
 /* Waits for a stream; no output is printed, no latched error looked at. */
 int gvm_stream_wait_idle(struct gvm_chan *c, const struct gvm_sref *s);
 

@@ -56,6 +56,7 @@ struct gvm_ranges {
 #define GVM_MARK_USED_DEV    32u
 #define GVM_MARK_AT_HOST     64u /* last prefetch */
 #define GVM_MARK_AT_DEV      128u
+#define GVM_MARK_SHARED      256u /* other processes may have it: goes when it is freed */
 
 #define GVM_RANGES_INIT                                                                            \
     {                                                                                              \

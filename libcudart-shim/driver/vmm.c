@@ -3,6 +3,7 @@
  * vmm.c - what the driver checks when it is called is checked here, so that a wrong call costs
  * nothing; the worker's device checks again.
  */
+#include "blocks.h"
 #include "vmm.h"
 #include "objects.h"
 #include "stubs.h"
@@ -145,7 +146,7 @@ int gvm_vmm_create(uint64_t size, uint64_t *memory)
         return 2;
     m->size = size;
     m->handles = 1;
-    rc = vgpu_VmmCreate(c, 0, m->o.id, size);
+    GVM_MAKE_ROOM(rc, c, vgpu_VmmCreate(c, 0, m->o.id, size));
     if (rc)
         gvm_id_free(&memories, m);
     else

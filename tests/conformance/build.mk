@@ -8,10 +8,12 @@ CONFORMANCE_SRC := $(filter-out %/kernels.cu %/ownstatic.cu,$(sort $(wildcard te
 CONFORMANCE := $(patsubst tests/conformance/%.cu,$(BUILD)/conformance/%,$(CONFORMANCE_SRC)) \
 	$(BUILD)/conformance/staticlink $(BUILD)/conformance/ownstatic
 
+$(BUILD)/conformance/mallocs: $(BUILD)/lib/libcuda.so.1
+$(BUILD)/conformance/mallocs: CONFORMANCE_LIBS = -L$(BUILD)/lib -lcuda
 $(BUILD)/conformance/noPTX: NVCC_ARCH := -gencode arch=compute_90,code=sm_90
 $(BUILD)/conformance/%: tests/conformance/%.cu tests/conformance/check.h
 	@mkdir -p $(@D)
-	$(NVCC) -w -cudart shared $(NVCC_ARCH) -o $@ $<
+	$(NVCC) -w -cudart shared $(NVCC_ARCH) -o $@ $< $(CONFORMANCE_LIBS)
 
 # nvcc's default link: NVIDIA's runtime inside the program.
 $(BUILD)/conformance/staticlink: tests/conformance/vectorAdd.cu tests/conformance/check.h

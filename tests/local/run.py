@@ -64,9 +64,9 @@ class Stage:
     def close(self):
         shutil.rmtree(self.dir, ignore_errors=True)
 
-    def start(self, program, before=(), **options):
-        command = list(before) + [os.path.join(self.dir, 'gvm'), 'run', '--',
-                                  os.path.join(self.programs, program)]
+    def start(self, program, before=(), run=(), args=(), **options):
+        command = list(before) + [os.path.join(self.dir, 'gvm'), 'run'] + list(run) + [
+            '--', os.path.join(self.programs, program)] + list(args)
         options.setdefault('env', self.env)
         if os.getuid() == 0:
             options.update(user=self.user, group=self.user, extra_groups=[])
@@ -213,6 +213,25 @@ def system_calls(stage):
         raise Failed('%d system calls:\n%s' % (len(calls), '\n'.join(calls[:20])))
 
 
+def records(stage, *args):
+    """How many records `mallocs ARGS` sends."""
+    rc, out = stage.run('mallocs', run=['--stats'], args=args)
+    expect(rc, 0, 'exit status', out)
+    return int(re.search(r'\bcalls=(\d+)', out).group(1))
+
+
+def allocations(stage):
+    """Allocating and freeing in turns sends nothing; with a kernel in between one wait, and freed
+    memory is all there again for whoever asks."""
+    expect(records(stage, 'turns', '1000'), records(stage, 'turns', '1'), 'records of 1000 turns')
+    # Fill, fetch, launch, wait.
+    expect(records(stage, 'work', '21') - records(stage, 'work', '11'), 40, 'records of 10 turns')
+    rc, out = stage.run('mallocs', run=['--mem', '64M'], args=['quota', '64'])
+    expect(rc, 0, 'exit status with a quota', out)
+    rc, out = stage.run('mallocs', args=['errors'])
+    expect(rc, 0, 'exit status', out)
+
+
 def killed(stage, victim):
     """Starts eventspin, kills one process of it when it runs; (status, output)."""
     p = stage.start('eventspin')
@@ -252,7 +271,8 @@ def bad_environment(stage):
 
 
 TESTS = [program(n) for n in PASSING] + [
-    progress, threads, staticlink, own_static, no_ptx, oob_beside_another, system_calls, worker_killed, gvm_killed,
+    progress, threads, staticlink, own_static, no_ptx, oob_beside_another, system_calls,
+    allocations, worker_killed, gvm_killed,
     bad_environment]
 
 

@@ -120,6 +120,8 @@ static void take(struct vgpu_consumer *c, struct vgpu_rec *r)
         VGPU_STORE_RELEASE(&peer.ch.back->lane_err[r->lane], ((was >> 16) + 1) << 16 | 1);
         break;
     }
+    case VGPU_OP_CtxSync:
+    case VGPU_OP_MemAlloc:
     case OP_ECHO:
         if (!(r->flags & VGPU_REC_REPLY))
             peer.violations++;
@@ -233,17 +235,22 @@ static int stop(void **state)
     return (int)peer.violations;
 }
 
-static int echo(struct gvm_chan *c, const void *data, uint32_t n, void *out)
+static int call(struct gvm_chan *c, uint16_t op, const void *data, uint32_t n, void *out)
 {
     uint32_t got;
     int err;
-    void *p = gvm_chan_begin(c, OP_ECHO, n, VGPU_REC_REPLY, &err);
+    void *p = gvm_chan_begin(c, op, n, VGPU_REC_REPLY, &err);
 
     if (!p)
         return err;
     memcpy(p, data, n);
     err = gvm_chan_call(c, out, n, &got);
     return err ? err : got == n ? 0 : -1;
+}
+
+static int echo(struct gvm_chan *c, const void *data, uint32_t n, void *out)
+{
+    return call(c, OP_ECHO, data, n, out);
 }
 
 static int post(struct gvm_chan *c, uint16_t op, uint32_t n)
@@ -414,6 +421,38 @@ static void death_ends_calls(void **state)
     assert_int_equal(gvm_chan_call(f->c, NULL, 0, &got), GVM_ERR_GONE);
 }
 
+static void *posts_one(void *arg)
+{
+    assert_int_equal(post(arg, OP_POST, 16), 0);
+    return NULL;
+}
+
+static void idleness_is_known(void **state)
+{
+    struct gvm_chan *c = ((struct fixture *)*state)->c;
+    uint8_t d[16] = {0};
+    pthread_t t;
+
+    assert_true(gvm_chan_quiet(c));
+    assert_int_equal(call(c, VGPU_OP_MemAlloc, d, sizeof(d), d), 0);
+    assert_true(gvm_chan_quiet(c)); /* the lane was opened, too */
+    assert_int_equal(post(c, OP_POST, 16), 0);
+    assert_false(gvm_chan_quiet(c));
+    assert_int_equal(call(c, VGPU_OP_MemAlloc, d, sizeof(d), d), 0);
+    assert_false(gvm_chan_quiet(c));
+    assert_int_equal(call(c, VGPU_OP_CtxSync, d, sizeof(d), d), 0);
+    assert_false(gvm_chan_quiet(c)); /* the caller says what the call was good for */
+    gvm_chan_settled(c);
+    assert_true(gvm_chan_quiet(c));
+
+    /* What another thread sent after the call is not covered by it. */
+    assert_int_equal(call(c, VGPU_OP_CtxSync, d, sizeof(d), d), 0);
+    assert_int_equal(pthread_create(&t, NULL, posts_one, c), 0);
+    pthread_join(t, NULL);
+    gvm_chan_settled(c);
+    assert_false(gvm_chan_quiet(c));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -422,6 +461,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(bursts_ring_once, start, stop),
         cmocka_unit_test_setup_teardown(threads_have_lanes, start, stop),
         cmocka_unit_test_setup_teardown(errors_latch_and_stick, start, stop),
+        cmocka_unit_test_setup_teardown(idleness_is_known, start, stop),
         cmocka_unit_test_setup_teardown(death_ends_waits, start, stop),
         cmocka_unit_test_setup_teardown(death_ends_calls, start, stop),
     };
