@@ -33,7 +33,7 @@ struct options {
 static const char usage[] =
     "usage: gvm-backd [--config FILE] [--worker FILE] [--log-level error|warning|info|debug]\n"
     "       gvm-backd --local SOCKET [--device INDEX|GPU-UUID] [--mem BYTES] [--threads N]\n"
-    "                 [--stats] [--kind ptx|cuda] [--warm 0..64] [--worker FILE]\n"
+    "                 [--stats] [--kind ptx|cuda] [--warm 0..64] [--no-pin] [--worker FILE]\n"
     "                 [--log-level error|warning|info|debug]\n";
 
 static struct broker broker;
@@ -68,17 +68,26 @@ static int parse(int argc, char **argv, struct options *o)
         KIND,
         WORKER,
         WARM,
+        NO_PIN,
         LEVEL,
         HELP
     };
     static const struct option opts[] = {
-        {"config", 1, NULL, CONFIG},    {"local", 1, NULL, LOCAL},
-        {"listen-fd", 1, NULL, LISTEN}, {"with-parent", 1, NULL, PARENT},
-        {"device", 1, NULL, DEVICE},    {"mem", 1, NULL, MEM},
-        {"threads", 1, NULL, THREADS},  {"stats", 0, NULL, STATS},
-        {"kind", 1, NULL, KIND},        {"worker", 1, NULL, WORKER},
-        {"warm", 1, NULL, WARM},        {"log-level", 1, NULL, LEVEL},
-        {"help", 0, NULL, HELP},        {NULL, 0, NULL, 0},
+        {"config", 1, NULL, CONFIG},
+        {"local", 1, NULL, LOCAL},
+        {"listen-fd", 1, NULL, LISTEN},
+        {"with-parent", 1, NULL, PARENT},
+        {"device", 1, NULL, DEVICE},
+        {"mem", 1, NULL, MEM},
+        {"threads", 1, NULL, THREADS},
+        {"stats", 0, NULL, STATS},
+        {"kind", 1, NULL, KIND},
+        {"worker", 1, NULL, WORKER},
+        {"warm", 1, NULL, WARM},
+        {"log-level", 1, NULL, LEVEL},
+        {"help", 0, NULL, HELP},
+        {"no-pin", 0, NULL, NO_PIN},
+        {NULL, 0, NULL, 0},
     };
     uint64_t v;
     int c;
@@ -130,6 +139,9 @@ static int parse(int argc, char **argv, struct options *o)
             if (number("warm", optarg, 64, &v) < 0)
                 return -1;
             broker.cfg.warm = (unsigned)v;
+            break;
+        case NO_PIN:
+            broker.cfg.no_pin = true;
             break;
         case LEVEL:
             if (!log_parse_level(optarg, &o->level)) {

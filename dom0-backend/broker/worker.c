@@ -377,7 +377,7 @@ struct worker *worker_start(struct broker *b, const struct worker_params *p)
     }
     /* A page of a guest that a driver has pinned outlives the worker and corrupts the kernel's
      * tables (docs/architecture.md, "Memory"). */
-    if (b->root)
+    if (b->root || b->cfg.no_pin)
         argv[n++] = "--no-pin";
     if (b->cfg.log_level) {
         argv[n++] = "--log-level";

@@ -4,9 +4,11 @@
 
   gpu    every measure natively and through `gvm run`, in turn, on this machine's NVIDIA GPU:
          one table of ratios, DIR/bench.json and DIR/bench.svg (--out DIR)
+         --backend=pv adds a second column: the path of a PV backend, where the driver may pin
+         nothing of a guest and the CPU writes what is complete
   local  the path's own cost for each call on the software device; needs no GPU
   pair   any two commands in turn: bench.py pair --a 'CMD' --b 'CMD'; whole-process times, and
-         every `row NAME MICROSECONDS` that they print
+         every `row NAME MICROSECONDS` that they print; --check: their other output must be equal
 
 Figures are medians over --reps runs of each side, with the smallest and the largest beside them. A
 ratio is median GVM / median native: an absolute time from another day proves nothing. The programs
@@ -61,6 +63,9 @@ ROWS = [
     ('first_launch', 'first launch', None),
     ('whole_micro', 'whole microbenchmark process', None),
 ]
+# The second column: pageable copies as above, pinned ones through the worker's own buffers.
+PV_BARS = {m: bar for m, _, bar in ROWS if 'pageable' in m}
+PV_BARS.update(h2d_pinned_256M=1.5, d2h_pinned_256M=1.5)
 PROGRAMS = ['alignedTypes', 'asyncAPI', 'BlackScholes', 'clock', 'convolutionSeparable',
             'fastWalshTransform', 'matrixMul', 'bandwidthTest', 'matrixMulLarge', 'VecAdd']
 LIMIT = 100
@@ -87,7 +92,7 @@ class Side:
                                 stdout=subprocess.PIPE, text=True)
 
     def run(self, command):
-        """{measure: microseconds}, `process` among them."""
+        """{measure: microseconds}, `process` among them. What else was printed: self.text."""
         t = time.monotonic()
         p = self.start(command)
         try:
@@ -98,10 +103,13 @@ class Side:
         found = {'process': (time.monotonic() - t) * 1e6}
         if p.returncode:
             fail('%s: %s ended with status %d' % (self.name, ' '.join(command), p.returncode))
+        self.text = []
         for line in out.splitlines():
             m = re.match(r'(?:row (\S+)|(start|body)) ([0-9.]+)$', line)
             if m:
                 found[m.group(1) or m.group(2)] = float(m.group(3))
+            else:
+                self.text.append(line)
         return found
 
 
@@ -138,44 +146,49 @@ def us(x):
     return '%.3f us' % x if x < 100 else '%.1f us' % x
 
 
-def four(side, program):
+def wait_line(side, p, start):
+    while True:
+        line = p.stdout.readline()
+        if not line:
+            fail('%s: mixed ended before it said %s' % (side.name, start))
+        if line.startswith(start):
+            return
+
+
+def four(side, command):
     """Four processes at once, from the moment when all have started: microseconds."""
-    group = [side.start([program, 'mixed']) for _ in range(4)]
-    for p in group:
-        while True:
-            line = p.stdout.readline()
-            if not line:
-                fail('%s: mixed ended early' % side.name)
-            if line.startswith('ready'):
-                break
-    t = time.monotonic()
-    for p in group:
-        p.stdin.write('\n')
-        p.stdin.flush()
-    for p in group:
-        while True:
-            line = p.stdout.readline()
-            if not line:
-                fail('%s: mixed failed' % side.name)
-            if line.startswith('body'):
-                break
-    t = (time.monotonic() - t) * 1e6
-    for p in group:
-        p.stdin.close()
-        p.stdout.close()
-        if p.wait():
-            fail('%s: mixed ended with status %d' % (side.name, p.returncode))
+    group = [side.start(command) for _ in range(4)]
+    try:
+        for p in group:
+            wait_line(side, p, 'ready')
+        t = time.monotonic()
+        for p in group:
+            p.stdin.write('\n')
+            p.stdin.flush()
+        for p in group:
+            wait_line(side, p, 'body')
+        t = (time.monotonic() - t) * 1e6
+        for p in group:
+            p.stdin.close()
+            p.stdout.close()
+            if p.wait():
+                fail('%s: mixed ended with status %d' % (side.name, p.returncode))
+    finally:
+        for p in group:
+            if p.poll() is None:
+                p.kill()
+                p.wait()
     return {'mixed4': t}
 
 
 class Daemon:
     """A gvm-backd that keeps workers warm for `gvm run`."""
 
-    def __init__(self, build, kind, warm):
+    def __init__(self, build, kind, warm, pv=False):
         self.dir = tempfile.mkdtemp(prefix='gvm-bench-')
         self.socket = os.path.join(self.dir, 'sock')
         command = [os.path.join(build, 'gvm-backd'), '--local', self.socket, '--kind', kind,
-                   '--warm', str(warm), '--log-level', 'warning']
+                   '--warm', str(warm), '--log-level', 'warning'] + (['--no-pin'] if pv else [])
         self.p = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         end = time.monotonic() + 20
         while not os.path.exists(self.socket):
@@ -201,57 +214,82 @@ def gpu_memory():
         return None
 
 
-def svg(rows, path, title):
-    """Horizontal bars of ratios on a logarithmic axis, the bar to meet as a tick."""
+COLORS = (('#4a8', '#d74'), ('#8cb', '#eb9')) # of each column: bar met, bar missed
+
+
+def svg(rows, sides, path, title):
+    """Horizontal bars of ratios on a logarithmic axis, the bar to meet as a tick. rows: (name,
+    [(ratio, bar) of each side])."""
     import math
-    width, left, line, top = 900, 330, 20, 60
+    thick = 12 if len(sides) == 1 else 8
+    width, left, line, top = 900, 330, thick * len(sides) + 8, 60
     low, high = 0.01, 10.0
 
     def x(v):
         v = min(max(v, low), high)
         return left + (width - left - 70) * math.log(v / low) / math.log(high / low)
 
+    key = 'time through GVM / native; line: 1.0; mark: the bar'
+    if len(sides) > 1:
+        key += '; upper: %s, lower: %s' % tuple(sides)
     out = ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" '
            'font-size="12">' % (width, top + line * len(rows) + 20),
            '<rect width="100%" height="100%" fill="#fff"/>',
            '<text x="10" y="22" font-size="15">%s</text>' % title,
-           '<text x="10" y="42" fill="#555">time through GVM / native; line: 1.0; mark: the bar</text>']
+           '<text x="10" y="42" fill="#555">%s</text>' % key]
     for v in (0.01, 0.1, 1.0, 10.0):
         out.append('<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="%s"/><text x="%.1f" y="%d" '
                    'text-anchor="middle" fill="#555">%g</text>' %
                    (x(v), top - 6, x(v), top + line * len(rows), '#333' if v == 1 else '#ddd', x(v),
                     top - 8, v))
-    for i, (name, ratio, bar) in enumerate(rows):
-        y = top + i * line
-        met = bar is None or ratio <= bar
-        out.append('<text x="%d" y="%d" text-anchor="end">%s</text>' % (left - 8, y + 14, name))
-        out.append('<rect x="%.1f" y="%d" width="%.1f" height="12" fill="%s"/>' %
-                   (left, y + 4, max(x(ratio) - left, 1), '#4a8' if met else '#d74'))
-        if bar is not None:
-            out.append('<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="#000" stroke-width="2"/>' %
-                       (x(bar), y + 2, x(bar), y + 18))
-        out.append('<text x="%.1f" y="%d" fill="#333">%.2f</text>' % (x(ratio) + 5, y + 14, ratio))
+    for i, (name, values) in enumerate(rows):
+        out.append('<text x="%d" y="%d" text-anchor="end">%s</text>' %
+                   (left - 8, top + i * line + line // 2 + 4, name))
+        for k, (ratio, bar) in enumerate(values):
+            y = top + i * line + 4 + k * thick
+            if ratio is None:
+                continue
+            met = bar is None or ratio <= bar
+            out.append('<rect x="%.1f" y="%d" width="%.1f" height="%d" fill="%s"/>' %
+                       (left, y, max(x(ratio) - left, 1), thick, COLORS[k][not met]))
+            if bar is not None:
+                out.append('<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="#000" '
+                           'stroke-width="2"/>' % (x(bar), y - 1, x(bar), y + thick + 1))
+            out.append('<text x="%.1f" y="%d" fill="#333" font-size="%d">%.2f</text>' %
+                       (x(ratio) + 5, y + thick - 1, thick, ratio))
     out.append('</svg>')
     with open(path, 'w') as f:
         f.write('\n'.join(out) + '\n')
 
 
+def bar_of(side, measure, bar):
+    return PV_BARS.get(measure) if side == 'pv' else None if side == 'cold' else bar
+
+
+def spread(s, measure, side):
+    return '%s - %s' % tuple(map(us, s.spread(measure, side)))
+
+
 def table(s, sides, base, rows):
-    print('%-46s %12s' % ('measure (medians; smallest - largest)', base), end='')
+    """One line for each measure: median, and smallest - largest below it."""
+    print('%-42s %14s' % ('measure (median; smallest - largest below)', base), end='')
     for side in sides:
-        print(' %12s %7s' % (side, 'ratio'), end='')
-    print(' %6s' % 'bar')
+        print(' | %22s %7s %5s %6s' % (side, 'ratio', 'bar', ''), end='')
+    print()
     for measure, name, bar in rows:
         if measure not in s.v or s.median(measure, base) is None:
             continue
-        print('%-46s %12s' % (name, us(s.median(measure, base))), end='')
-        ok = ''
+        print('%-34s %22s' % (name, us(s.median(measure, base))), end='')
         for side in sides:
-            r = s.ratio(measure, side, base)
-            print(' %12s %7s' % (us(s.median(measure, side)), '-' if r is None else '%.3f' % r), end='')
-            if bar and r is not None and side == sides[0]:
-                ok = '' if r <= bar else ' MISSED'
-        print(' %6s%s' % ('%.2f' % bar if bar else '', ok))
+            r, b = s.ratio(measure, side, base), bar_of(side, measure, bar)
+            print(' | %22s %7s %5s %6s' % (us(s.median(measure, side)), '-' if r is None else '%.3f' % r,
+                                           '%.2f' % b if b else '',
+                                           'MISSED' if b and r is not None and r > b else ''), end='')
+        print('\n%57s' % spread(s, measure, base), end='')
+        for side in sides:
+            has = s.median(measure, side) is not None
+            print(' | %22s %20s' % (spread(s, measure, side) if has else '', ''), end='')
+        print()
 
 
 def write(args, s, sides, base, rows, extra):
@@ -266,44 +304,56 @@ def write(args, s, sides, base, rows, extra):
     with open(os.path.join(args.out, 'bench.json'), 'w') as f:
         json.dump(result, f, indent=1, sort_keys=True)
         f.write('\n')
-    chart = [(name.strip() if not name.startswith(' ') else measure, s.ratio(measure, sides[0], base), bar)
-             for measure, name, bar in rows if s.ratio(measure, sides[0], base) is not None]
-    svg(chart, os.path.join(args.out, 'bench.svg'), extra.get('title', 'GVM / native'))
+    chart = []
+    for measure, name, bar in rows:
+        values = [(s.ratio(measure, side, base), bar_of(side, measure, bar)) for side in sides]
+        if any(r is not None for r, _ in values):
+            chart.append((name.strip() if not name.startswith(' ') else measure, values))
+    svg(chart, sides, os.path.join(args.out, 'bench.svg'), extra.get('title', 'GVM / native'))
 
 
 def gpu(args):
     micro = [os.path.join(args.build, 'bench', 'micro')] + ([str(args.scale)] if args.scale > 1 else [])
     programs = os.path.join(args.build, 'bench', 'programs')
+    mixed = [programs, 'mixed'] + (['small'] if args.scale > 1 else [])
     gvm = os.path.join(args.build, 'gvm')
     native = Side('native', shlex.split(args.native), {'LD_LIBRARY_PATH': args.native_lib} if
                   args.native_lib else None)
-    before = gpu_memory()
-    daemon = Daemon(args.build, args.kind, args.warm) if args.warm else None
-    warm = Side('gvm', [gvm, 'run'] + (['--backd', daemon.socket] if daemon else
-                                       ['--kind', args.kind]) + ['--'])
-    cold = Side('cold', [gvm, 'run', '--kind', args.kind, '--'])
     s, p, extra, failed = Samples(), Samples(), {'title': args.title}, []
+    sides = ['gvm'] + (['pv'] if args.backend == 'pv' else [])
+    daemons = []
+
+    def through(name, pv):
+        """A side with a warm pool of its own, if there is to be one."""
+        if not args.warm:
+            return Side(name, [gvm, 'run', '--kind', args.kind] + (['--no-pin'] if pv else []) + ['--'])
+        daemons.append(Daemon(args.build, args.kind, args.warm, pv))
+        time.sleep(args.settle) # the pool fills; nothing else says when it is full
+        return Side(name, [gvm, 'run', '--backd', daemons[-1].socket, '--'])
+
+    cold = Side('cold', [gvm, 'run', '--kind', args.kind, '--'])
     try:
-        if daemon:
-            time.sleep(args.settle) # the pool fills; nothing else says when it is full
-            after = gpu_memory()
-            if before is not None and after is not None:
-                extra['warm_pool_mib'] = after - before
-                print('%d warm workers take %d MiB of device memory' % (args.warm, after - before))
+        before = gpu_memory()
+        warm = through('gvm', False)
+        after = gpu_memory() if args.warm else None
+        if before is not None and after is not None:
+            extra['warm_pool_mib'] = after - before
+            print('%d warm workers take %d MiB of device memory' % (args.warm, after - before))
+        measured = [native, warm] + ([through('pv', True)] if 'pv' in sides else [])
         for r in range(args.reps + 1): # the first of each is a warm-up of disk and driver caches
-            for side in (native, warm):
+            for side in measured:
                 values = side.run(micro)
                 v = side.run([programs, 'VecAdd'])
                 values['process_VecAdd'] = v['process']
                 if r:
                     s.add(side.name, values)
                 time.sleep(args.pause)
-        table(s, ['gvm'], 'native', ROWS)
+        table(s, sides, 'native', ROWS)
         sys.stdout.flush()
         if 'mixed' in args.parts:
             for r in range(max(2, args.reps // 2 + 1)):
                 for side in (native, warm):
-                    s.add(side.name, four(side, programs))
+                    s.add(side.name, four(side, mixed))
                     time.sleep(max(args.pause, args.settle if side is warm else 0))
             print()
             table(s, ['gvm'], 'native', [x for x in ROWS if x[0] == 'mixed4'])
@@ -338,9 +388,9 @@ def gpu(args):
         failed.append(str(e))
         print('bench: %s' % e)
     finally:
-        if daemon:
+        for daemon in daemons:
             daemon.stop()
-    write(args, s, ['gvm'], 'native', ROWS, extra)
+    write(args, s, sides, 'native', ROWS, extra)
     return 1 if failed else 0
 
 
@@ -361,10 +411,15 @@ def pair(args):
         fail('pair needs --a CMD and --b CMD')
     s = Samples()
     for r in range(args.reps + 1):
+        texts = []
         for side, command in (('a', args.a), ('b', args.b)):
-            values = Side(side).run(shlex.split(command))
+            one = Side(side)
+            values = one.run(shlex.split(command))
+            texts.append(one.text)
             if r:
                 s.add(side, values)
+        if args.check and texts[0] != texts[1]:
+            fail('the outputs differ: a printed %r, b %r' % tuple(texts))
     table(s, ['b'], 'a', [(m, m, None) for m in s.v])
     write(args, s, ['b'], 'a', [(m, m, None) for m in s.v], {'title': args.b + ' / ' + args.a})
 
@@ -385,9 +440,13 @@ def main():
     p.add_argument('--native-lib', default='', help='LD_LIBRARY_PATH of the native side')
     p.add_argument('--title', default='GVM / native, one NVIDIA GPU, local transport')
     p.add_argument('--out', help='folder for bench.json and bench.svg')
+    p.add_argument('--backend', choices=['local', 'pv'], default='local',
+                   help='pv: a second column for the path of a PV backend')
+    p.add_argument('--check', action='store_true', help='pair: outputs must be equal')
     p.add_argument('--a')
     p.add_argument('--b')
     args = p.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1)) # daemons are stopped then too
     try:
         return {'gpu': gpu, 'local': local, 'pair': pair}[args.what](args)
     except Failed as e:

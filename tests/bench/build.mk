@@ -24,4 +24,7 @@ bench-local: all ## what the path itself costs for each call, on the software de
 test-instructions: all ## instructions of the guest for one launch
 	@$(PYTHON) tests/bench/instructions.py $(BUILD)
 
-.PHONY: bench-gpu bench-local test-instructions
+test-bench: all ## the benchmark harness itself
+	@$(PYTHON) tests/bench/test_bench.py $(BUILD)
+
+.PHONY: test-bench bench-gpu bench-local test-instructions

@@ -3,7 +3,8 @@
  * programs.cu - ten small programs with the data volumes of those that are commonly used to judge
  * GPU pass-through. `programs NAME` runs one, checks its result and prints
  * `body MICROSECONDS`, the time after start-up (the first CUDA call). `programs mixed` waits for a
- * line on standard input after start-up and then does some of everything.
+ * line on standard input after start-up and then does some of everything, `programs mixed small`
+ * very little.
  */
 #include "bench.h"
 
@@ -461,8 +462,15 @@ static void bandwidth(void)
 
 /* ---- some of everything, for several processes at once ------------------------------------- */
 
+static bool small; /* for slow devices */
+
 static void mixed(void)
 {
+    if (small) {
+        vector_add(4096);
+        product(64, 64, 64, 2);
+        return;
+    }
     for (int i = 0; i < 4; i++) {
         vector_add(1 * MIB);
         product(512, 512, 512, 200);
@@ -492,7 +500,8 @@ static const struct program programs[] = {
 
 int main(int argc, char **argv)
 {
-    for (size_t i = 0; argc == 2 && i < sizeof(programs) / sizeof(programs[0]); i++) {
+    small = argc == 3 && strcmp(argv[2], "small") == 0;
+    for (size_t i = 0; argc == 2 + small && i < sizeof(programs) / sizeof(programs[0]); i++) {
         double t = now_us();
 
         if (strcmp(argv[1], programs[i].name) != 0)
@@ -510,7 +519,7 @@ int main(int argc, char **argv)
         printf("body %.1f\n", now_us() - t);
         return 0;
     }
-    fputs("usage: programs NAME, with one of:", stderr);
+    fputs("usage: programs NAME [small], with one of:", stderr);
     for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
         fprintf(stderr, " %s", programs[i].name);
     fputs("\n", stderr);

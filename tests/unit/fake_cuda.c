@@ -3,6 +3,7 @@
 
 #include <cuda.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -86,6 +87,7 @@ CUresult cuMemAddressReserve(CUdeviceptr *at, size_t n, size_t align, CUdevicept
                              unsigned long long flags)
 {
     CALL(cuMemAddressReserve);
+    fake.base = wish;
     *at = wish;
     return CUDA_SUCCESS;
 }
@@ -173,7 +175,57 @@ CUresult cuModuleGetFunctionCount(unsigned *n, CUmodule m)
 CUresult cuStreamWriteValue32_v2(CUstream s, CUdeviceptr at, cuuint32_t value, unsigned flags)
 {
     CALL(cuStreamWriteValue32_v2);
-    *(uint32_t *)(uintptr_t)at = value;
+    if (!fake.hold)
+        __atomic_store_n((uint32_t *)(uintptr_t)at, value, __ATOMIC_RELEASE);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuStreamWaitValue32_v2(CUstream s, CUdeviceptr at, cuuint32_t value, unsigned flags)
+{
+    CALL(cuStreamWaitValue32_v2);
+    fake.wait_word = (uint32_t *)(uintptr_t)at;
+    fake.wait_value = value;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemHostAlloc(void **p, size_t n, unsigned flags)
+{
+    CALL(cuMemHostAlloc);
+    *p = calloc(1, n);
+    if (n > fake.pinned_len) {
+        fake.pinned = *p;
+        fake.pinned_len = n;
+    }
+    return *p ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* NULL: no such device memory, or a copy of no interest. */
+static void *copied(CUdeviceptr dev, const void *host, size_t n)
+{
+    uint64_t at = dev - fake.base;
+
+    if ((uintptr_t)host - (uintptr_t)fake.pinned > fake.pinned_len - n)
+        __atomic_fetch_add(&fake.foreign, 1, __ATOMIC_RELAXED);
+    return at < FAKE_VRAM && n <= FAKE_VRAM - at ? fake.vram + at : NULL;
+}
+
+CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void *src, size_t n, CUstream s)
+{
+    void *p = copied(dst, src, n);
+
+    CALL(cuMemcpyHtoDAsync_v2);
+    if (p)
+        memcpy(p, src, n);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemcpyDtoHAsync_v2(void *dst, CUdeviceptr src, size_t n, CUstream s)
+{
+    void *p = copied(src, dst, n);
+
+    CALL(cuMemcpyDtoHAsync_v2);
+    if (p)
+        memcpy(dst, p, n);
     return CUDA_SUCCESS;
 }
 

@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 #define FAKE_MEM   (64ull << 20) /* octets of each device */
-#define FAKE_CALLS 4096u
+#define FAKE_VRAM  (8ul << 20)   /* of it, octets that copies reach */
+#define FAKE_CALLS 65536u
 
 struct fake {
     char calls[FAKE_CALLS];     /* names of the calls, each with a space behind it */
@@ -24,6 +25,14 @@ struct fake {
     unsigned image_len;         /* of the text given to cuModuleLoadDataEx */
     void (*host_fn)(void *arg); /* given to cuLaunchHostFunc, not called */
     void *host_arg;
+    uint64_t base; /* of the first range reserved: where `vram` lies for copies */
+    uint8_t vram[FAKE_VRAM];
+    uint8_t *pinned; /* by cuMemHostAlloc, the largest */
+    unsigned long pinned_len;
+    unsigned foreign;    /* copies of other host memory */
+    int hold;            /* cuStreamWriteValue32 does nothing */
+    uint32_t *wait_word; /* of cuStreamWaitValue32 */
+    uint32_t wait_value;
 };
 extern struct fake fake;
 

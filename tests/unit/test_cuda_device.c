@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -253,6 +254,68 @@ CASE(test_no_pin)
     CHECK(word == 7);
 }
 
+/* Until the stream would go on. */
+static void stream_passes(void)
+{
+    while ((int32_t)(__atomic_load_n(f->wait_word, __ATOMIC_ACQUIRE) - f->wait_value) < 0)
+        usleep(100);
+}
+
+static uint8_t *open_no_pin(size_t pool)
+{
+    CHECK(open_with(DRIVER, NULL, 0, true) == 0);
+    f = dlsym(dlopen(DRIVER, RTLD_NOW), "fake");
+    CHECK(mmap((void *)POOL, pool, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == (void *)POOL);
+    CHECK(ops->pool_add(dev, (void *)POOL, pool) == 0);
+    return (void *)POOL;
+}
+
+/* Memory that must not be pinned is never named to the driver. */
+CASE(test_staged)
+{
+    const size_t n = 3 * MIB - 7, sizes[] = {1, 4096, 70000, 512 * 1024, MIB + 1, n};
+    uint8_t *pool = open_no_pin(8 * MIB);
+    uint64_t p;
+
+    CHECK(ops->mem_alloc(dev, 4 * MIB, &p) == 0);
+    for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
+        for (size_t i = 0; i < sizes[k]; i++)
+            pool[i] = (uint8_t)(i * 7 + (i >> 8) + k);
+        memset(pool + 4 * MIB, 0xee, 4 * MIB);
+        CHECK(ops->copy_h2d(dev, NULL, p + 3, pool, sizes[k]) == 0);
+        stream_passes();
+        CHECK(memcmp(f->vram + (p - f->base) + 3, pool, sizes[k]) == 0);
+        CHECK(ops->copy_d2h(dev, NULL, pool + 4 * MIB, p + 3, sizes[k]) == 0);
+        stream_passes();
+        CHECK(memcmp(pool + 4 * MIB, pool, sizes[k]) == 0 && pool[4 * MIB + sizes[k]] == 0xee);
+    }
+    CHECK(f->foreign == 0 && f->registered == 0);
+    CHECK(ops->copy_h2d(dev, NULL, p + 4 * MIB - n + 1, pool, n) == 1); /* leaves its allocation */
+    CHECK(ops->copy_d2h(dev, NULL, pool, POOL, 8) == 1);
+    ops->pool_drop(dev, pool, 8 * MIB); /* no copy is under way */
+}
+
+/* A copy starts when its stream is there, and a fault ends the wait for that. */
+CASE(test_staged_order)
+{
+    uint8_t *pool = open_no_pin(2 * MIB);
+    uint64_t p;
+
+    CHECK(ops->mem_alloc(dev, MIB, &p) == 0);
+    memset(pool, 1, MIB);
+    f->hold = 1;
+    CHECK(ops->copy_d2h(dev, NULL, pool, p, MIB) == 0);
+    usleep(20000); /* long enough for a crew that does not wait to be caught */
+    CHECK(pool[0] == 1 && pool[MIB - 1] == 1);
+    CHECK((int32_t)(*f->wait_word - f->wait_value) < 0);
+    f->fail = "cuCtxSynchronize";
+    f->error = 700;
+    CHECK(ops->ctx_sync(dev) == 700 && faults == 1);
+    ops->pool_drop(dev, pool, 2 * MIB);
+    CHECK(pool[0] == 1);
+}
+
 /* ---- images */
 
 CASE(test_images)
@@ -350,7 +413,8 @@ int main(void)
         cmocka_unit_test(test_count),        cmocka_unit_test(test_select),
         cmocka_unit_test(test_select_index), cmocka_unit_test(test_quota),
         cmocka_unit_test(test_blocks),       cmocka_unit_test(test_spare),
-        cmocka_unit_test(test_no_pin),       cmocka_unit_test(test_images),
+        cmocka_unit_test(test_no_pin),       cmocka_unit_test(test_staged),
+        cmocka_unit_test(test_staged_order), cmocka_unit_test(test_images),
         cmocka_unit_test(test_event_order),  cmocka_unit_test(test_fault),
         cmocka_unit_test(test_quiet_error),  cmocka_unit_test(test_output),
     };

@@ -36,7 +36,7 @@
 struct run {
     const char *mem, *device, *threads, *kind, *log_level;
     const char *backd_sock; /* of a daemon that is already there; NULL: one of our own */
-    bool stats;
+    bool stats, no_pin;
     char mem_bytes[24];
     char backd[4096], lib[4096];
     char dir[64], sock[96];
@@ -47,23 +47,24 @@ struct run {
 static const char usage[] =
     "usage: gvm run [--device INDEX|GPU-UUID] [--mem SIZE] [--threads N] [--stats] [--kind "
     "ptx|cuda]\n"
-    "               [--log-level error|warning|info|debug] [--] PROGRAM [ARGUMENT...]\n"
+    "               [--no-pin] [--log-level error|warning|info|debug] [--] PROGRAM [ARGUMENT...]\n"
     "       gvm run --backd SOCKET [--] PROGRAM [ARGUMENT...]\n"
     "Runs a CUDA program (linked with -cudart shared) on this machine's device, without Xen.\n";
 
 /* What only a daemon started for this program can give. */
 static bool wants_own(const struct run *r)
 {
-    return r->mem || r->device || r->threads || r->kind || r->stats || r->log_level;
+    return r->mem || r->device || r->threads || r->kind || r->stats || r->no_pin || r->log_level;
 }
 
 static int parse(int argc, char **argv, struct run *r)
 {
-    enum { MEM, DEVICE, THREADS, KIND, LEVEL, STATS, BACKD, HELP };
+    enum { MEM, DEVICE, THREADS, KIND, LEVEL, STATS, NO_PIN, BACKD, HELP };
     static const struct option opts[] = {
         {"mem", 1, NULL, MEM},     {"device", 1, NULL, DEVICE},   {"threads", 1, NULL, THREADS},
         {"kind", 1, NULL, KIND},   {"log-level", 1, NULL, LEVEL}, {"stats", 0, NULL, STATS},
-        {"backd", 1, NULL, BACKD}, {"help", 0, NULL, HELP},       {NULL, 0, NULL, 0},
+        {"backd", 1, NULL, BACKD}, {"help", 0, NULL, HELP},       {"no-pin", 0, NULL, NO_PIN},
+        {NULL, 0, NULL, 0},
     };
     uint64_t bytes;
     int c;
@@ -95,6 +96,9 @@ static int parse(int argc, char **argv, struct run *r)
         case STATS:
             r->stats = true;
             break;
+        case NO_PIN:
+            r->no_pin = true;
+            break;
         case BACKD:
             r->backd_sock = optarg;
             break;
@@ -108,7 +112,7 @@ static int parse(int argc, char **argv, struct run *r)
     }
     if (r->backd_sock && wants_own(r)) {
         fputs("gvm run: --backd uses a daemon as it was started: --mem, --device, --threads, "
-              "--kind and --stats are for a daemon of the program's own\n",
+              "--kind, --stats and --no-pin are for a daemon of the program's own\n",
               stderr);
         return -1;
     }
@@ -273,6 +277,8 @@ static bool start_daemon(struct run *r, const sigset_t *mask)
     }
     if (r->stats)
         argv[n++] = "--stats";
+    if (r->no_pin)
+        argv[n++] = "--no-pin";
     r->daemon = fork();
     if (r->daemon == 0) {
         int null = open("/dev/null", O_RDWR);

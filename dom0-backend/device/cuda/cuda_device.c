@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cuda_int.h"
+#include "cuda_stage.h"
 #include "dom0-backend/common/log.h"
 
 int cudev_enter(struct dev *d)
@@ -207,6 +208,8 @@ static int cudev_open(const struct dev_config *cfg, struct dev **out)
         err = cudev_watch_open(d);
     if (!err)
         err = cudev_output_open(d);
+    if (!err && cfg->no_pin)
+        err = cudev_stage_open(d);
 out:
     if (err)
         free(d);
@@ -257,7 +260,7 @@ static int cudev_pool_add(struct dev *d, void *addr, size_t len)
     CUdeviceptr at = 0;
     int err = cudev_enter(d);
 
-    /* Not pinned, the memory is good for copies, which the driver then makes through its own. */
+    /* Not pinned, the memory is good for copies, which cuda_stage.c makes. */
     if (err || d->cfg.no_pin)
         return err;
     err = (int)cu.cuMemHostRegister_v2(addr, len,
@@ -276,6 +279,7 @@ static int cudev_pool_add(struct dev *d, void *addr, size_t len)
 
 static void cudev_pool_drop(struct dev *d, void *addr, size_t len)
 {
+    cudev_stage_leave(d, addr, len);
     if (!d->cfg.no_pin && cudev_enter(d) == 0)
         cu.cuMemHostUnregister(addr);
 }

@@ -34,6 +34,7 @@ int cuda_api_load(char *why, size_t n);
 
 struct cudev_mem;    /* cuda_mem.c */
 struct cudev_output; /* cuda_output.c */
+struct cudev_stage;  /* cuda_stage.c */
 struct cudev_watch;  /* cuda_watch.c */
 
 struct dev {
@@ -46,6 +47,7 @@ struct dev {
     struct cudev_mem *mem;
     struct cudev_output *out;
     struct cudev_watch *watch;
+    struct cudev_stage *stage; /* NULL: the driver may pin pool memory */
     struct dev_info info;
 };
 

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "cuda_stage.h"
 #include "cuda_stream.h"
 
 /* Enters the context, calls, looks at the result. */
@@ -17,6 +18,8 @@
 
 int cudev_copy_h2d(struct dev *d, struct dev_stream *s, uint64_t dst, const void *src, size_t n)
 {
+    if (cudev_stage_owns(d, src))
+        return cudev_stage_copy(d, s, true, dst, (void *)(uintptr_t)src, n);
     return CALL(d, cuMemcpyHtoDAsync_v2, dst, src, n, cudev_stream(s));
 }
 
@@ -29,6 +32,8 @@ int cudev_copy_in(struct dev *d, struct dev_stream *s, uint64_t dst, const void 
 
 int cudev_copy_d2h(struct dev *d, struct dev_stream *s, void *dst, uint64_t src, size_t n)
 {
+    if (cudev_stage_owns(d, dst))
+        return cudev_stage_copy(d, s, false, src, dst, n);
     return CALL(d, cuMemcpyDtoHAsync_v2, dst, src, n, cudev_stream(s));
 }
 

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cuda_stage.h - copies of pool memory that must not be pinned (dev_config.no_pin).
+ */
+#ifndef GVM_CUDA_STAGE_H
+#define GVM_CUDA_STAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dev;
+struct dev_stream;
+
+/* Makes pinned buffers and threads; only with no_pin. 0 or a CUresult. */
+int cudev_stage_open(struct dev *d);
+/* Whether a copy of host memory at `host` has to be staged. */
+bool cudev_stage_owns(struct dev *d, const void *host);
+/* A step of stream s: n octets from host to dev (in) or from dev to host. Returns at once. 1: not
+ * all of it is device memory. */
+int cudev_stage_copy(struct dev *d, struct dev_stream *s, bool in, uint64_t dev, void *host,
+                     size_t n);
+/* Returns when no copy uses [addr, addr + n) any more: the memory is about to go. Work of the
+ * streams has been waited for, or the context has faulted. */
+void cudev_stage_leave(struct dev *d, const void *addr, size_t n);
+
+#endif
