@@ -121,6 +121,18 @@ int wk_EventRecord(struct wk_lane *lane, const struct vgpu_args_EventRecord *a,
                                               a->value, event_reached, w);
 }
 
+int wk_StreamMark(struct wk_lane *lane, const struct vgpu_args_StreamMark *a,
+                  struct vgpu_out_StreamMark *o)
+{
+    struct wk *w = lane->w;
+    struct wk_stream *s = a->stream;
+    int err = wk_flow_enter(w, s);
+
+    return err ? err
+               : w->ops->stream_write32(w->dev, s->s, &w->ch.counters[a->counter], a->value,
+                                        event_reached, w);
+}
+
 int wk_EventSync(struct wk_lane *lane, const struct vgpu_args_EventSync *a,
                  struct vgpu_out_EventSync *o)
 {

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * box.c - copies of boxes. The device walks the rows, so that a call crosses once; rows of pageable
- * memory are packed into staging buffers, as many at a time as fit.
+ * memory are packed into staging buffers (pipe.c).
  */
 #include "array.h"
 #include "box.h"
 #include "capture.h"
 #include "objects.h"
+#include "pipe.h"
 #include "pool.h"
-#include "stage.h"
+#include "settle.h"
 #include "stubs.h"
 
 #include <string.h>
 
 #define PITCH_MAX 0x7fffffffu
-#define PIPELINE  4u /* pieces from the device under way at a time */
 
 enum where { HOST, POOL, DEVICE, ARRAY };
 
@@ -147,149 +147,14 @@ static void here(const struct gvm_box *b)
                     b->width);
 }
 
-/* ---- through staging buffers ------------------------------------------------------------- */
-
-/* Where the next piece starts. */
-struct walk {
-    uint64_t x, y, z;
-};
-
-static void advance(struct gvm_end *e, const struct walk *at)
+int gvm_box_send(struct gvm_chan *c, const struct gvm_sref *s, const struct gvm_box *b, bool put)
 {
-    e->x += at->x;
-    e->y += at->y;
-    e->z += at->z;
-    if (!e->array) {
-        e->addr += e->z * e->height * e->pitch + e->y * e->pitch + e->x;
-        e->x = e->y = e->z = 0;
-    }
-}
+    enum where dst = !put ? POOL : b->dst.array ? ARRAY : DEVICE;
+    enum where src = put ? POOL : b->src.array ? ARRAY : DEVICE;
+    struct vgpu_copy3d w;
+    int rc = wire(b, dst, src, &w);
 
-/* The largest piece of at most `room` octets from *at on: part of a row, rows, or slices. */
-static void cut(const struct gvm_box *b, struct walk *at, uint64_t room, struct gvm_box *piece)
-{
-    *piece = *b;
-    advance(&piece->dst, at);
-    advance(&piece->src, at);
-    piece->height = piece->depth = 1;
-    if (at->x || b->width > room) {
-        piece->width = b->width - at->x < room ? b->width - at->x : room;
-        at->x += piece->width;
-        if (at->x == b->width) {
-            at->x = 0;
-            at->y++;
-        }
-    } else if (at->y || b->height > room / b->width) {
-        piece->height = room / b->width;
-        if (piece->height > b->height - at->y)
-            piece->height = b->height - at->y;
-        at->y += piece->height;
-    } else {
-        piece->height = b->height;
-        piece->depth = room / (b->width * b->height);
-        if (piece->depth > b->depth - at->z)
-            piece->depth = b->depth - at->z;
-        at->z += piece->depth;
-    }
-    if (at->y == b->height) {
-        at->y = 0;
-        at->z++;
-    }
-}
-
-static uint64_t octets(const struct gvm_box *b)
-{
-    return b->width * b->height * b->depth;
-}
-
-/* The packed piece in a buffer as one end. */
-static struct gvm_end packed(const struct gvm_stage *b, const struct gvm_box *piece)
-{
-    return (struct gvm_end){
-        .addr = (uintptr_t)b->p, .pitch = piece->width, .height = piece->height};
-}
-
-static int put(const struct route *r, const struct gvm_box *b)
-{
-    struct route to = *r;
-    struct walk at = {0};
-    int rc = 0;
-
-    to.src = POOL;
-    while (at.z < b->depth && rc == 0) {
-        struct gvm_stage *s = gvm_stage_get(r->c, octets(b), true, &rc);
-        struct gvm_box piece, pack;
-
-        if (!s)
-            return rc;
-        cut(b, &at, gvm_stage_size(s), &piece);
-        pack = piece;
-        pack.dst = packed(s, &piece);
-        here(&pack);
-        piece.src = pack.dst;
-        rc = direct(&to, &piece);
-        if (rc == 0)
-            rc = gvm_stage_mark(r->c, s, &r->s);
-        gvm_stage_put(s);
-    }
-    return rc;
-}
-
-struct flight {
-    struct gvm_stage *s;
-    struct gvm_box unpack;
-};
-
-static int land(struct gvm_chan *c, struct flight *f, int rc)
-{
-    if (rc == 0)
-        rc = gvm_stage_wait(c, f->s);
-    if (rc == 0)
-        here(&f->unpack);
-    gvm_stage_put(f->s);
-    return rc;
-}
-
-/* Complete on return: while one piece is copied out, the next ones are on their way. */
-static int get(const struct route *r, const struct gvm_box *b)
-{
-    struct route to = *r;
-    struct walk at = {0};
-    struct flight q[PIPELINE];
-    unsigned head = 0, tail = 0;
-    int rc = 0;
-
-    to.dst = POOL;
-    while ((at.z < b->depth || head != tail) && rc == 0) {
-        struct gvm_stage *s = NULL;
-        struct gvm_box piece;
-        struct flight *f;
-
-        /* Never wait for a buffer while holding some: others may do the same. */
-        if (at.z < b->depth && tail - head < PIPELINE)
-            s = gvm_stage_get(r->c, octets(b), head == tail, &rc);
-        if (rc)
-            break;
-        if (!s) {
-            rc = land(r->c, &q[head++ % PIPELINE], 0);
-            continue;
-        }
-        cut(b, &at, gvm_stage_size(s), &piece);
-        f = &q[tail++ % PIPELINE];
-        f->s = s;
-        f->unpack = piece;
-        f->unpack.src = packed(s, &piece);
-        piece.dst = f->unpack.src;
-        rc = direct(&to, &piece);
-        if (rc == 0)
-            rc = gvm_stage_mark(r->c, s, &r->s);
-    }
-    while (head != tail) {
-        int e = land(r->c, &q[head++ % PIPELINE], rc);
-
-        rc = rc ? rc : e;
-    }
-    return rc;
+    return rc ? rc : vgpu_Copy3D(c, 0, s->id, &w, sizeof(w));
 }
 
 int gvm_box_fit(struct gvm_end *e, const struct gvm_box *b)
@@ -316,7 +181,7 @@ static void flatten(struct gvm_box *b)
 {
     if (!b->dst.array && !b->src.array && b->dst.pitch == b->width && b->src.pitch == b->width &&
         (b->depth == 1 || (b->dst.height == b->height && b->src.height == b->height))) {
-        b->width = octets(b);
+        b->width *= b->height * b->depth;
         b->height = b->depth = 1;
     }
 }
@@ -356,8 +221,8 @@ int gvm_copy_box(const struct gvm_box *box, uint64_t stream, bool sync)
         return gvm_after_wait(r.c, rc);
     }
     if (r.dst == HOST)
-        return gvm_after_wait(r.c, get(&r, &b));
-    rc = r.src == HOST ? put(&r, &b) : direct(&r, &b);
+        return gvm_after_wait(r.c, gvm_pipe_get(r.c, &r.s, &b));
+    rc = r.src == HOST ? gvm_pipe_put(r.c, &r.s, &b) : direct(&r, &b);
     if (rc || !sync)
         return rc;
     /* As with gvm_copy(): no wait between device memories, and a copy from pageable memory is a
@@ -366,5 +231,6 @@ int gvm_copy_box(const struct gvm_box *box, uint64_t stream, bool sync)
         return 0;
     if (r.src == HOST && idle && r.s.blocking)
         return gvm_chan_latched(r.c);
-    return gvm_after_wait(r.c, gvm_stream_wait_idle(r.c, &r.s));
+    return gvm_after_wait(r.c,
+                          gvm_settle(r.c, &r.s, b.width * b.height * b.depth, r.dst >= DEVICE));
 }

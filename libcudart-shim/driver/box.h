@@ -39,6 +39,12 @@ GVM_API int gvm_box_fit(struct gvm_end *e, const struct gvm_box *b);
  * In array.c. */
 GVM_API int gvm_array_look(uint64_t array, uint32_t *id, unsigned *elem);
 
+struct gvm_chan;
+struct gvm_sref;
+
+/* Posts a copy between a staging buffer, which is the source if `put`, and the device. */
+int gvm_box_send(struct gvm_chan *c, const struct gvm_sref *s, const struct gvm_box *b, bool put);
+
 /* The same copy as the worker is told, for boxes without pageable memory: 1 if there is some, or
  * if a range is bad. */
 int gvm_box_wire(const struct gvm_box *b, struct vgpu_copy3d *w);

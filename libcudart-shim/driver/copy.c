@@ -5,11 +5,13 @@
  *   pool memory (pinned)   named in the call, nothing staged
  *   small, to the device   inside the record, posted
  *   small, from it         inside the reply
- *   anything else          in pieces through staging buffers
+ *   anything else          in pieces through staging buffers (pipe.h)
  */
 #include "capture.h"
 #include "objects.h"
-#include "stage.h"
+#include "pipe.h"
+#include "pool.h"
+#include "settle.h"
 #include "stubs.h"
 
 #include <string.h>
@@ -17,7 +19,6 @@
 #define INLINE_MAX 32768u /* of CopyInline */
 #define INLINE_ALL 65536u /* up to here a copy goes inline, in several records */
 #define FETCH_MAX  480u   /* of CopyFetch */
-#define PIPELINE   4      /* pieces from the device under way at a time */
 
 enum side { SIDE_HOST, SIDE_POOL, SIDE_DEVICE };
 
@@ -59,30 +60,6 @@ static int put_inline(struct gvm_chan *c, const struct gvm_sref *s, uint64_t dst
         uint32_t part = n < INLINE_MAX ? (uint32_t)n : INLINE_MAX;
 
         rc = vgpu_CopyInline(c, 0, s->id, dst, src, part);
-        dst += part;
-        src += part;
-        n -= part;
-    }
-    return rc;
-}
-
-static int put_staged(struct gvm_chan *c, const struct gvm_sref *s, uint64_t dst,
-                      const uint8_t *src, size_t n)
-{
-    int rc = 0;
-
-    while (n && rc == 0) {
-        struct gvm_stage *b = gvm_stage_get(c, n, true, &rc);
-        size_t part;
-
-        if (!b)
-            return rc;
-        part = n < gvm_stage_size(b) ? n : gvm_stage_size(b);
-        memcpy(b->p, src, part);
-        rc = vgpu_CopyToDevice(c, 0, s->id, dst, b->ref.chunk, b->ref.off, part);
-        if (rc == 0)
-            rc = gvm_stage_mark(c, b, s);
-        gvm_stage_put(b);
         dst += part;
         src += part;
         n -= part;
@@ -136,55 +113,14 @@ static int get_small(struct gvm_chan *c, const struct gvm_sref *s, uint8_t *dst,
     return rc == 0 && got != n ? 999 : rc;
 }
 
-struct piece {
-    struct gvm_stage *b;
-    uint8_t *dst;
-    size_t n;
-};
-
-static int piece_finish(struct gvm_chan *c, struct piece *p, int rc)
+/* Ordinary memory and the device, as one row. */
+static struct gvm_box row(uint64_t dst, uint64_t src, size_t n)
 {
-    if (rc == 0)
-        rc = gvm_stage_wait(c, p->b);
-    if (rc == 0)
-        memcpy(p->dst, p->b->p, p->n);
-    gvm_stage_put(p->b);
-    return rc;
-}
-
-/* Complete on return: while one piece is copied out, the next ones are on their way. */
-static int get_staged(struct gvm_chan *c, const struct gvm_sref *s, uint8_t *dst, uint64_t src,
-                      size_t n)
-{
-    struct piece q[PIPELINE];
-    unsigned head = 0, tail = 0;
-    int rc = 0;
-
-    while ((n || head != tail) && rc == 0) {
-        struct gvm_stage *b = NULL;
-        struct piece *p;
-
-        /* Never wait for a buffer while holding some: others may do the same. */
-        if (n && tail - head < PIPELINE)
-            b = gvm_stage_get(c, n, head == tail, &rc);
-        if (rc)
-            break;
-        if (!b) {
-            rc = piece_finish(c, &q[head++ % PIPELINE], 0);
-            continue;
-        }
-        p = &q[tail++ % PIPELINE];
-        *p = (struct piece){b, dst, n < gvm_stage_size(b) ? n : gvm_stage_size(b)};
-        rc = vgpu_CopyFromDevice(c, 0, s->id, src, b->ref.chunk, b->ref.off, p->n);
-        if (rc == 0)
-            rc = gvm_stage_mark(c, b, s);
-        dst += p->n;
-        src += p->n;
-        n -= p->n;
-    }
-    while (head != tail)
-        piece_finish(c, &q[head++ % PIPELINE], rc);
-    return rc;
+    return (struct gvm_box){.dst = {.addr = dst, .pitch = n, .height = 1},
+                            .src = {.addr = src, .pitch = n, .height = 1},
+                            .width = n,
+                            .height = 1,
+                            .depth = 1};
 }
 
 /* ---- copies ------------------------------------------------------------------------------ */
@@ -201,6 +137,7 @@ static int one(const struct route *r, uint64_t dst, uint64_t src, size_t n)
 {
     void *hdst = (void *)(uintptr_t)dst;
     const void *hsrc = (const void *)(uintptr_t)src;
+    struct gvm_box b;
 
     if (r->dst == SIDE_DEVICE && r->src == SIDE_DEVICE) {
         gvm_work_issue(r->c, &r->s);
@@ -209,14 +146,18 @@ static int one(const struct route *r, uint64_t dst, uint64_t src, size_t n)
     if (r->dst == SIDE_DEVICE) {
         if (r->src == SIDE_POOL)
             return put_pool(r->c, &r->s, dst, hsrc, n);
-        return n <= INLINE_ALL ? put_inline(r->c, &r->s, dst, hsrc, n)
-                               : put_staged(r->c, &r->s, dst, hsrc, n);
+        if (n <= INLINE_ALL)
+            return put_inline(r->c, &r->s, dst, hsrc, n);
+        b = row(dst, src, n);
+        return gvm_pipe_put(r->c, &r->s, &b);
     }
     if (r->src == SIDE_DEVICE) {
         if (r->dst == SIDE_POOL)
             return get_pool(r->c, &r->s, hdst, src, n);
-        return n <= FETCH_MAX ? get_small(r->c, &r->s, hdst, src, n)
-                              : get_staged(r->c, &r->s, hdst, src, n);
+        if (n <= FETCH_MAX)
+            return get_small(r->c, &r->s, hdst, src, n);
+        b = row(dst, src, n);
+        return gvm_pipe_get(r->c, &r->s, &b);
     }
     memmove(hdst, hsrc, n);
     return 0;
@@ -230,7 +171,7 @@ static int before(const struct route *r)
     return gvm_stream_wait_idle(r->c, &r->s);
 }
 
-static int after(const struct route *r, int rc, uint64_t mark, bool was_idle)
+static int after(const struct route *r, int rc, size_t n, uint64_t mark, bool was_idle)
 {
     if (rc || !r->sync)
         return rc ? rc : 0;
@@ -248,14 +189,12 @@ static int after(const struct route *r, int rc, uint64_t mark, bool was_idle)
      * posted and no more. Pool memory must have been read when the caller goes on. */
     if (r->src == SIDE_HOST && was_idle && r->s.blocking)
         return gvm_chan_latched(r->c);
-    return gvm_after_wait(r->c, gvm_stream_wait_idle(r->c, &r->s));
+    return gvm_after_wait(r->c, gvm_settle(r->c, &r->s, n, r->dst == SIDE_DEVICE));
 }
 
-int gvm_copy2d(uint64_t dst, size_t dpitch, uint64_t src, size_t spitch, size_t width,
-               size_t height, enum gvm_dir dir, uint64_t stream, bool sync)
+int gvm_copy(uint64_t dst, uint64_t src, size_t n, enum gvm_dir dir, uint64_t stream, bool sync)
 {
     struct route r = {.sync = sync};
-    size_t dspan, sspan;
     uint64_t mark;
     bool idle;
     int rc = gvm_need(&r.c);
@@ -264,35 +203,23 @@ int gvm_copy2d(uint64_t dst, size_t dpitch, uint64_t src, size_t spitch, size_t 
         rc = gvm_stream_ref(stream, &r.s);
     if (rc == 0)
         rc = gvm_chan_check(r.c);
-    if (rc || !width || !height)
+    if (rc || !n)
         return rc;
-    if (height > 1 && (dpitch < width || spitch < width))
-        return 12; /* cudaErrorInvalidPitchValue; the driver API has 1 for it */
-    if (__builtin_mul_overflow(dpitch, height - 1, &dspan) ||
-        __builtin_add_overflow(dspan, width, &dspan) ||
-        __builtin_mul_overflow(spitch, height - 1, &sspan) ||
-        __builtin_add_overflow(sspan, width, &sspan))
-        return 1;
-    rc = classify(dst, dspan, &r.dst);
+    rc = classify(dst, n, &r.dst);
     if (rc == 0)
-        rc = classify(src, sspan, &r.src);
+        rc = classify(src, n, &r.src);
     if (rc == 0)
         rc = check_dir(dir, r.dst, r.src);
     if (rc)
         return rc;
-    GVM_CAPTURE(gvm_cap_copy2d(stream, dst, dpitch, src, spitch, width, height, dir, sync));
+    GVM_CAPTURE(gvm_cap_copy2d(stream, dst, n, src, n, n, 1, dir, sync));
     gvm_shadow_push();
     idle = gvm_work_idle(r.c);
     mark = gvm_work_mark(r.c);
     rc = before(&r);
-    for (size_t y = 0; y < height && rc == 0; y++)
-        rc = one(&r, dst + y * dpitch, src + y * spitch, width);
-    return gvm_shadow_after(r.c, &r.s, after(&r, rc, mark, idle), sync);
-}
-
-int gvm_copy(uint64_t dst, uint64_t src, size_t n, enum gvm_dir dir, uint64_t stream, bool sync)
-{
-    return gvm_copy2d(dst, n, src, n, n, 1, dir, stream, sync);
+    if (rc == 0)
+        rc = one(&r, dst, src, n);
+    return gvm_shadow_after(r.c, &r.s, after(&r, rc, n, mark, idle), sync);
 }
 
 /* ---- fills ------------------------------------------------------------------------------- */

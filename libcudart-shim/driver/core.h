@@ -123,8 +123,6 @@ enum gvm_dir { GVM_H2H, GVM_H2D, GVM_D2H, GVM_D2D, GVM_ANY };
  * cuMemcpy*, else of cuMemcpy*Async. 1: an address does not fit the direction or the range. */
 GVM_API int gvm_copy(uint64_t dst, uint64_t src, size_t n, enum gvm_dir dir, uint64_t stream,
                      bool sync);
-GVM_API int gvm_copy2d(uint64_t dst, size_t dpitch, uint64_t src, size_t spitch, size_t width,
-                       size_t height, enum gvm_dir dir, uint64_t stream, bool sync);
 /* width elements of `elem` octets, height rows. */
 GVM_API int gvm_fill(uint64_t dst, size_t pitch, uint32_t value, unsigned elem, size_t width,
                      size_t height, uint64_t stream, bool sync);

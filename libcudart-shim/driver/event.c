@@ -59,6 +59,27 @@ static void slot_give(uint32_t slot)
     pthread_mutex_unlock(&slots.lock);
 }
 
+int gvm_slot_take(struct gvm_chan *c)
+{
+    return slot_take(c);
+}
+
+void gvm_slot_give(uint32_t slot)
+{
+    slot_give(slot);
+}
+
+uint32_t gvm_slot_value(uint32_t slot)
+{
+    return __atomic_load_n(&slots.value[slot], __ATOMIC_RELAXED);
+}
+
+int gvm_slot_mark(struct gvm_chan *c, uint32_t slot, const struct gvm_sref *s, uint32_t *value)
+{
+    *value = __atomic_add_fetch(&slots.value[slot], 1, __ATOMIC_RELAXED);
+    return vgpu_StreamMark(c, 0, s->id, slot, *value);
+}
+
 /* The last events that went with a context. */
 static struct {
     pthread_mutex_t lock;

@@ -140,6 +140,14 @@ int gvm_event_post(struct gvm_chan *c, struct gvm_event *e, const struct gvm_sre
 /* The value that the next record of the event with this id gives its counter. */
 uint32_t gvm_event_next(uint32_t id);
 
+/* A counter without an event; -1: there is none left. It goes with the connection, or is given back. */
+int gvm_slot_take(struct gvm_chan *c);
+void gvm_slot_give(uint32_t slot);
+/* What it has, or will have when what is under way is done. */
+uint32_t gvm_slot_value(uint32_t slot);
+/* Marks this point of the stream: the counter gets *value there. One caller for a slot at a time. */
+int gvm_slot_mark(struct gvm_chan *c, uint32_t slot, const struct gvm_sref *s, uint32_t *value);
+
 /* What a call that waited for the device answers: rc, else an error that a posted call left. */
 int gvm_after_wait(struct gvm_chan *c, int rc);
 

@@ -2,6 +2,11 @@
 #include "stage.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
 
 #define SMALL_MAX 16
 #define LARGE_MAX 8
@@ -24,6 +29,7 @@ size_t gvm_stage_size(const struct gvm_stage *s)
 static struct gvm_stage *make(struct gvm_chan *c, int class, int *err)
 {
     struct gvm_stage *b = calloc(1, sizeof(*b));
+    int slot;
 
     *err = 2;
     if (!b)
@@ -31,9 +37,16 @@ static struct gvm_stage *make(struct gvm_chan *c, int class, int *err)
     b->p = gvm_pool_alloc(sizes[class]);
     if (!b->p || !gvm_pool_find(b->p, sizes[class], &b->ref))
         goto fail;
-    b->ev = gvm_event_make(c, GVM_EVENT_NO_TIMING, err);
-    if (!b->ev)
+    slot = gvm_slot_take(c);
+    if (slot < 0)
         goto fail;
+    b->slot = (uint32_t)slot;
+    b->value = gvm_slot_value(b->slot);
+    /* All pages at once: each would be a fault in the middle of a copy. Where it does not work
+     * (kernels before 5.14) they are. */
+    if (sizes[class] > GVM_STAGE_SMALL)
+        madvise(b->p, sizes[class], MADV_POPULATE_READ);
+    *err = 0;
     return b;
 fail:
     if (b->p)
@@ -48,7 +61,7 @@ static struct gvm_stage *take(struct gvm_chan *c, int class, bool free_only)
     for (struct gvm_stage **at = &stages.list[class]; *at; at = &(*at)->next) {
         struct gvm_stage *b = *at;
 
-        if (b->held || (free_only && !gvm_counter_done(c, b->ev->slot, b->value)))
+        if (b->held || (free_only && !gvm_counter_done(c, b->slot, b->value)))
             continue;
         *at = b->next;
         while (*at)
@@ -103,12 +116,12 @@ struct gvm_stage *gvm_stage_get(struct gvm_chan *c, size_t n, bool wait, int *er
 
 int gvm_stage_mark(struct gvm_chan *c, struct gvm_stage *b, const struct gvm_sref *s)
 {
-    return gvm_event_post(c, b->ev, s, &b->value);
+    return gvm_slot_mark(c, b->slot, s, &b->value);
 }
 
 int gvm_stage_wait(struct gvm_chan *c, struct gvm_stage *b)
 {
-    return gvm_counter_wait(c, b->ev->slot, b->value, true);
+    return gvm_counter_wait(c, b->slot, b->value, true);
 }
 
 void gvm_stage_put(struct gvm_stage *b)

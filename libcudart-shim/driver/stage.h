@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stage.h - staging buffers in the pool for copies from and to ordinary memory. Each has an event
+ * stage.h - staging buffers in the pool for copies from and to ordinary memory. Each has a counter
  * of its own: a buffer is free when nobody holds it and its last copy has passed.
  */
 #ifndef GVM_STAGE_H
@@ -15,7 +15,7 @@
 struct gvm_stage {
     void *p;
     struct gvm_pool_ref ref;
-    struct gvm_event *ev;
+    uint32_t slot;  /* of its counter */
     uint32_t value; /* of the last copy */
     bool held;
     struct gvm_stage *next;
@@ -36,7 +36,7 @@ int gvm_stage_wait(struct gvm_chan *c, struct gvm_stage *b);
 
 void gvm_stage_put(struct gvm_stage *b);
 
-/* Forgets all buffers; the pool and the events are gone. */
+/* Forgets all buffers; the pool and the counters are gone. */
 void gvm_stage_reset(void);
 
 #endif

@@ -312,6 +312,25 @@ static void test_events(void **state)
     assert_int_equal(vgpu_EventSync(&ch, 0, 16), 400);
 }
 
+/* A point of a stream without an event: only the counter. */
+static void test_marks(void **state)
+{
+    struct fix *f = *state;
+    struct gvm_chan ch = {.f = f};
+
+    assert_int_equal(vgpu_StreamMark(&ch, 0, 1, 4095, 7), 0);
+    assert_int_equal(f->guest.counters[4095], 7);
+    assert_int_equal(f->rings, 0);
+    f->guest.front->waiting[3] = 1;
+    assert_int_equal(vgpu_StreamMark(&ch, 0, 2, 0, 8), 0);
+    assert_int_equal(f->guest.counters[0], 8);
+    assert_int_equal(f->rings, 1);
+    f->guest.front->waiting[3] = 0;
+    assert_int_equal(vgpu_StreamMark(&ch, 0, 99, 5, 1), 0); /* no such stream */
+    assert_int_equal(f->guest.counters[5], 0);
+    assert_int_equal(lane_err(f, 0), 400);
+}
+
 static void test_limits(void **state)
 {
     struct fix *f = *state;
@@ -366,8 +385,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_info),   TEST(test_memory),  TEST(test_copies), TEST(test_inline_fails),
         TEST(test_fill),   TEST(test_modules), TEST(test_table),  TEST(test_functions),
-        TEST(test_launch), TEST(test_streams), TEST(test_events), TEST(test_limits),
-        TEST(test_output),
+        TEST(test_launch), TEST(test_streams), TEST(test_events), TEST(test_marks),
+        TEST(test_limits), TEST(test_output),
     };
 
     log_init("test", LOG_ERR_);

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+#include "pipe.h"
+#include "crew.h"
+#include "pool.h"
+#include "settle.h"
+#include "stage.h"
+#include "stubs.h"
+
+#include <string.h>
+
+#define FLIGHTS 8u         /* buffers of one copy at a time */
+#define AHEAD   3u         /* of those, waiting to be filled */
+#define PIECES  8u         /* of one buffer, when there is a crew */
+#define ALONE   (1u << 20) /* up to here a copy is not worth waking anybody */
+#define POLL_NS 200000u    /* what a wait for the device polls at first */
+
+struct gvm_pipe_stats gvm_pipe_stats;
+
+/* A box of pageable memory and the same octets packed in a buffer. */
+struct pack {
+    uint8_t *host, *buffer;
+    uint64_t pitch, slice; /* of the host's side */
+    uint64_t width, height, octets;
+    bool dense, put;
+};
+
+struct flight {
+    struct gvm_stage *b;
+    struct gvm_box box; /* what the device moves */
+    struct pack pack;
+    uint32_t done; /* atomic: pieces copied */
+};
+
+struct pipe {
+    struct gvm_chan *c;
+    const struct gvm_sref *s;
+    const struct gvm_box *b;
+    bool put;
+    uint32_t pieces;
+    struct {
+        uint64_t x, y, z;
+    } at; /* where the next flight starts */
+    uint64_t left;
+    struct flight f[FLIGHTS];
+    /* [head, opened): at the crew; [opened, tail): on their way from the device. */
+    uint32_t head, opened, tail;
+    struct gvm_job job;
+    pthread_t owner;
+};
+
+/* ---- what goes into a buffer -------------------------------------------------------------- */
+
+static void advance(struct gvm_end *e, uint64_t x, uint64_t y, uint64_t z)
+{
+    e->x += x;
+    e->y += y;
+    e->z += z;
+    if (!e->array) {
+        e->addr += e->z * e->height * e->pitch + e->y * e->pitch + e->x;
+        e->x = e->y = e->z = 0;
+    }
+}
+
+/* The largest box of at most `room` octets from where the last one ended: part of a row, rows, or
+ * slices. */
+static void cut(struct pipe *p, uint64_t room, struct gvm_box *out)
+{
+    const struct gvm_box *b = p->b;
+
+    *out = *b;
+    advance(&out->dst, p->at.x, p->at.y, p->at.z);
+    advance(&out->src, p->at.x, p->at.y, p->at.z);
+    out->height = out->depth = 1;
+    if (p->at.x || b->width > room) {
+        out->width = b->width - p->at.x < room ? b->width - p->at.x : room;
+        p->at.x += out->width;
+        if (p->at.x == b->width) {
+            p->at.x = 0;
+            p->at.y++;
+        }
+    } else if (p->at.y || b->height > room / b->width) {
+        out->height = room / b->width;
+        if (out->height > b->height - p->at.y)
+            out->height = b->height - p->at.y;
+        p->at.y += out->height;
+    } else {
+        out->height = b->height;
+        out->depth = room / (b->width * b->height);
+        if (out->depth > b->depth - p->at.z)
+            out->depth = b->depth - p->at.z;
+        p->at.z += out->depth;
+    }
+    if (p->at.y == b->height) {
+        p->at.y = 0;
+        p->at.z++;
+    }
+}
+
+/* Takes the next box into a buffer. */
+static void load(struct pipe *p, struct gvm_stage *b)
+{
+    struct flight *f = &p->f[p->tail % FLIGHTS];
+    struct gvm_end *host = p->put ? &f->box.src : &f->box.dst;
+    struct pack *k = &f->pack;
+
+    f->b = b;
+    f->done = 0;
+    cut(p, gvm_stage_size(b), &f->box);
+    *k = (struct pack){.host = (uint8_t *)(uintptr_t)host->addr,
+                       .buffer = b->p,
+                       .pitch = host->pitch,
+                       .slice = host->pitch * host->height,
+                       .width = f->box.width,
+                       .height = f->box.height,
+                       .octets = f->box.width * f->box.height * f->box.depth,
+                       .put = p->put};
+    k->dense = (k->height == 1 && f->box.depth == 1) ||
+               (k->pitch == k->width && (f->box.depth == 1 || k->slice == k->width * k->height));
+    *host =
+        (struct gvm_end){.addr = (uintptr_t)b->p, .pitch = f->box.width, .height = f->box.height};
+    p->left -= k->octets;
+    p->tail++;
+}
+
+/* Octets [from, to) in the order in which they are packed. */
+static void copy(const struct pack *k, uint64_t from, uint64_t to)
+{
+    uint64_t row = from / k->width, x = from % k->width, y = row % k->height, z = row / k->height;
+
+    while (from < to) {
+        uint64_t n = k->dense || k->width - x > to - from ? to - from : k->width - x;
+        uint8_t *h = k->host + (k->dense ? from : z * k->slice + y * k->pitch + x);
+
+        if (k->put)
+            memcpy(k->buffer + from, h, n);
+        else
+            memcpy(h, k->buffer + from, n);
+        from += n;
+        x = 0;
+        if (++y == k->height) {
+            y = 0;
+            z++;
+        }
+    }
+}
+
+static void piece(void *arg, uint32_t i)
+{
+    struct pipe *p = arg;
+    struct flight *f = &p->f[i / p->pieces % FLIGHTS];
+    uint64_t part = (f->pack.octets + p->pieces - 1) / p->pieces, from, to;
+
+    part = (part + 4095) & ~(uint64_t)4095;
+    from = part * (i % p->pieces);
+    to = from + part < f->pack.octets ? from + part : f->pack.octets;
+    if (from < to) {
+        copy(&f->pack, from, to);
+        __atomic_fetch_add(&gvm_pipe_stats.octets, to - from, __ATOMIC_RELAXED);
+        if (!pthread_equal(p->owner, pthread_self()))
+            __atomic_fetch_add(&gvm_pipe_stats.helped, to - from, __ATOMIC_RELAXED);
+    }
+    __atomic_fetch_add(&f->done, 1, __ATOMIC_RELEASE);
+}
+
+static bool copied(const struct pipe *p, uint32_t flight)
+{
+    return __atomic_load_n(&p->f[flight % FLIGHTS].done, __ATOMIC_ACQUIRE) == p->pieces;
+}
+
+/* Posts what the device has to do for a flight. */
+static int post(struct pipe *p, struct flight *f)
+{
+    const struct gvm_box *b = &f->box;
+    const struct gvm_pool_ref *ref = &f->b->ref;
+    int rc;
+
+    if (b->height > 1 || b->depth > 1 || b->dst.array || b->src.array)
+        rc = gvm_box_send(p->c, p->s, b, p->put);
+    else if (p->put)
+        rc = vgpu_CopyToDevice(p->c, 0, p->s->id, b->dst.addr, ref->chunk, ref->off, b->width);
+    else
+        rc = vgpu_CopyFromDevice(p->c, 0, p->s->id, b->src.addr, ref->chunk, ref->off, b->width);
+    return rc ? rc : gvm_stage_mark(p->c, f->b, p->s);
+}
+
+/* ---- both ways ---------------------------------------------------------------------------- */
+
+static void start(struct pipe *p, struct gvm_chan *c, const struct gvm_sref *s,
+                  const struct gvm_box *b, bool put)
+{
+    p->c = c;
+    p->s = s;
+    p->b = b;
+    p->put = put;
+    p->at.x = p->at.y = p->at.z = 0;
+    p->left = b->width * b->height * b->depth;
+    p->head = p->opened = p->tail = 0;
+    p->owner = pthread_self();
+    p->pieces = p->left > ALONE && gvm_crew_size() ? PIECES : 1;
+    p->job = (struct gvm_job){.piece = piece, .arg = p};
+    if (p->pieces > 1)
+        gvm_crew_join(&p->job);
+}
+
+static void end(struct pipe *p)
+{
+    if (p->pieces > 1)
+        gvm_crew_leave(&p->job);
+    for (; p->head != p->tail; p->head++)
+        gvm_stage_put(p->f[p->head % FLIGHTS].b);
+}
+
+/* The next flight may be copied. */
+static void offer(struct pipe *p)
+{
+    p->opened++;
+    if (p->pieces > 1)
+        gvm_crew_open(&p->job, p->pieces);
+    else
+        p->job.open++;
+}
+
+static bool help(struct pipe *p)
+{
+    if (p->pieces > 1)
+        return gvm_crew_help(&p->job);
+    if (p->job.taken == p->job.open)
+        return false;
+    piece(p, p->job.taken++);
+    return true;
+}
+
+static void retire(struct pipe *p)
+{
+    gvm_stage_put(p->f[p->head++ % FLIGHTS].b);
+}
+
+/* A buffer, if another one is worth while; waits for one only with none in hand: else several
+ * threads might wait for each other. */
+static struct gvm_stage *another(struct pipe *p, unsigned most, int *rc)
+{
+    if (!p->left || p->tail - p->head >= most)
+        return NULL;
+    return gvm_stage_get(p->c, p->left, p->head == p->tail, rc);
+}
+
+int gvm_pipe_put(struct gvm_chan *c, const struct gvm_sref *s, const struct gvm_box *b)
+{
+    struct pipe p;
+    int rc = 0;
+
+    start(&p, c, s, b, true);
+    while ((p.left || p.head != p.tail) && rc == 0) {
+        uint32_t seen = gvm_crew_progress(&p.job);
+        struct gvm_stage *g;
+
+        if (p.head != p.tail && copied(&p, p.head)) {
+            rc = post(&p, &p.f[p.head % FLIGHTS]);
+            retire(&p);
+            continue;
+        }
+        g = another(&p, AHEAD, &rc);
+        if (rc)
+            break;
+        if (g) {
+            load(&p, g);
+            offer(&p);
+        } else if (!help(&p)) {
+            gvm_crew_wait(&p.job, seen);
+        }
+    }
+    end(&p);
+    return rc;
+}
+
+static bool arrived(const struct pipe *p, const struct flight *f)
+{
+    return gvm_counter_done(p->c, f->b->slot, f->b->value);
+}
+
+/* Waits until the device has filled the buffer. */
+static int await(struct pipe *p, const struct flight *f)
+{
+    if (gvm_settle_poll(p->c, f->b->slot, f->b->value, POLL_NS))
+        return 0;
+    return gvm_stage_wait(p->c, f->b);
+}
+
+int gvm_pipe_get(struct gvm_chan *c, const struct gvm_sref *s, const struct gvm_box *b)
+{
+    struct pipe p;
+    int rc = 0;
+
+    start(&p, c, s, b, false);
+    while ((p.left || p.head != p.tail) && rc == 0) {
+        uint32_t seen = gvm_crew_progress(&p.job);
+        struct gvm_stage *g;
+
+        if (p.head != p.opened && copied(&p, p.head)) {
+            retire(&p);
+            continue;
+        }
+        g = another(&p, FLIGHTS, &rc);
+        if (rc)
+            break;
+        if (g) {
+            load(&p, g);
+            rc = post(&p, &p.f[(p.tail - 1) % FLIGHTS]);
+        } else if (p.opened != p.tail && arrived(&p, &p.f[p.opened % FLIGHTS])) {
+            offer(&p);
+        } else if (help(&p)) {
+            continue;
+        } else if (p.opened == p.tail) {
+            gvm_crew_wait(&p.job, seen);
+        } else if (p.head == p.opened) {
+            rc = await(&p, &p.f[p.opened % FLIGHTS]);
+        } else {
+            /* Both the device and the crew are at work: whichever is first. */
+            gvm_relax();
+            rc = vgpu_well(&c->ch) ? 0 : gvm_chan_check(c);
+        }
+    }
+    end(&p);
+    return rc;
+}
