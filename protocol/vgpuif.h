@@ -115,9 +115,9 @@
  * alive is 1 from assignment on and becomes 0 when the worker is gone (cleared by the kernel at
  * unmap, or by the broker); then no reply will come and every wait must end with an error.
  *
- * 3.5 Counters. EventRecord and other calls name a counter slot and a value; when the work before
- * it in the stream is complete the worker stores the value in counters[slot] (monotonic modulo
- * 2^32 per slot) and signals as for a reply if any waiting[] flag is set.
+ * 3.5 Counters. EventRecord (not EventMark) and other calls name a counter slot and a value; when
+ * the work before it in the stream is complete the worker stores the value in counters[slot]
+ * (monotonic modulo 2^32 per slot) and signals as for a reply if any waiting[] flag is set.
  */
 #ifndef VGPUIF_H
 #define VGPUIF_H

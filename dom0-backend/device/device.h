@@ -178,6 +178,12 @@ struct dev_ops {
     int (*stream_write32)(struct dev *d, struct dev_stream *s, uint32_t *where, uint32_t value,
                           void (*done)(void *arg), void *arg);
     int (*ctx_sync)(struct dev *d);
+    /* What a wait does besides waiting (output of kernels is handed over): for work that queries
+     * have found complete. NULL: nothing. */
+    int (*settle)(struct dev *d);
+    /* Memory of the worker's own that copies from the device reach without the CPU's help, at least
+     * n octets, zeroed; there is one such area. NULL (also returned): the device has none. */
+    void *(*landing)(struct dev *d, size_t n);
 
     /* Events: flags CU_EVENT_BLOCKING_SYNC 1, CU_EVENT_DISABLE_TIMING 2. */
     int (*event_create)(struct dev *d, unsigned flags, struct dev_event **out);

@@ -93,15 +93,14 @@ int wk_CopyFetch(struct wk_lane *lane, const struct vgpu_args_CopyFetch *a,
 {
     struct wk *w = lane->w;
     struct wk_stream *s = a->stream;
-    int err;
+    int err = WK_OK;
 
-    err = wk_poll_stream(lane, s);
-    if (err)
-        return err;
     /* The lane's own buffer: if the wait fails, the copy may land later than this call returns. */
-    err = w->ops->copy_d2h(w->dev, s->s, lane->fetch, a->src, a->n);
+    if (!lane->fetching)
+        err = w->ops->copy_d2h(w->dev, s->s, lane->fetch, a->src, a->n);
     if (!err)
-        err = w->ops->stream_sync(w->dev, s->s);
+        err = wk_wait_stream(lane, s, true);
+    lane->fetching = err == WK_HAND_OVER;
     if (err)
         return err;
     memcpy(o->bytes, lane->fetch, a->n);

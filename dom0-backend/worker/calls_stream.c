@@ -45,11 +45,7 @@ int wk_StreamQuery(struct wk_lane *lane, const struct vgpu_args_StreamQuery *a,
 int wk_StreamSync(struct wk_lane *lane, const struct vgpu_args_StreamSync *a,
                   struct vgpu_out_StreamSync *o)
 {
-    struct wk *w = lane->w;
-    struct wk_stream *s = a->stream;
-    int err = wk_poll_stream(lane, s);
-
-    return err ? err : w->ops->stream_sync(w->dev, s->s);
+    return wk_wait_stream(lane, a->stream, false);
 }
 
 int wk_StreamWaitEvent(struct wk_lane *lane, const struct vgpu_args_StreamWaitEvent *a,
@@ -65,10 +61,7 @@ int wk_StreamWaitEvent(struct wk_lane *lane, const struct vgpu_args_StreamWaitEv
 
 int wk_CtxSync(struct wk_lane *lane, const struct vgpu_args_CtxSync *a, struct vgpu_out_CtxSync *o)
 {
-    struct wk *w = lane->w;
-    int err = wk_poll_stream(lane, w->legacy);
-
-    return err ? err : w->ops->ctx_sync(w->dev);
+    return wk_wait_all(lane);
 }
 
 int wk_EventCreate(struct wk_lane *lane, const struct vgpu_args_EventCreate *a,
@@ -133,13 +126,30 @@ int wk_StreamMark(struct wk_lane *lane, const struct vgpu_args_StreamMark *a,
                                         event_reached, w);
 }
 
-int wk_EventSync(struct wk_lane *lane, const struct vgpu_args_EventSync *a,
-                 struct vgpu_out_EventSync *o)
+int wk_EventMark(struct wk_lane *lane, const struct vgpu_args_EventMark *a,
+                 struct vgpu_out_EventMark *o)
+{
+    struct wk *w = lane->w;
+    struct wk_stream *s = a->stream;
+    struct wk_event *e = a->event;
+    int err = wk_flow_enter(w, s);
+
+    return err ? err : w->ops->event_record(w->dev, e->e, s->s);
+}
+
+int wk_EventQuery(struct wk_lane *lane, const struct vgpu_args_EventQuery *a,
+                  struct vgpu_out_EventQuery *o)
 {
     struct wk *w = lane->w;
     struct wk_event *e = a->event;
 
-    return w->ops->event_sync(w->dev, e->e);
+    return w->ops->event_query(w->dev, e->e);
+}
+
+int wk_EventSync(struct wk_lane *lane, const struct vgpu_args_EventSync *a,
+                 struct vgpu_out_EventSync *o)
+{
+    return wk_wait_event(lane, a->event);
 }
 
 int wk_EventElapsed(struct wk_lane *lane, const struct vgpu_args_EventElapsed *a,

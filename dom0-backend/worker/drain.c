@@ -58,34 +58,60 @@ const char *wk_execute(struct wk_lane *lane, void *rec)
 
 static uint64_t now_ns(void);
 
-/*
- * Whoever waits on the drain thread holds up the records of other guest threads, so it looks at the
- * ring as well. Other streams than the default one must not exist: work of theirs can hold up the
- * default stream although that one looks idle.
- */
-int wk_poll_stream(struct wk_lane *lane, struct wk_stream *s)
+/* Whoever waits on the drain thread holds up the records of other guest threads, so it looks at the
+ * ring as well. */
+static int poll_for(struct wk *w, struct wk_stream *s, struct wk_event *e)
 {
-    struct wk *w = lane->w;
-    uint64_t end;
+    uint64_t end = now_ns() + POLL_NS;
 
-    if (!lane->polling)
-        return WK_OK;
-    end = now_ns() + POLL_NS;
-    do {
-        int err = w->ops->stream_query(w->dev, s->s);
+    for (unsigned i = 1;; i++) {
+        int err = e ? w->ops->event_query(w->dev, e->e) : w->ops->stream_query(w->dev, s->s);
 
         if (err != WK_NOT_READY)
-            return err;
-    } while (vgpu_cons_idle(&w->cons) && now_ns() < end);
-    return WK_HAND_OVER;
+            return err || !w->ops->settle ? err : w->ops->settle(w->dev);
+        if (!vgpu_cons_idle(&w->cons) || (i % 16 == 0 && now_ns() >= end))
+            return WK_HAND_OVER;
+        __builtin_ia32_pause();
+    }
+}
+
+static bool other_streams(const struct wk *w)
+{
+    return w->objs.top[WK_OBJ_STREAM] || w->own_streams;
+}
+
+int wk_wait_stream(struct wk_lane *lane, struct wk_stream *s, bool last)
+{
+    struct wk *w = lane->w;
+
+    if (!lane->polling)
+        return w->ops->stream_sync(w->dev, s->s);
+    return !last && s == w->legacy && other_streams(w) ? WK_HAND_OVER : poll_for(w, s, NULL);
+}
+
+int wk_wait_event(struct wk_lane *lane, struct wk_event *e)
+{
+    struct wk *w = lane->w;
+
+    return lane->polling ? poll_for(w, NULL, e) : w->ops->event_sync(w->dev, e->e);
+}
+
+int wk_wait_all(struct wk_lane *lane)
+{
+    struct wk *w = lane->w;
+
+    if (!lane->polling)
+        return w->ops->ctx_sync(w->dev);
+    return other_streams(w) ? WK_HAND_OVER : poll_for(w, w->legacy, NULL);
 }
 
 /* Calls that mostly wait for little or nothing are tried here before a thread is woken for them. */
 static bool may_poll(const struct wk *w, const struct vgpu_rec *h)
 {
-    if (!w->ops->bounded || !w->spin_us || w->objs.top[WK_OBJ_STREAM] || w->own_streams)
+    if (!w->ops->bounded || !w->spin_us)
         return false;
-    return h->op == VGPU_OP_StreamSync || h->op == VGPU_OP_CtxSync || h->op == VGPU_OP_CopyFetch;
+    return h->op == VGPU_OP_StreamSync || h->op == VGPU_OP_CtxSync || h->op == VGPU_OP_EventSync ||
+           (h->op == VGPU_OP_CopyFetch && w->landing);
 }
 
 static const char *run_record(struct wk *w)

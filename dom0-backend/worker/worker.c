@@ -32,7 +32,11 @@ int wk_init(struct wk *w, const struct dev_ops *ops, struct dev *dev, void *base
     w->out = malloc(WK_OUTPUT_MAX);
     /* 16 octets more, so that the decoder can end a string that fills the record. */
     w->rec = aligned_alloc(16, VGPU_REC_MAX + 16);
-    if (!w->lanes || !w->legacy || !w->out || !w->rec)
+    w->fetch = ops->landing ? ops->landing(dev, VGPU_LANES * WK_FETCH_MAX) : NULL;
+    w->landing = w->fetch != NULL;
+    if (!w->fetch)
+        w->fetch = calloc(VGPU_LANES, WK_FETCH_MAX);
+    if (!w->lanes || !w->legacy || !w->out || !w->rec || !w->fetch)
         return -ENOMEM;
     w->legacy->w = w;
     w->legacy->o.kind = WK_OBJ_STREAM;
@@ -42,6 +46,7 @@ int wk_init(struct wk *w, const struct dev_ops *ops, struct dev *dev, void *base
 
         l->w = w;
         l->index = i;
+        l->fetch = w->fetch + i * WK_FETCH_MAX;
         pthread_mutex_init(&l->lock, NULL);
         pthread_cond_init(&l->wake, NULL);
     }
@@ -65,6 +70,8 @@ void wk_fini(struct wk *w)
     free(w->lanes);
     free(w->legacy);
     free(w->out);
+    if (!w->landing)
+        free(w->fetch);
     free(w->rec);
 }
 

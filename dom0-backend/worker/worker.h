@@ -39,6 +39,8 @@
 #define WK_OUTPUT_MAX (1u << 20)  /* octets of kernel output kept for OutputFetch */
 #define WK_INLINE_MAX (64u << 20) /* octets of inline copies not yet consumed by the device */
 
+#define WK_FETCH_MAX 480u /* octets of a CopyFetch */
+
 /* CUresult values that the worker itself produces (cuda.h numbering). */
 enum {
     WK_OK = 0,
@@ -74,7 +76,8 @@ struct wk_lane {
 
     struct wk_stream *own; /* the per-thread default stream, made at first use */
     uint16_t errors;       /* latched so far, modulo 2^16 */
-    uint8_t fetch[480];    /* CopyFetch lands here: outlives a failed wait */
+    uint8_t *fetch;        /* WK_FETCH_MAX: CopyFetch lands here; outlives a failed wait */
+    bool fetching;         /* the copy has been issued on the drain thread */
 
     /* Blocking calls: the drain thread fills rec, sets busy and wakes the thread; the thread clears
      * busy before it publishes the reply. */
@@ -105,7 +108,9 @@ struct wk {
     struct wk_images images;
     struct wk_lane *lanes; /* VGPU_LANES */
     struct wk_stream *legacy;
-    uint8_t *rec; /* the drain thread's private copy of the record being run */
+    uint8_t *rec;   /* the drain thread's private copy of the record being run */
+    uint8_t *fetch; /* of all lanes */
+    bool landing;   /* it is the device's: copies to it need no thread that waits */
 
     uint8_t *pool_base; /* pool window */
     uint64_t pool_size;
@@ -180,11 +185,16 @@ void wk_drain_loop(struct wk *w);
 /* Gives the record to the lane's thread, which is made if need be. 0 or -errno. */
 int wk_lane_hand_over(struct wk_lane *lane, const void *rec);
 /*
- * For calls that wait for a stream: on the lane's own thread 0 at once. On the drain thread looks
- * for a short time whether the stream becomes idle, as it does for most of the calls of a program
- * with one thread: 0, the wait will be none; WK_HAND_OVER: the call must move.
+ * Waits: on the lane's own thread as the device does. On the drain thread looks for a short time
+ * whether what is waited for is complete, as it soon is for most of the calls of a program with one
+ * thread; WK_HAND_OVER: the call must move. CUresult.
+ *
+ * The default stream may be held up by others although it looks idle: it is looked at only while
+ * there are no others, or if `last` says that the work that was put on it last is waited for.
  */
-int wk_poll_stream(struct wk_lane *lane, struct wk_stream *s);
+int wk_wait_stream(struct wk_lane *lane, struct wk_stream *s, bool last);
+int wk_wait_event(struct wk_lane *lane, struct wk_event *e);
+int wk_wait_all(struct wk_lane *lane);
 /* Drops what the call used: objects and chunks. */
 void wk_lane_release(struct wk_lane *lane);
 

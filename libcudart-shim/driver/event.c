@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * event.c - events. Each has a counter in the channel that the worker sets to the value of a
- * record once it is reached: query and synchronise read memory, no call crosses.
+ * event.c - events. Each has a counter in the channel that can show the value of a record once it is
+ * reached: query and synchronise then read memory, no call crosses. To show it costs the GPU more
+ * than the record itself, and most records are never asked about: only events that a program polls
+ * are recorded that way, from the second time on that an answer was "not yet"; the worker is asked
+ * about the others.
  */
 #include "array.h"
 #include "log.h"
@@ -30,8 +33,8 @@ static struct {
     uint32_t next;
 } slots = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* A slot whose event went while a record was pending is free when that record has been reached:
- * else its late value would meet the next owner. */
+/* A slot whose event went while a value of it was pending is free when that has been stored: else the
+ * late value would meet the next owner. */
 static int slot_take(struct gvm_chan *c)
 {
     int found = -1;
@@ -218,26 +221,42 @@ int gvm_event_destroy(uint64_t event)
     return gvm_event_drop(c, e);
 }
 
+/* Of the next record, of which nothing is shown unless value is given: what the counter then shows.
+ * Who reads `number` first reads of the others nothing older. */
+static void next(struct gvm_event *e, uint32_t *value)
+{
+    uint32_t n = e->number + 1;
+
+    if (value) {
+        *value = __atomic_add_fetch(&slots.value[e->slot], 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&e->value, *value, __ATOMIC_RELAXED);
+        __atomic_store_n(&e->shown, n, __ATOMIC_RELAXED);
+    }
+    __atomic_store_n(&e->number, n, __ATOMIC_RELEASE);
+    __atomic_store_n(&e->recorded, 1, __ATOMIC_RELEASE);
+}
+
 uint32_t gvm_event_next(uint32_t id)
 {
     struct gvm_event *e = gvm_id_at(&gvm_events, id);
-    uint32_t v = __atomic_add_fetch(&slots.value[e->slot], 1, __ATOMIC_RELAXED);
+    uint32_t v;
 
-    __atomic_store_n(&e->value, v, __ATOMIC_RELAXED);
-    __atomic_store_n(&e->recorded, 1, __ATOMIC_RELEASE);
+    gvm_lock(&e->order);
+    next(e, &v);
+    gvm_unlock(&e->order);
     return v;
 }
 
 int gvm_event_post(struct gvm_chan *c, struct gvm_event *e, const struct gvm_sref *s,
                    uint32_t *value)
 {
-    uint32_t v = __atomic_add_fetch(&slots.value[e->slot], 1, __ATOMIC_RELAXED);
+    int rc;
 
-    __atomic_store_n(&e->value, v, __ATOMIC_RELAXED);
-    __atomic_store_n(&e->recorded, 1, __ATOMIC_RELEASE);
-    if (value)
-        *value = v;
-    return vgpu_EventRecord(c, 0, e->o.id, s->id, v);
+    gvm_lock(&e->order);
+    next(e, value);
+    rc = vgpu_EventRecord(c, 0, e->o.id, s->id, *value);
+    gvm_unlock(&e->order);
+    return rc;
 }
 
 int gvm_event_record(uint64_t event, uint64_t stream)
@@ -245,6 +264,7 @@ int gvm_event_record(uint64_t event, uint64_t stream)
     struct gvm_event *e;
     struct gvm_sref s;
     struct gvm_chan *c;
+    uint32_t value;
     int rc = gvm_need(&c);
 
     if (rc == 0)
@@ -262,21 +282,62 @@ int gvm_event_record(uint64_t event, uint64_t stream)
     if (e->cap)
         gvm_cap_forget(e);
     gvm_work_issue(c, &s);
-    return gvm_event_post(c, e, &s, NULL);
+    if (__atomic_load_n(&e->asked, __ATOMIC_RELAXED))
+        return gvm_event_post(c, e, &s, &value);
+    gvm_lock(&e->order);
+    next(e, NULL);
+    rc = vgpu_EventMark(c, 0, e->o.id, s.id);
+    gvm_unlock(&e->order);
+    return rc;
+}
+
+enum state { REACHED, PENDING, UNKNOWN };
+
+/* As far as memory tells of the last record, whose number goes to *n. */
+static enum state look(struct gvm_chan *c, const struct gvm_event *e, uint32_t *n)
+{
+    *n = __atomic_load_n(&e->number, __ATOMIC_ACQUIRE);
+    if (!__atomic_load_n(&e->recorded, __ATOMIC_ACQUIRE) ||
+        __atomic_load_n(&e->found, __ATOMIC_RELAXED) == *n)
+        return REACHED;
+    if (__atomic_load_n(&e->shown, __ATOMIC_RELAXED) != *n)
+        return UNKNOWN;
+    return gvm_counter_done(c, e->slot, __atomic_load_n(&e->value, __ATOMIC_RELAXED)) ? REACHED
+                                                                                      : PENDING;
 }
 
 /* 0 reached or never recorded, 600 not yet. */
-static int reached(struct gvm_chan *c, const struct gvm_event *e)
+static int reached(struct gvm_chan *c, struct gvm_event *e)
 {
-    if (!__atomic_load_n(&e->recorded, __ATOMIC_ACQUIRE))
+    bool barred;
+    uint32_t n;
+    int rc;
+
+    switch (look(c, e, &n)) {
+    case REACHED:
         return 0;
-    return gvm_counter_done(c, e->slot, __atomic_load_n(&e->value, __ATOMIC_RELAXED)) ? 0 : 600;
+    case PENDING:
+        return 600;
+    default:
+        break;
+    }
+    barred = gvm_chan_barred(); /* this may be asked inside a callback too */
+    if (barred)
+        gvm_chan_bar(false);
+    rc = vgpu_EventQuery(c, 0, e->o.id);
+    if (barred)
+        gvm_chan_bar(true);
+    if (rc == 0)
+        __atomic_store_n(&e->found, n, __ATOMIC_RELAXED);
+    else if (rc == 600)
+        __atomic_store_n(&e->asked, 1, __ATOMIC_RELAXED);
+    return rc;
 }
 
 int gvm_event_query(uint64_t event)
 {
     static __thread uint32_t asked __attribute__((tls_model("initial-exec")));
-    const struct gvm_event *e;
+    struct gvm_event *e;
     struct gvm_chan *c;
     int rc = gvm_need(&c), dead;
 
@@ -306,8 +367,10 @@ int gvm_event_query(uint64_t event)
 
 int gvm_event_sync(uint64_t event)
 {
-    const struct gvm_event *e;
+    struct gvm_event *e;
     struct gvm_chan *c;
+    enum state now;
+    uint32_t n;
     int rc = gvm_need(&c);
 
     if (rc)
@@ -323,12 +386,18 @@ int gvm_event_sync(uint64_t event)
     rc = gvm_chan_sticky(c);
     if (rc == 0 && gvm_chan_barred() && reached(c, e))
         return 800;
-    if (rc == 0 && reached(c, e))
+    if (rc)
+        return gvm_after_wait(c, rc);
+    now = look(c, e, &n);
+    if (now == PENDING)
         rc = gvm_counter_wait(c, e->slot, __atomic_load_n(&e->value, __ATOMIC_RELAXED),
                               !(e->flags & GVM_EVENT_BLOCKING_SYNC));
     /* A driver hands over what kernels have printed when it is asked to wait. */
-    if (rc == 0 && gvm_has_printed())
+    if (rc == 0 && (now == UNKNOWN || gvm_has_printed())) {
         rc = vgpu_EventSync(c, 0, e->o.id);
+        if (rc == 0)
+            __atomic_store_n(&e->found, n, __ATOMIC_RELAXED);
+    }
     return gvm_after_wait(c, rc);
 }
 
@@ -349,10 +418,6 @@ int gvm_event_elapsed(uint64_t start, uint64_t end, float *ms)
         return 907; /* CUDA_ERROR_CAPTURED_EVENT */
     if (!a || !b || (a->flags | b->flags) & GVM_EVENT_NO_TIMING || !a->recorded || !b->recorded)
         return 400;
-    if (reached(c, a) || reached(c, b)) {
-        rc = gvm_chan_sticky(c);
-        return rc ? rc : 600;
-    }
     barred = gvm_chan_barred(); /* this may be asked inside a callback too */
     if (barred)
         gvm_chan_bar(false);

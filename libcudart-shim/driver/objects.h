@@ -7,6 +7,7 @@
 
 #include "core.h"
 #include "idtab.h"
+#include "lock.h"
 #include "shadow.h"
 #include "state.h"
 
@@ -28,9 +29,13 @@ struct gvm_stream {
 struct gvm_event {
     struct gvm_obj o;
     uint32_t flags;
-    uint32_t slot;  /* in the channel's counters */
-    uint32_t value; /* of the last record; atomic */
+    uint32_t slot; /* in the channel's counters */
     uint32_t recorded;
+    struct gvm_lock order; /* records are posted in the order of their numbers */
+    /* Atomic: the number of the last record; of the last one that the counter shows, and the value
+     * that it shows then; of the last one that was found reached by asking; whether the answer has
+     * been "not yet" before. */
+    uint32_t number, shown, value, found, asked;
     struct gvm_capture *cap; /* its last record was captured there (capture.c) */
     void **cap_nodes;
     size_t cap_n;
@@ -134,6 +139,7 @@ int gvm_stream_wait_idle(struct gvm_chan *c, const struct gvm_sref *s);
 /* Creates an event with its counter. NULL with *err set. */
 struct gvm_event *gvm_event_make(struct gvm_chan *c, uint32_t flags, int *err);
 int gvm_event_drop(struct gvm_chan *c, struct gvm_event *e);
+/* Records it so that its counter shows the value given to *value once it is reached. */
 int gvm_event_post(struct gvm_chan *c, struct gvm_event *e, const struct gvm_sref *s,
                    uint32_t *value);
 

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "dom0-backend/device/device.h"
+#include "dom0-backend/device/device_link.h"
 #include "tests/unit/fake_cuda.h"
 
 #ifndef BUILD_DIR
@@ -360,6 +361,30 @@ CASE(test_event_order)
     CHECK(!strcmp(f->calls, "cuStreamWaitEvent cuStreamWaitEvent "));
 }
 
+/* An idle stream is kept for the next one that is made alike. */
+CASE(test_streams_again)
+{
+    struct dev_stream *s, *first;
+
+    open_driver(0);
+    CHECK(ops->stream_create(dev, 1, -2, &first) == 0);
+    CHECK(ops->stream_destroy(dev, first) == 0);
+    CHECK(ops->stream_create(dev, 0, -2, &s) == 0 && s != first);
+    CHECK(ops->stream_create(dev, 1, 0, &s) == 0 && s != first);
+    CHECK(ops->stream_create(dev, 1, -2, &s) == 0 && s == first);
+    f->fail = "cuStreamQuery"; /* it has work */
+    f->error = 600;
+    f->calls[0] = '\0';
+    CHECK(ops->stream_destroy(dev, s) == 0);
+    CHECK(!strcmp(f->calls, "cuStreamQuery cuStreamDestroy_v2 "));
+    f->fail = NULL;
+    CHECK(ops->stream_create(dev, 1, -2, &s) == 0);
+    CHECK(ops->link->stream_set(dev, s, 1, (const uint8_t[64]){0}) == 0);
+    f->calls[0] = '\0';
+    CHECK(ops->stream_destroy(dev, s) == 0);
+    CHECK(!strcmp(f->calls, "cuStreamDestroy_v2 "));
+}
+
 static void count_up(void *arg)
 {
     sem_post(arg);
@@ -408,15 +433,16 @@ CASE(test_output)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_library),   cmocka_unit_test(test_shim_is_refused),
-        cmocka_unit_test(test_old_driver),   cmocka_unit_test(test_missing_family),
-        cmocka_unit_test(test_count),        cmocka_unit_test(test_select),
-        cmocka_unit_test(test_select_index), cmocka_unit_test(test_quota),
-        cmocka_unit_test(test_blocks),       cmocka_unit_test(test_spare),
-        cmocka_unit_test(test_no_pin),       cmocka_unit_test(test_staged),
-        cmocka_unit_test(test_staged_order), cmocka_unit_test(test_images),
-        cmocka_unit_test(test_event_order),  cmocka_unit_test(test_fault),
-        cmocka_unit_test(test_quiet_error),  cmocka_unit_test(test_output),
+        cmocka_unit_test(test_no_library),    cmocka_unit_test(test_shim_is_refused),
+        cmocka_unit_test(test_old_driver),    cmocka_unit_test(test_missing_family),
+        cmocka_unit_test(test_count),         cmocka_unit_test(test_select),
+        cmocka_unit_test(test_select_index),  cmocka_unit_test(test_quota),
+        cmocka_unit_test(test_blocks),        cmocka_unit_test(test_spare),
+        cmocka_unit_test(test_no_pin),        cmocka_unit_test(test_staged),
+        cmocka_unit_test(test_staged_order),  cmocka_unit_test(test_images),
+        cmocka_unit_test(test_event_order),   cmocka_unit_test(test_fault),
+        cmocka_unit_test(test_quiet_error),   cmocka_unit_test(test_output),
+        cmocka_unit_test(test_streams_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

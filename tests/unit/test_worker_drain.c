@@ -448,6 +448,112 @@ static void test_chunk_drop(void **state)
     assert_int_equal(wk_chunk_drop(&f->w, 0, 79), 1);
 }
 
+/* ---- waits on the drain thread, for devices that can be asked */
+
+static unsigned settled;
+
+static int settle(struct dev *d)
+{
+    settled++;
+    return 0;
+}
+
+static void may_ask(struct fix *f)
+{
+    static struct dev_ops ops;
+
+    ops = mock_ops;
+    ops.bounded = true;
+    ops.settle = settle;
+    settled = 0;
+    f->w.ops = &ops;
+    f->w.spin_us = 50;
+    f->w.landing = true;
+}
+
+/* What is complete is answered without a thread, and without the device's own wait. */
+static void test_polls(void **state)
+{
+    struct fix *f = *state;
+    struct gvm_chan ch = {.f = f, .lane = 1};
+    uint8_t got[4] = {0};
+    uint32_t n = 0;
+    uint64_t d, size;
+
+    may_ask(f);
+    mock_ops.window(f->w.dev, &d, &size);
+    memcpy((void *)(uintptr_t)d, "\1\2\3\4", 4);
+    assert_int_equal(vgpu_CtxSync(&ch, 0), 0);
+    assert_int_equal(vgpu_StreamSync(&ch, 0, 0), 0);
+    assert_int_equal(vgpu_EventCreate(&ch, 0, 16, 0, 1), 0);
+    assert_int_equal(vgpu_EventMark(&ch, 0, 16, 0), 0);
+    assert_int_equal(vgpu_EventQuery(&ch, 0, 16), 0);
+    assert_int_equal(vgpu_EventSync(&ch, 0, 16), 0);
+    assert_int_equal(vgpu_CopyFetch(&ch, 0, 0, d, 4, got, sizeof(got), &n), 0);
+    assert_int_equal(n, 4);
+    assert_memory_equal(got, "\1\2\3\4", 4);
+    assert_int_equal(settled, 4);
+    assert_false(f->w.lanes[1].started);
+    assert_int_equal(mock_count("ctx_sync") + mock_count("stream_sync") + mock_count("event_sync"),
+                     0);
+    assert_int_equal(f->guest.counters[1], 0); /* nobody asked for it */
+}
+
+/* What is not moves to the lane's thread; a copy has been issued by then, and is not issued twice. */
+static void test_polls_in_vain(void **state)
+{
+    struct vgpu_in_CopyFetch fetch = {.n = 4};
+    const uint32_t event = 16, stream = 0;
+    const struct {
+        uint16_t op;
+        const void *payload;
+        uint32_t len;
+        const char *wait;
+    } calls[] = {{VGPU_OP_CtxSync, NULL, 0, "ctx_sync"},
+                 {VGPU_OP_EventSync, &event, sizeof(event), "event_sync"},
+                 {VGPU_OP_StreamSync, &stream, sizeof(stream), "stream_sync"},
+                 {VGPU_OP_CopyFetch, &fetch, sizeof(fetch), "stream_sync"}};
+    struct fix *f = *state;
+    struct gvm_chan ch = {.f = f, .lane = 2};
+    uint64_t size;
+
+    may_ask(f);
+    mock_ops.window(f->w.dev, &fetch.src, &size);
+    assert_int_equal(vgpu_EventCreate(&ch, 0, event, 0, 1), 0);
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        uint32_t ticket;
+
+        mock_clear();
+        mock_hold(true);
+        assert_int_equal(vgpu_EventQuery(&ch, 0, event), 600);
+        fix_put(f, calls[i].op, 1, VGPU_REC_REPLY, calls[i].payload, calls[i].len);
+        ticket = f->prod.ticket;
+        assert_null(fix_drain(f));
+        assert_int_not_equal(f->guest.back->reply_ticket[1], ticket);
+        mock_hold(false);
+        assert_int_equal(fix_wait_reply(f, 1, ticket), 0);
+        assert_int_equal(mock_count(calls[i].wait), 1);
+    }
+    assert_int_equal(mock_count("copy_d2h"), 1);
+    assert_int_equal(settled, 0);
+}
+
+/* The default stream looks idle while other streams hold it up. */
+static void test_polls_not_beside_streams(void **state)
+{
+    struct fix *f = *state;
+    struct gvm_chan ch = {.f = f, .lane = 1};
+
+    may_ask(f);
+    assert_int_equal(vgpu_StreamCreate(&ch, 0, 16, 0, 0), 0);
+    assert_int_equal(vgpu_StreamSync(&ch, 0, 16), 0);
+    assert_false(f->w.lanes[1].started);
+    assert_int_equal(vgpu_CtxSync(&ch, 0), 0);
+    assert_int_equal(vgpu_StreamSync(&ch, 0, 0), 0);
+    assert_int_equal(mock_count("ctx_sync"), 1);
+    assert_int_equal(mock_count("stream_sync"), 1);
+}
+
 #define TEST(t)    cmocka_unit_test_setup_teardown(t, setup, teardown)
 #define THREADS(t) cmocka_unit_test_setup_teardown(t, setup_threads, teardown)
 
@@ -480,6 +586,9 @@ int main(void)
         THREADS(test_lane_violation),
         THREADS(test_flow),
         THREADS(test_chunk_drop),
+        THREADS(test_polls),
+        THREADS(test_polls_in_vain),
+        THREADS(test_polls_not_beside_streams),
     };
 
     log_init("test", LOG_ERR_);

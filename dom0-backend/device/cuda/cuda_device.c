@@ -201,6 +201,11 @@ static int cudev_open(const struct dev_config *cfg, struct dev **out)
         log_error("the GPU's primary context cannot be made: CUDA error %d", err);
         goto out;
     }
+    pthread_mutex_init(&d->idle.lock, NULL);
+    if (cu.cuMemHostAlloc(&d->landing, CUDEV_LANDING, CU_MEMHOSTALLOC_PORTABLE) != CUDA_SUCCESS)
+        d->landing = NULL; /* small copies back then take the long way */
+    else
+        memset(d->landing, 0, CUDEV_LANDING);
     fill_info(d);
     load_compilers();
     err = cudev_mem_open(d);
@@ -332,6 +337,8 @@ const struct dev_ops dev_cuda_ops = {
     .stream_host = cudev_stream_host,
     .stream_write32 = cudev_stream_write32,
     .ctx_sync = cudev_ctx_sync,
+    .settle = cudev_settle,
+    .landing = cudev_landing,
     .event_create = cudev_event_create,
     .event_destroy = cudev_event_destroy,
     .event_record = cudev_event_record,

@@ -37,6 +37,16 @@ struct cudev_output; /* cuda_output.c */
 struct cudev_stage;  /* cuda_stage.c */
 struct cudev_watch;  /* cuda_watch.c */
 
+#define CUDEV_LANDING 65536u
+#define CUDEV_IDLE    16u
+
+/* Streams that were destroyed and can be given out again (cuda_stream.c). */
+struct cudev_idle {
+    pthread_mutex_t lock;
+    unsigned n;
+    struct dev_stream *s[CUDEV_IDLE];
+};
+
 struct dev {
     struct dev_config cfg;
     CUdevice dev;
@@ -48,11 +58,16 @@ struct dev {
     struct cudev_output *out;
     struct cudev_watch *watch;
     struct cudev_stage *stage; /* NULL: the driver may pin pool memory */
+    struct cudev_idle idle;
+    void *landing; /* CUDEV_LANDING octets, pinned */
     struct dev_info info;
 };
 
 struct dev_stream {
     CUstream s;
+    unsigned flags; /* as it was made with */
+    int priority;
+    bool altered; /* the guest has set attributes of it */
 };
 
 /* `e` carries the time and comes right before the counter's word, `after` right behind it: whoever

@@ -416,6 +416,8 @@ static int link_stream_set(struct dev *d, struct dev_stream *s, int attr, const 
     CUstreamAttrValue v;
     int err = cudev_enter(d);
 
+    if (s)
+        s->altered = true;
     memcpy(&v, value, 64);
     return err ? err
                : cudev_rc(d, cu.cuStreamSetAttribute(cudev_stream(s), (CUstreamAttrID)attr, &v),
@@ -426,6 +428,8 @@ static int link_stream_copy(struct dev *d, struct dev_stream *dst, struct dev_st
 {
     int err = cudev_enter(d);
 
+    if (dst)
+        dst->altered = true;
     return err ? err
                : cudev_rc(d, cu.cuStreamCopyAttributes(cudev_stream(dst), cudev_stream(src)),
                           "cuStreamCopyAttributes");

@@ -69,14 +69,54 @@ int cudev_fill(struct dev *d, struct dev_stream *s, uint64_t dst, size_t pitch, 
 
 /* ---- streams ----------------------------------------------------------------------------- */
 
+/* To make a stream costs several times what it takes to see whether an old one is idle, which is then
+ * as good as new. */
+static struct dev_stream *idle_take(struct dev *d, unsigned flags, int priority)
+{
+    struct dev_stream *s = NULL;
+
+    pthread_mutex_lock(&d->idle.lock);
+    for (unsigned i = d->idle.n; i-- && !s;) {
+        if (d->idle.s[i]->flags != flags || d->idle.s[i]->priority != priority)
+            continue;
+        s = d->idle.s[i];
+        d->idle.s[i] = d->idle.s[--d->idle.n];
+    }
+    pthread_mutex_unlock(&d->idle.lock);
+    return s;
+}
+
+static bool idle_put(struct dev *d, struct dev_stream *s)
+{
+    bool kept = false;
+
+    if (s->altered || cudev_enter(d) || cu.cuStreamQuery(s->s) != CUDA_SUCCESS)
+        return false;
+    pthread_mutex_lock(&d->idle.lock);
+    if (d->idle.n < CUDEV_IDLE) {
+        d->idle.s[d->idle.n++] = s;
+        kept = true;
+    }
+    pthread_mutex_unlock(&d->idle.lock);
+    return kept;
+}
+
 int cudev_stream_create(struct dev *d, unsigned flags, int priority, struct dev_stream **out)
 {
-    struct dev_stream *s = calloc(1, sizeof(*s));
-    int err;
+    struct dev_stream *s;
+    int err = cudev_enter(d);
 
-    if (!s)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    err = CALL(d, cuStreamCreateWithPriority, &s->s, flags, priority);
+    if (err)
+        return err;
+    s = idle_take(d, flags, priority);
+    if (!s) {
+        s = calloc(1, sizeof(*s));
+        if (!s)
+            return CUDA_ERROR_OUT_OF_MEMORY;
+        s->flags = flags;
+        s->priority = priority;
+        err = CALL(d, cuStreamCreateWithPriority, &s->s, flags, priority);
+    }
     if (err)
         free(s);
     else
@@ -86,8 +126,11 @@ int cudev_stream_create(struct dev *d, unsigned flags, int priority, struct dev_
 
 int cudev_stream_destroy(struct dev *d, struct dev_stream *s)
 {
-    int err = CALL(d, cuStreamDestroy_v2, s->s);
+    int err;
 
+    if (idle_put(d, s))
+        return 0;
+    err = CALL(d, cuStreamDestroy_v2, s->s);
     free(s);
     return err;
 }
@@ -154,6 +197,18 @@ int cudev_stream_write32(struct dev *d, struct dev_stream *s, uint32_t *where, u
     if (err)
         free(st);
     return err;
+}
+
+int cudev_settle(struct dev *d)
+{
+    cudev_busy_end(d);
+    cudev_output_drain(d);
+    return 0;
+}
+
+void *cudev_landing(struct dev *d, size_t n)
+{
+    return n <= CUDEV_LANDING ? d->landing : NULL;
 }
 
 int cudev_ctx_sync(struct dev *d)
