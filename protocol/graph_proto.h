@@ -22,6 +22,7 @@ enum vgpu_graph_type {
     VGPU_NODE_CALL,         /* u32 number of the guest's function, u32 0 */
     VGPU_NODE_EVENT_RECORD, /* u32 event, u32 0 */
     VGPU_NODE_EVENT_WAIT,   /* u32 event, u32 0 */
+    VGPU_NODE_MEM,          /* u32 number of struct vgpu_mem_op, u32 0, then these */
     VGPU_NODE_TYPES
 };
 
@@ -47,6 +48,24 @@ struct vgpu_graph_kernel {
     uint32_t cluster[3];
     uint32_t params_len;
 };
+
+/* One word that a stream waits for or writes; StreamMemOps carries up to VGPU_MEM_OPS of them. */
+struct vgpu_mem_op {
+    uint32_t op; /* VGPU_MEM_*, CUstreamBatchMemOpType */
+    uint32_t
+        flags; /* of a wait: VGPU_WAIT_*, CUstreamWaitValue_flags; of a barrier 0 or 1; else 0 */
+    uint64_t addr; /* of a word of the device's or of pool memory, aligned to its size */
+    uint64_t value;
+};
+#define VGPU_MEM_OPS 256u
+enum {
+    VGPU_MEM_WAIT32 = 1,
+    VGPU_MEM_WRITE32 = 2,
+    VGPU_MEM_WAIT64 = 4,
+    VGPU_MEM_WRITE64 = 5,
+    VGPU_MEM_BARRIER = 6
+};
+enum { VGPU_WAIT_GEQ, VGPU_WAIT_EQ, VGPU_WAIT_AND, VGPU_WAIT_NOR };
 
 struct vgpu_graph_fill {
     uint64_t dst, pitch, width, height; /* width in elements */

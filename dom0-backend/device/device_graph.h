@@ -28,7 +28,24 @@ enum dev_node_type {
     DEV_NODE_CALL,
     DEV_NODE_EVENT_RECORD,
     DEV_NODE_EVENT_WAIT,
+    DEV_NODE_MEM,
     DEV_NODE_TYPES
+};
+
+/* cuStreamBatchMemOp: numbers as in CUstreamBatchMemOpType and CUstreamWaitValue_flags. */
+enum {
+    DEV_MEM_WAIT32 = 1,
+    DEV_MEM_WRITE32 = 2,
+    DEV_MEM_WAIT64 = 4,
+    DEV_MEM_WRITE64 = 5,
+    DEV_MEM_BARRIER = 6
+};
+enum { DEV_WAIT_GEQ, DEV_WAIT_EQ, DEV_WAIT_AND, DEV_WAIT_NOR };
+struct dev_mem_op {
+    unsigned op;    /* one of these; `flags` and alignment of `addr` have been checked */
+    unsigned flags; /* of a wait DEV_WAIT_*, of a barrier 1: of the GPU only */
+    uint64_t addr;  /* device or pool memory; the range is the device's to check */
+    uint64_t value;
 };
 
 struct dev_node {
@@ -53,6 +70,10 @@ struct dev_node {
             void *arg;
         } call;
         struct dev_event *event;
+        struct {
+            const struct dev_mem_op *op;
+            unsigned n;
+        } mem;
     };
 };
 
@@ -61,6 +82,10 @@ struct dev_graph_ops {
      * call_done(gate). It is called even if the context has faulted, where the device still can. */
     int (*stream_call)(struct dev *d, struct dev_stream *s, dev_call_fn *fn, void *arg);
     void (*call_done)(struct dev *d, struct dev_gate *g);
+
+    /* Waits for words in memory and writes them, in order; nothing of `op` is kept. 1 for an address
+     * that is not device memory or pool memory. */
+    int (*stream_mem)(struct dev *d, struct dev_stream *s, const struct dev_mem_op *op, unsigned n);
 
     /* Makes an executable graph; nothing of `nodes` is kept but functions, events, arrays and
      * `arg`s, which stay valid until exec_destroy(), and `arg`s until what was launched before it

@@ -155,12 +155,66 @@ static int read_event(struct reader *r, struct dev_node *n, uint32_t id, bool re
     return WK_OK;
 }
 
+/* Operations on words in memory, from a private copy of n octets. */
+static int read_mem(const uint8_t *p, size_t n, struct dev_mem_op **out, unsigned *count)
+{
+    struct dev_mem_op *v;
+    struct vgpu_mem_op o;
+    size_t i;
+
+    if (n % sizeof(o) || n < sizeof(o) || n > VGPU_MEM_OPS * sizeof(o))
+        return WK_INVALID_VALUE;
+    v = calloc(n / sizeof(o), sizeof(*v));
+    if (!v)
+        return WK_OUT_OF_MEMORY;
+    for (i = 0; i < n / sizeof(o); i++) {
+        bool wide, wait;
+
+        memcpy(&o, p + i * sizeof(o), sizeof(o));
+        wide = o.op == VGPU_MEM_WAIT64 || o.op == VGPU_MEM_WRITE64;
+        wait = o.op == VGPU_MEM_WAIT64 || o.op == VGPU_MEM_WAIT32;
+        if (!wide && !wait && o.op != VGPU_MEM_WRITE32 && o.op != VGPU_MEM_BARRIER)
+            break;
+        if (o.addr % (wide ? 8 : 4) || o.flags > (wait                       ? VGPU_WAIT_NOR
+                                                  : o.op == VGPU_MEM_BARRIER ? 1
+                                                                             : 0))
+            break;
+        v[i] = (struct dev_mem_op){o.op, o.flags, o.addr, o.value};
+    }
+    if (i < n / sizeof(o)) {
+        free(v);
+        return WK_INVALID_VALUE;
+    }
+    *out = v;
+    *count = (unsigned)i;
+    return WK_OK;
+}
+
+static int read_mem_node(struct reader *r, struct dev_node *n, const uint8_t *p, size_t len)
+{
+    struct dev_mem_op *v;
+    uint32_t head[2];
+    int err;
+
+    if (len < sizeof(head))
+        return WK_INVALID_VALUE;
+    memcpy(head, p, sizeof(head));
+    if (head[0] > VGPU_MEM_OPS || head[0] * sizeof(struct vgpu_mem_op) > len - sizeof(head))
+        return WK_INVALID_VALUE;
+    err = read_mem(p + sizeof(head), head[0] * sizeof(struct vgpu_mem_op), &v, &n->mem.n);
+    if (err)
+        return err;
+    n->type = DEV_NODE_MEM;
+    n->mem.op = v;
+    return WK_OK;
+}
+
 static int read_params(struct reader *r, struct dev_node *n, unsigned type, const uint8_t *p,
                        size_t len)
 {
     uint32_t id = 0;
 
-    if (type >= VGPU_NODE_CALL) {
+    if (type >= VGPU_NODE_CALL && type < VGPU_NODE_MEM) {
         if (len < sizeof(id))
             return WK_INVALID_VALUE;
         memcpy(&id, p, sizeof(id));
@@ -183,6 +237,8 @@ static int read_params(struct reader *r, struct dev_node *n, unsigned type, cons
     case VGPU_NODE_EVENT_RECORD:
     case VGPU_NODE_EVENT_WAIT:
         return read_event(r, n, id, type == VGPU_NODE_EVENT_RECORD);
+    case VGPU_NODE_MEM:
+        return read_mem_node(r, n, p, len);
     default:
         return WK_INVALID_VALUE;
     }
@@ -236,7 +292,7 @@ int wk_GraphInstantiate(struct wk_lane *lane, const struct vgpu_args_GraphInstan
     struct vgpu_graph_head head;
     struct reader r = {.lane = lane};
     uint64_t *copy = NULL;
-    uint32_t n;
+    uint32_t n = 0;
     int err = WK_OUT_OF_MEMORY;
 
     if (!w->ops->graph || !w->ops->graph->exec_create)
@@ -286,6 +342,9 @@ out:
         let_go(r.e);
         exec_put(r.e);
     }
+    for (uint32_t i = 0; r.nodes && i < n; i++)
+        if (r.nodes[i].type == DEV_NODE_MEM)
+            free((void *)(uintptr_t)r.nodes[i].mem.op);
     free(r.nodes);
     free(copy);
     return err;
@@ -346,4 +405,25 @@ int wk_GraphUpload(struct wk_lane *lane, const struct vgpu_args_GraphUpload *a,
     struct wk_stream *s = a->stream;
 
     return w->ops->graph->exec_upload(w->dev, e->x, s->s);
+}
+
+int wk_StreamMemOps(struct wk_lane *lane, const struct vgpu_args_StreamMemOps *a,
+                    struct vgpu_out_StreamMemOps *o)
+{
+    struct wk *w = lane->w;
+    struct wk_stream *s = a->stream;
+    struct dev_mem_op *v;
+    unsigned n;
+    int err;
+
+    if (!w->ops->graph || !w->ops->graph->stream_mem)
+        return WK_NOT_SUPPORTED;
+    err = read_mem(a->ops, a->ops_len, &v, &n);
+    if (err)
+        return err;
+    err = wk_flow_enter(w, s);
+    if (!err)
+        err = w->ops->graph->stream_mem(w->dev, s->s, v, n);
+    free(v);
+    return err;
 }

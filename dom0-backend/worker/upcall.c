@@ -174,7 +174,7 @@ int wk_HostFunc(struct wk_lane *lane, const struct vgpu_args_HostFunc *a,
     struct wk_upcall *c;
     int err;
 
-    if (!w->ops->graph)
+    if (!w->ops->graph || !w->ops->graph->stream_call)
         return WK_NOT_SUPPORTED;
     err = wk_flow_enter(w, s);
     if (err)
@@ -220,7 +220,7 @@ int wk_UpcallWait(struct wk_lane *lane, const struct vgpu_args_UpcallWait *a,
     struct wk_upcall *c;
     int err = WK_OK;
 
-    if (!w->ops->graph)
+    if (!w->ops->graph || !w->ops->graph->stream_call)
         return WK_NOT_SUPPORTED;
     if (a->done)
         finish(w);

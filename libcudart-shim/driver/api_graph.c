@@ -70,6 +70,13 @@ static CUresult add_event(CUgraphNode *out, CUgraph g, const CUgraphNode *deps,
     ADD(type, gvm_set_event(n, p));
 }
 
+static CUresult add_mem_ops(CUgraphNode *out, CUgraph g, const CUgraphNode *deps,
+                            const CUgraphEdgeData *data, size_t ndeps,
+                            const CUDA_BATCH_MEM_OP_NODE_PARAMS *p)
+{
+    ADD(CU_GRAPH_NODE_TYPE_BATCH_MEM_OP, gvm_set_mem_ops(n, p));
+}
+
 static CUresult add_empty(CUgraphNode *out, CUgraph g, const CUgraphNode *deps,
                           const CUgraphEdgeData *data, size_t ndeps)
 {
@@ -125,6 +132,12 @@ CUresult cuGraphAddEventWaitNode(CUgraphNode *out, CUgraph g, const CUgraphNode 
     return add_event(out, g, deps, NULL, n, e, CU_GRAPH_NODE_TYPE_WAIT_EVENT);
 }
 
+CUresult cuGraphAddBatchMemOpNode(CUgraphNode *out, CUgraph g, const CUgraphNode *deps, size_t n,
+                                  const CUDA_BATCH_MEM_OP_NODE_PARAMS *p)
+{
+    return add_mem_ops(out, g, deps, NULL, n, p);
+}
+
 CUresult cuGraphAddNode(CUgraphNode *out, CUgraph g, const CUgraphNode *deps,
                         const CUgraphEdgeData *data, size_t n, CUgraphNodeParams *p)
 {
@@ -149,6 +162,8 @@ CUresult cuGraphAddNode(CUgraphNode *out, CUgraph g, const CUgraphNode *deps,
         return add_event(out, g, deps, data, n, p->eventWait.event, p->type);
     case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
         return add_event(out, g, deps, data, n, p->eventRecord.event, p->type);
+    case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
+        return add_mem_ops(out, g, deps, data, n, (const CUDA_BATCH_MEM_OP_NODE_PARAMS *)&p->memOp);
     case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
         return (CUresult)gvm_graph_add_alloc(out, g, deps, data, n,
                                              (CUDA_MEM_ALLOC_NODE_PARAMS *)&p->alloc);
@@ -230,6 +245,11 @@ ON_NODE(cuGraphEventWaitNodeGetEvent, CU_GRAPH_NODE_TYPE_WAIT_EVENT, (CUgraphNod
 ON_NODE(cuGraphEventWaitNodeSetEvent, CU_GRAPH_NODE_TYPE_WAIT_EVENT, (CUgraphNode n, CUevent e),
         true, rc = gvm_set_event(n, e))
 
+ON_NODE(cuGraphBatchMemOpNodeGetParams, CU_GRAPH_NODE_TYPE_BATCH_MEM_OP,
+        (CUgraphNode n, CUDA_BATCH_MEM_OP_NODE_PARAMS *p), p, *p = n->mem)
+ON_NODE(cuGraphBatchMemOpNodeSetParams, CU_GRAPH_NODE_TYPE_BATCH_MEM_OP,
+        (CUgraphNode n, const CUDA_BATCH_MEM_OP_NODE_PARAMS *p), p, rc = gvm_set_mem_ops(n, p))
+
 CUresult cuGraphNodeSetParams(CUgraphNode n, CUgraphNodeParams *p)
 {
     if (!p)
@@ -247,6 +267,8 @@ CUresult cuGraphNodeSetParams(CUgraphNode n, CUgraphNodeParams *p)
         return cuGraphEventWaitNodeSetEvent(n, p->eventWait.event);
     case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
         return cuGraphEventRecordNodeSetEvent(n, p->eventRecord.event);
+    case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
+        return cuGraphBatchMemOpNodeSetParams(n, (const CUDA_BATCH_MEM_OP_NODE_PARAMS *)&p->memOp);
     default:
         return CUDA_ERROR_INVALID_VALUE;
     }

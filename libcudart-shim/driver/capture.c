@@ -27,6 +27,8 @@ enum {
     ERR_WRONG_THREAD = 908
 };
 
+#define GONE UINT64_MAX /* the number of a stream that was destroyed */
+
 struct set {
     CUgraphNode *v;
     CUgraphEdgeData *zero; /* as many, for queries */
@@ -375,6 +377,18 @@ int gvm_cap_host(uint64_t stream, void (*fn)(void *arg), void *arg)
     int rc = begin(stream, CU_GRAPH_NODE_TYPE_HOST, &n, &m);
 
     return rc ? rc : end(n, m, gvm_set_host(n, &p));
+}
+
+int gvm_cap_mem_ops(uint64_t stream, unsigned count, const void *ops)
+{
+    CUDA_BATCH_MEM_OP_NODE_PARAMS p = {.count = count,
+                                       .paramArray = (CUstreamBatchMemOpParams *)(uintptr_t)ops};
+    CUgraphNode n;
+    struct member *m;
+    int rc = begin(stream, CU_GRAPH_NODE_TYPE_BATCH_MEM_OP, &n, &m);
+
+    p.ctx = api_current();
+    return rc ? rc : end(n, m, gvm_set_mem_ops(n, &p));
 }
 
 /* The stream's capture and a copy of its set, without the lock; as look(). */
@@ -778,6 +792,23 @@ static int end_capture(uint64_t stream, CUgraph *out)
         gvm_graph_free(c->g);
     close_capture(c);
     return rc;
+}
+
+void gvm_cap_leave(uint64_t stream)
+{
+    struct gvm_capture *c;
+    struct member *m;
+
+    pthread_mutex_lock(&gvm_graph_lock);
+    c = find(stream, &m);
+    if (c && m->next) {
+        m->stream = GONE; /* what it has captured stays, to be joined or not */
+    } else if (c) {
+        if (!c->into)
+            gvm_graph_free(c->g);
+        close_capture(c);
+    }
+    pthread_mutex_unlock(&gvm_graph_lock);
 }
 
 /* ---- public ------------------------------------------------------------------------------ */

@@ -43,6 +43,10 @@ int gvm_cap_free(uint64_t stream, uint64_t dptr);
 int gvm_cap_host(uint64_t stream, void (*fn)(void *arg), void *arg);
 int gvm_cap_record(uint64_t stream, uint64_t event, struct gvm_event *e, bool external);
 int gvm_cap_wait(uint64_t stream, uint64_t event, const struct gvm_event *e, bool external);
+/* ops: CUstreamBatchMemOpParams that have been checked. */
+int gvm_cap_mem_ops(uint64_t stream, unsigned count, const void *ops);
+/* The stream is to be destroyed: with the one in which a capture began the capture ends too. */
+void gvm_cap_leave(uint64_t stream);
 /* Something on a stream that cannot be captured. */
 int gvm_cap_refuse(uint64_t stream);
 /* Waiting for a stream, or asking it. */

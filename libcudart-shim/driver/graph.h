@@ -9,6 +9,7 @@
 
 #include "api.h"
 #include "objects.h"
+#include "graph_proto.h"
 
 #define GVM_GRAPH_MAGIC 0x67726170u
 #define GVM_NODE_MAGIC  0x6e6f6465u
@@ -50,6 +51,7 @@ struct CUgraphNode_st {
         uint64_t event;
         CUDA_MEM_ALLOC_NODE_PARAMS alloc;
         CUdeviceptr free;
+        CUDA_BATCH_MEM_OP_NODE_PARAMS mem;
     };
     CUgraphNode orig; /* of what it is a copy; may be gone */
     uint64_t orig_id;
@@ -105,6 +107,11 @@ int gvm_set_fill(CUgraphNode n, const CUDA_MEMSET_NODE_PARAMS *p);
 int gvm_set_host(CUgraphNode n, const CUDA_HOST_NODE_PARAMS *p);
 int gvm_set_event(CUgraphNode n, CUevent e);
 int gvm_set_child(CUgraphNode n, CUgraph child);
+int gvm_set_mem_ops(CUgraphNode n, const CUDA_BATCH_MEM_OP_NODE_PARAMS *p);
+/* api_memop.c: 0, or what is wrong with operations on words in memory. */
+int gvm_mem_ops_check(unsigned count, const CUstreamBatchMemOpParams *p, unsigned flags);
+/* As the worker gets one of them. */
+struct vgpu_mem_op gvm_mem_op_wire(const CUstreamBatchMemOpParams *p);
 int gvm_params_copy(CUgraphNode to, const struct CUgraphNode_st *from);
 void gvm_params_free(CUgraphNode n);
 

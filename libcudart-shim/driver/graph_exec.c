@@ -361,6 +361,10 @@ EXEC_SET(cuGraphExecEventRecordNodeSetEvent, CU_GRAPH_NODE_TYPE_EVENT_RECORD,
 EXEC_SET(cuGraphExecEventWaitNodeSetEvent, CU_GRAPH_NODE_TYPE_WAIT_EVENT,
          (CUgraphExec x, CUgraphNode n, CUevent e), gvm_set_event(k, e))
 
+EXEC_SET(cuGraphExecBatchMemOpNodeSetParams, CU_GRAPH_NODE_TYPE_BATCH_MEM_OP,
+         (CUgraphExec x, CUgraphNode n, const CUDA_BATCH_MEM_OP_NODE_PARAMS *p),
+         p ? gvm_set_mem_ops(k, p) : 1)
+
 struct change {
     CUgraphExecUpdateResult why;
     CUgraphNode node, from;
@@ -561,6 +565,9 @@ CUresult cuGraphExecNodeSetParams(CUgraphExec x, CUgraphNode n, CUgraphNodeParam
         return cuGraphExecEventWaitNodeSetEvent(x, n, p->eventWait.event);
     case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
         return cuGraphExecEventRecordNodeSetEvent(x, n, p->eventRecord.event);
+    case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
+        return cuGraphExecBatchMemOpNodeSetParams(x, n,
+                                                  (const CUDA_BATCH_MEM_OP_NODE_PARAMS *)&p->memOp);
     default:
         return CUDA_ERROR_INVALID_VALUE;
     }

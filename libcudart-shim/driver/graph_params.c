@@ -263,6 +263,23 @@ int gvm_set_event(CUgraphNode n, CUevent e)
     return 0;
 }
 
+int gvm_set_mem_ops(CUgraphNode n, const CUDA_BATCH_MEM_OP_NODE_PARAMS *p)
+{
+    CUstreamBatchMemOpParams *v;
+    int rc = gvm_mem_ops_check(p->count, p->paramArray, p->flags);
+
+    if (rc)
+        return rc;
+    v = malloc(p->count * sizeof(*v));
+    if (!v)
+        return 2;
+    memcpy(v, p->paramArray, p->count * sizeof(*v));
+    free(n->mem.paramArray);
+    n->mem = *p;
+    n->mem.paramArray = v;
+    return 0;
+}
+
 int gvm_set_child(CUgraphNode n, CUgraph child)
 {
     CUgraph c;
@@ -307,6 +324,8 @@ int gvm_params_copy(CUgraphNode to, const struct CUgraphNode_st *from)
     }
     case CU_GRAPH_NODE_TYPE_GRAPH:
         return gvm_set_child(to, from->child);
+    case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
+        return gvm_set_mem_ops(to, &from->mem);
     case CU_GRAPH_NODE_TYPE_MEMCPY:
         to->copy = from->copy;
         return 0;
@@ -335,6 +354,9 @@ void gvm_params_free(CUgraphNode n)
         kernel_free(&n->k);
         free(n->k.attr);
         n->k.attr = NULL;
+    } else if (n->type == CU_GRAPH_NODE_TYPE_BATCH_MEM_OP) {
+        free(n->mem.paramArray);
+        n->mem.paramArray = NULL;
     } else if (n->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC) {
         gvm_graph_mem_unref(n);
     } else if (n->type == CU_GRAPH_NODE_TYPE_GRAPH && n->child) {

@@ -414,6 +414,21 @@ static void put_event(struct out *o, CUgraphNode n, const uint32_t *deps, uint32
         bare(o, record ? VGPU_NODE_EVENT_RECORD : VGPU_NODE_EVENT_WAIT, deps, ndeps, e->o.id);
 }
 
+static void put_mem_ops(struct out *o, CUgraphNode n, const uint32_t *deps, uint32_t ndeps)
+{
+    uint32_t head[2] = {n->mem.count, 0};
+    size_t start;
+
+    n->first = n->last = begin(o, VGPU_NODE_MEM, deps, ndeps, &start);
+    put(o, head, sizeof(head));
+    for (uint32_t i = 0; i < n->mem.count; i++) {
+        struct vgpu_mem_op op = gvm_mem_op_wire(&n->mem.paramArray[i]);
+
+        put(o, &op, sizeof(op));
+    }
+    end(o, start);
+}
+
 static void put_host(struct out *o, CUgraphNode n, const uint32_t *deps, uint32_t ndeps)
 {
     struct gvm_piece *q = piece_new(o);
@@ -471,6 +486,9 @@ static void put_node(struct out *o, CUgraphNode n, const uint32_t *entry)
         break;
     case CU_GRAPH_NODE_TYPE_HOST:
         put_host(o, n, deps, ndeps);
+        break;
+    case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
+        put_mem_ops(o, n, deps, ndeps);
         break;
     case CU_GRAPH_NODE_TYPE_GRAPH:
         put_child(o, n, deps, ndeps);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dom0-backend/device/device_graph.h"
+
 #define NOTES     65536
 #define MAX_BLOCK 64
 #define MAX_LATER 4096
@@ -579,6 +581,14 @@ static int set_limit(struct dev *d, int limit, uint64_t value)
     return 0;
 }
 
+static int stream_mem(struct dev *d, struct dev_stream *s, const struct dev_mem_op *op, unsigned n)
+{
+    return note("mem", " %u first %u/%u %llu last %u", n, op[0].op, op[0].flags,
+                (unsigned long long)op[0].value, op[n - 1].op);
+}
+
+static const struct dev_graph_ops graph_ops = {.stream_mem = stream_mem};
+
 const struct dev_ops mock_ops = {
     .name = "mock",
     .open = do_open,
@@ -627,6 +637,7 @@ const struct dev_ops mock_ops = {
     .event_elapsed = event_elapsed,
     .get_limit = get_limit,
     .set_limit = set_limit,
+    .graph = &graph_ops,
 };
 
 /* For a gvm-worker that has the mock in the software device's place. */

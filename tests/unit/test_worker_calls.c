@@ -13,6 +13,7 @@
 
 #include "calls.h"
 #include "dom0-backend/common/log.h"
+#include "protocol/graph_proto.h"
 #include "tests/unit/worker_fixture.h"
 
 static int setup(void **state)
@@ -151,6 +152,40 @@ static void test_inline_fails(void **state)
     assert_int_equal(vgpu_CopyInline(&ch, 1, 0, d, "inline", 6), 1);
     mock_fail(NULL, 0);
     assert_int_equal(f->w.inline_bytes, 0);
+}
+
+static void test_mem_ops(void **state)
+{
+    static struct vgpu_mem_op op[VGPU_MEM_OPS];
+    struct fix *f = *state;
+    struct gvm_chan ch = {.f = f};
+    const uint32_t all = sizeof(op);
+
+    for (unsigned i = 0; i < VGPU_MEM_OPS; i++)
+        op[i] = (struct vgpu_mem_op){VGPU_MEM_WRITE32, 0, device_base(f) + 4, 9};
+    op[0] = (struct vgpu_mem_op){VGPU_MEM_WAIT64, VGPU_WAIT_NOR, device_base(f) + 8, 5};
+    assert_int_equal(vgpu_StreamMemOps(&ch, 1, 0, op, all), 0);
+    assert_string_equal(mock_notes(), "mem 256 first 4/3 5 last 2;");
+    assert_int_equal(vgpu_StreamMemOps(&ch, 1, 0, op, 0), 1);
+    assert_int_equal(vgpu_StreamMemOps(&ch, 1, 0, op, 23), 1);
+    op[0].flags = VGPU_WAIT_NOR + 1;
+    assert_int_equal(vgpu_StreamMemOps(&ch, 1, 0, op, all), 1);
+    op[0].flags = 0;
+    op[0].addr = device_base(f) + 4;
+    assert_int_equal(vgpu_StreamMemOps(&ch, 1, 0, op, all), 1);
+    op[0].addr = device_base(f);
+    op[255].flags = 1;
+    assert_int_equal(vgpu_StreamMemOps(&ch, 1, 0, op, all), 1);
+    op[255].flags = 0;
+    for (uint32_t bad = 0; bad < 10; bad++) {
+        op[255].op = bad == VGPU_MEM_WAIT32                              ? 100
+                     : bad == VGPU_MEM_WRITE32                           ? 0
+                     : bad >= VGPU_MEM_WAIT64 && bad <= VGPU_MEM_BARRIER ? UINT32_MAX
+                                                                         : bad;
+        assert_int_equal(vgpu_StreamMemOps(&ch, 1, 0, op, all), 1);
+    }
+    op[255] = (struct vgpu_mem_op){VGPU_MEM_BARRIER, 2, 0, 0};
+    assert_int_equal(vgpu_StreamMemOps(&ch, 1, 0, op, all), 1);
 }
 
 static void test_fill(void **state)
@@ -383,10 +418,10 @@ static void test_output(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_info),   TEST(test_memory),  TEST(test_copies), TEST(test_inline_fails),
-        TEST(test_fill),   TEST(test_modules), TEST(test_table),  TEST(test_functions),
-        TEST(test_launch), TEST(test_streams), TEST(test_events), TEST(test_marks),
-        TEST(test_limits), TEST(test_output),
+        TEST(test_info),      TEST(test_memory),  TEST(test_copies),  TEST(test_inline_fails),
+        TEST(test_fill),      TEST(test_mem_ops), TEST(test_modules), TEST(test_table),
+        TEST(test_functions), TEST(test_launch),  TEST(test_streams), TEST(test_events),
+        TEST(test_marks),     TEST(test_limits),  TEST(test_output),
     };
 
     log_init("test", LOG_ERR_);

@@ -133,6 +133,46 @@ static void call_done(struct dev *d, struct dev_gate *g)
         gate_put(g);
 }
 
+/* ---- words in memory --------------------------------------------------------------------- */
+
+static void mem_op(CUstreamBatchMemOpParams *p, const struct dev_mem_op *op)
+{
+    memset(p, 0, sizeof(*p));
+    p->operation = (CUstreamBatchMemOpType)op->op;
+    if (op->op == DEV_MEM_BARRIER) {
+        p->memoryBarrier.flags = op->flags;
+        return;
+    }
+    /* The members of waits and writes lie at the same places. */
+    p->waitValue.address = op->addr;
+    p->waitValue.value64 = op->value;
+    p->waitValue.flags = op->flags;
+}
+
+static CUstreamBatchMemOpParams *mem_ops(const struct dev_mem_op *op, unsigned n)
+{
+    CUstreamBatchMemOpParams *p = calloc(n + 1, sizeof(*p));
+
+    for (unsigned i = 0; p && i < n; i++)
+        mem_op(&p[i], &op[i]);
+    return p;
+}
+
+static int stream_mem(struct dev *d, struct dev_stream *s, const struct dev_mem_op *op, unsigned n)
+{
+    CUstreamBatchMemOpParams *p;
+    int err = cudev_enter(d);
+
+    if (err)
+        return err;
+    p = mem_ops(op, n);
+    if (!p)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    err = cudev_rc(d, cu.cuStreamBatchMemOp_v2(cudev_stream(s), n, p, 0), "cuStreamBatchMemOp");
+    free(p);
+    return err;
+}
+
 /* ---- making graphs ----------------------------------------------------------------------- */
 
 struct build {
@@ -256,6 +296,19 @@ static int add_call(struct build *b, uint32_t i, const struct dev_node *n)
     return (int)rc;
 }
 
+static int add_mem(struct build *b, uint32_t i, const struct dev_node *n)
+{
+    CUDA_BATCH_MEM_OP_NODE_PARAMS mem = {.ctx = b->d->ctx, .count = n->mem.n};
+    CUresult rc;
+
+    mem.paramArray = mem_ops(n->mem.op, n->mem.n);
+    if (!mem.paramArray)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    rc = cu.cuGraphAddBatchMemOpNode(&b->first[i], b->g, b->deps, n->ndeps, &mem);
+    free(mem.paramArray);
+    return (int)rc;
+}
+
 static int add(struct build *b, uint32_t i, const struct dev_node *n)
 {
     for (uint32_t k = 0; k < n->ndeps; k++)
@@ -269,6 +322,8 @@ static int add(struct build *b, uint32_t i, const struct dev_node *n)
         return add_fill(b, i, n);
     case DEV_NODE_CALL:
         return add_call(b, i, n);
+    case DEV_NODE_MEM:
+        return add_mem(b, i, n);
     case DEV_NODE_EVENT_RECORD:
         return (int)cu.cuGraphAddEventRecordNode(&b->first[i], b->g, b->deps, n->ndeps,
                                                  n->event->e);
@@ -381,6 +436,7 @@ static int exec_upload(struct dev *d, struct dev_exec *x, struct dev_stream *s)
 const struct dev_graph_ops dev_cuda_graph_ops = {
     .stream_call = stream_call,
     .call_done = call_done,
+    .stream_mem = stream_mem,
     .exec_create = exec_create,
     .exec_destroy = exec_destroy,
     .exec_launch = exec_launch,

@@ -58,6 +58,9 @@ static int make(struct dev *d, const struct dev_node *n, struct op **out)
         err = fill_op(d, n->fill.dst, n->fill.pitch, n->fill.value, n->fill.elem, n->fill.width,
                       n->fill.height, out);
         break;
+    case DEV_NODE_MEM:
+        err = mem_op_make(d, n->mem.op, n->mem.n, out);
+        break;
     case DEV_NODE_CALL:
     case DEV_NODE_EVENT_RECORD:
     case DEV_NODE_EVENT_WAIT:
@@ -290,6 +293,7 @@ static int exec_upload(struct dev *d, struct dev_exec *x, struct dev_stream *s)
 const struct dev_graph_ops dev_ptx_graph_ops = {
     .stream_call = swdev_stream_call,
     .call_done = swdev_call_done,
+    .stream_mem = swdev_stream_mem,
     .exec_create = exec_create,
     .exec_destroy = exec_destroy,
     .exec_launch = exec_launch,

@@ -96,6 +96,8 @@ static const struct {
     {106, SM_BLOCKS},         /* MAX_BLOCKS_PER_MULTIPROCESSOR */
     {111, SM_SHARED_RESERVE}, /* RESERVED_SHARED_MEMORY_PER_BLOCK */
     {115, 1},                 /* MEMORY_POOLS_SUPPORTED */
+    {122, 1},                 /* CAN_USE_64_BIT_STREAM_MEM_OPS */
+    {123, 1},                 /* CAN_USE_STREAM_WAIT_VALUE_NOR */
     {126, 4},                 /* MEM_SYNC_DOMAIN_COUNT */
     {131, -1},                /* NUMA_ID */
     {134, -1},                /* HOST_NUMA_ID */

@@ -155,6 +155,7 @@ enum op_kind {
     OP_MARK,
     OP_WAIT,
     OP_CALL,
+    OP_MEM,
     OP_GRAPH
 };
 
@@ -190,6 +191,10 @@ struct op {
             dev_call_fn *fn;
             void *arg;
         } call;
+        struct {
+            struct dev_mem_op *op;
+            unsigned n;
+        } mem;
         struct graph_run *run; /* OP_GRAPH */
     };
     struct mark *mark; /* OP_MARK, OP_WAIT */
@@ -313,6 +318,11 @@ struct graph_run;
 void graph_run(struct dev *d, struct graph_run *r, struct ptx_exec **x);
 /* Call with dev.lock held. */
 void graph_run_free(struct dev *d, struct graph_run *r);
+
+/* memop.c */
+int mem_op_make(struct dev *d, const struct dev_mem_op *ops, unsigned n, struct op **out);
+void mem_op_run(struct dev *d, const struct op *op);
+int swdev_stream_mem(struct dev *d, struct dev_stream *s, const struct dev_mem_op *ops, unsigned n);
 
 /* call.c */
 void call_run(struct dev *d, dev_call_fn *fn, void *arg);

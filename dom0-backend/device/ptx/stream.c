@@ -284,6 +284,8 @@ void op_free(struct dev *d, struct op *op)
         graph_run_free(d, op->run);
     if (op->kind == OP_BOX)
         free(op->box);
+    if (op->kind == OP_MEM)
+        free(op->mem.op);
     if (op->kind == OP_LAUNCH) {
         module_put(d, op->launch.func->m);
         free(op->launch.params);

@@ -191,6 +191,10 @@ void op_run(struct dev *d, struct op *op, struct ptx_exec **x)
     case OP_CALL:
         call_run(d, op->call.fn, op->call.arg);
         break;
+    case OP_MEM:
+        if (!dead)
+            mem_op_run(d, op);
+        break;
     case OP_MARK:
     case OP_WAIT:
         break; /* done by the stream */
