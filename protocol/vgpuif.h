@@ -75,7 +75,9 @@
  * 2.5 Over the local transport the same requests and responses travel as SOCK_SEQPACKET messages,
  * descriptors (memfd, eventfd) take the place of grant references and ports, and gref_dir and port
  * are 0. A CREATE response carries three descriptors: channel memfd, eventfd to the worker,
- * eventfd to the guest; an ADD_CHUNK response one: the chunk's memfd.
+ * eventfd to the guest; an ADD_CHUNK response one: the chunk's memfd. A channel of
+ * VGPU_LOCAL_RING_ORDER and a first chunk, number 0, of VGPU_LOCAL_CHUNK_PAGES are to be had without
+ * delay.
  *
  * ===========================================================================================
  * 3. Channel
@@ -138,10 +140,12 @@
 #define VGPU_CTL_DROP_CHUNK      19
 #define VGPU_CTL_CHECKPOINT      20
 
-#define VGPU_MAX_CHANNELS    256
-#define VGPU_MAX_CHUNKS      64    /* per channel, ids 0..63 */
-#define VGPU_MAX_CHUNK_PAGES 16384 /* 64 MiB */
-#define VGPU_DIR_REFS        1022
+#define VGPU_MAX_CHANNELS      256
+#define VGPU_MAX_CHUNKS        64    /* per channel, ids 0..63 */
+#define VGPU_MAX_CHUNK_PAGES   16384 /* 64 MiB */
+#define VGPU_DIR_REFS          1022
+#define VGPU_LOCAL_RING_ORDER  9
+#define VGPU_LOCAL_CHUNK_PAGES 8192 /* 32 MiB */
 
 struct vgpu_ctl_req {
     uint32_t id;

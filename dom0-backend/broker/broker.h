@@ -72,6 +72,8 @@ struct worker {
     int stats_fd; /* struct wk_stats, written by the worker: read by pread() only */
     struct worker_params params;
     struct wk_msg ready; /* its WK_READY */
+    uint32_t prep_seq;   /* WK_PREPARE under way; 0: none */
+    int prep_fd[2];      /* what it was given: channel, chunk 0; -1: nothing, or handed over */
     struct chan *ch;     /* the channel it serves or is wanted for */
     struct log_rate rate;
     ev_io io, death;
@@ -243,5 +245,10 @@ int query_start(struct broker *b, const char *path);
  * 0 or -errno. */
 int local_start(struct broker *b, int fd, const struct worker_params *params);
 void local_stop(struct broker *b);
+/* Makes the memory that a worker may be given before there is a guest: fds[0] a channel of
+ * VGPU_LOCAL_RING_ORDER, fds[1] a chunk of VGPU_LOCAL_CHUNK_PAGES. False: none, or not local. */
+bool local_prepare(int fds[2]);
+/* The channel of this CREATE becomes the one that its worker has already, if that fits. */
+void local_hand_over(struct op *op);
 
 #endif

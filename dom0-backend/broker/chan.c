@@ -243,6 +243,8 @@ void chan_worker_ready(struct chan *ch)
     ch->w->state = WORKER_SERVING;
     chan_save(ch);
     op_set_timer(op, WORKER_DONE_S);
+    if (op->msg.kind == WK_LOCAL)
+        local_hand_over(op);
     op_send(op, WK_ASSIGN);
 }
 

@@ -110,6 +110,64 @@ static int prepare_channel(struct op *op)
     return err;
 }
 
+bool local_prepare(int fds[2])
+{
+    if (listener.fd < 0)
+        return false;
+    fds[0] = make_memfd(VGPU_CH_PAGES(VGPU_LOCAL_RING_ORDER));
+    fds[1] = make_memfd(VGPU_LOCAL_CHUNK_PAGES);
+    if (fds[0] >= 0 && fds[1] >= 0)
+        return true;
+    for (int i = 0; i < 2; i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+        fds[i] = -1;
+    }
+    return false;
+}
+
+void local_hand_over(struct op *op)
+{
+    struct worker *w = op->ch->w;
+    int copy[2];
+
+    if (w->prep_fd[0] < 0 || op->ch->order != VGPU_LOCAL_RING_ORDER)
+        return;
+    for (int i = 0; i < 2; i++)
+        copy[i] = fcntl(w->prep_fd[0], F_DUPFD_CLOEXEC, 0);
+    if (copy[0] >= 0 && copy[1] >= 0) {
+        close(op->fds[0]);
+        close(op->rsp_fds[0]);
+        close(op->ch->memfd);
+        op->fds[0] = copy[0];
+        op->rsp_fds[0] = copy[1];
+        op->ch->memfd = w->prep_fd[0];
+        w->prep_fd[0] = -1;
+        op->msg.prepared = 1;
+    } else {
+        for (int i = 0; i < 2; i++)
+            if (copy[i] >= 0)
+                close(copy[i]);
+    }
+}
+
+/* The memory of a chunk: what the worker has already, or new. */
+static int chunk_memfd(struct op *op)
+{
+    struct worker *w = op->ch->w;
+
+    if (w && op->req.chunk == 0 && w->prep_fd[1] >= 0) {
+        int fd = w->prep_fd[1];
+
+        w->prep_fd[1] = -1;
+        op->msg.prepared = op->req.npages == VGPU_LOCAL_CHUNK_PAGES;
+        if (op->msg.prepared)
+            return fd;
+        close(fd);
+    }
+    return make_memfd(op->req.npages);
+}
+
 static void conn_prepare(struct op *op)
 {
     int fd, err;
@@ -118,7 +176,7 @@ static void conn_prepare(struct op *op)
     if (op->req.op == VGPU_CTL_CREATE_CHANNEL) {
         err = prepare_channel(op);
     } else {
-        fd = make_memfd(op->req.npages);
+        fd = chunk_memfd(op);
         err = fd < 0 ? fd : 0;
         if (!err) {
             op->rsp_fds[op->rsp_nfds++] = fd;

@@ -65,6 +65,7 @@ void worker_free(struct worker *w)
         close(w->rec_fd);
     if (w->pidfd >= 0)
         close(w->pidfd);
+    fdmsg_close(w->prep_fd, 2);
     free(w);
 }
 
@@ -115,6 +116,47 @@ int worker_send(struct worker *w, const struct wk_msg *m, const int *fds, int nf
     return err;
 }
 
+static void worker_warm(struct worker *w)
+{
+    set_timer(w, 0);
+    w->state = WORKER_WARM;
+    if (w->ch)
+        chan_worker_ready(w->ch);
+    else if (w->b->probed)
+        w->b->probed(w->b, &w->params, NULL);
+}
+
+/* Its device is open, and nobody waits for it: it does what would take a guest's time later. */
+static void worker_prepare(struct worker *w)
+{
+    struct wk_msg m = {.type = WK_PREPARE};
+    int n = local_prepare(w->prep_fd) ? 2 : 0;
+
+    if (n) {
+        m.kind = WK_LOCAL;
+        m.ring_order = VGPU_LOCAL_RING_ORDER;
+        m.npages = VGPU_CH_PAGES(VGPU_LOCAL_RING_ORDER);
+        m.chunk_pages = VGPU_LOCAL_CHUNK_PAGES;
+    }
+    do {
+        m.seq = w->prep_seq = w->b->next_seq++;
+    } while (m.seq == 0);
+    worker_send(w, &m, w->prep_fd, n);
+}
+
+static void worker_prepared(struct worker *w, const struct wk_msg *m)
+{
+    w->prep_seq = 0;
+    if (m->status) {
+        log_warn("worker %d prepares nothing: %s", (int)w->pid,
+                 m->text[0] ? m->text : strerror(-m->status));
+        fdmsg_close(w->prep_fd, 2);
+        worker_end(w); /* half prepared; there will be another one */
+        return;
+    }
+    worker_warm(w);
+}
+
 static void worker_message(struct worker *w, struct wk_msg *m)
 {
     uint32_t dropped;
@@ -124,10 +166,10 @@ static void worker_message(struct worker *w, struct wk_msg *m)
         return;
     switch (m->type) {
     case WK_READY:
-        if (w->state != WORKER_STARTING)
+        if (w->state != WORKER_STARTING || w->prep_seq)
             break;
-        set_timer(w, 0);
         if (m->status) {
+            set_timer(w, 0);
             log_error("worker %d cannot use device %s: %s", (int)w->pid, w->params.device,
                       m->text[0] ? m->text : strerror(-m->status));
             w->state = WORKER_ENDING;
@@ -137,14 +179,15 @@ static void worker_message(struct worker *w, struct wk_msg *m)
             return; /* its death fails the request, if there is one */
         }
         w->ready = *m;
-        w->state = WORKER_WARM;
         if (w->ch)
-            chan_worker_ready(w->ch);
-        else if (w->b->probed)
-            w->b->probed(w->b, &w->params, NULL);
+            worker_warm(w);
+        else
+            worker_prepare(w);
         return;
     case WK_DONE:
-        if (w->ch)
+        if (w->prep_seq && m->seq == w->prep_seq)
+            worker_prepared(w, m);
+        else if (w->ch)
             chan_worker_done(w->ch, m);
         return;
     case WK_LOG:
@@ -247,7 +290,7 @@ struct worker *worker_new(struct broker *b, const struct worker_params *p)
         return NULL;
     w->b = b;
     w->params = *p;
-    w->pidfd = w->sock = w->stats_fd = w->rec_fd = -1;
+    w->pidfd = w->sock = w->stats_fd = w->rec_fd = w->prep_fd[0] = w->prep_fd[1] = -1;
     w->rate = (struct log_rate)LOG_RATE(10, 5000);
     ev_init(&w->io, on_socket);
     ev_init(&w->death, on_death);

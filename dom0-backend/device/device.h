@@ -119,6 +119,11 @@ struct dev_ops {
     /* The range in which mem_alloc() returns addresses; the guest reserves it too. */
     void (*window)(struct dev *d, uint64_t *base, uint64_t *size);
 
+    /* Optional: everything whose first use takes long, done once while nobody waits. pool: memory
+     * that pool_add() has been told, at least 1 MiB, or NULL; counters: the channel's, `n` words, or
+     * NULL. Both are as before when it returns. Failures show when it is done again. */
+    void (*prepare)(struct dev *d, void *pool, uint32_t *counters, size_t n);
+
     /* Pool memory [addr, addr+len) has been mapped / is about to be unmapped (page multiples). */
     int (*pool_add)(struct dev *d, void *addr, size_t len);
     void (*pool_drop)(struct dev *d, void *addr, size_t len);

@@ -11,6 +11,11 @@
  * Life of a worker:  start -> opens the device -> WK_READY -> (warm) -> WK_ASSIGN -> maps, closes
  * the descriptors, locks itself down, answers WK_DONE -> drains until WK_QUIT, EOF without a
  * listening socket, or death. A worker serves one channel in its life.
+ *
+ * A worker that nobody waits for yet is sent WK_PREPARE: it uses the device once in every way whose
+ * first use takes long. On the local transport, where memory is the broker's to make, it is given
+ * its channel and its first chunk already; the ASSIGN and the CHUNK_ADD that then hand them to a
+ * guest say so in `prepared`. Without that word what was prepared is put away.
  */
 #ifndef GVM_HANDOFF_H
 #define GVM_HANDOFF_H
@@ -26,10 +31,13 @@ enum wk_type {
     WK_ASSIGN,     /* broker: the channel; descriptors as for its kind */
     WK_CHUNK_ADD,  /* broker: a pool chunk; one descriptor */
     WK_CHUNK_DROP, /* broker */
-    WK_DONE,       /* worker: result of the ASSIGN / CHUNK_* with this `seq` */
+    WK_DONE,       /* worker: result of the PREPARE, ASSIGN or CHUNK_* with this `seq` */
     WK_HELLO, /* restarted broker: tell me who you are; answered by WK_READY with the rest set */
     WK_QUIT,  /* broker: end */
     WK_LOG,   /* worker: one line for the broker's log (rate limited there) */
+    /* broker: get ready; no descriptors, or those of the channel (ring_order, npages) and of chunk 0
+     * (chunk_pages), as for ASSIGN and CHUNK_ADD */
+    WK_PREPARE,
 };
 
 enum wk_kind {
@@ -53,7 +61,9 @@ struct wk_msg {
     uint32_t ring_order;
     uint32_t chunk;
     uint32_t npages;
-    uint32_t uid, pid; /* of the guest process, for log lines */
+    uint32_t uid, pid;    /* of the guest process, for log lines */
+    uint32_t prepared;    /* ASSIGN, CHUNK_ADD: what PREPARE brought */
+    uint32_t chunk_pages; /* PREPARE */
     uint32_t reserved;
     uint64_t gnt_index;
     uint64_t pool_base, pool_size, dev_base, dev_size; /* WK_READY */

@@ -8,17 +8,10 @@
 #include "dom0-backend/common/log.h"
 #include "dom0-backend/worker/worker.h"
 
-int wk_chunk_add(struct wk *w, uint32_t id, void *addr, uint64_t len)
+void wk_chunk_enter(struct wk *w, uint32_t id, void *addr, uint64_t len)
 {
     struct wk_chunk *c = &w->chunks[id];
-    int err;
 
-    err = w->ops->pool_add(w->dev, addr, len);
-    if (err) {
-        log_error("the device refuses pool chunk %u (%llu octets): error %d", id,
-                  (unsigned long long)len, err);
-        return -ENOMEM;
-    }
     pthread_mutex_lock(&w->chunk_lock);
     c->addr = addr;
     c->len = len;
@@ -26,6 +19,18 @@ int wk_chunk_add(struct wk *w, uint32_t id, void *addr, uint64_t len)
     c->dropping = false;
     pthread_mutex_unlock(&w->chunk_lock);
     __atomic_fetch_add(&w->stats->chunks, len / VGPU_PAGE_SIZE, __ATOMIC_RELAXED);
+}
+
+int wk_chunk_add(struct wk *w, uint32_t id, void *addr, uint64_t len)
+{
+    int err = w->ops->pool_add(w->dev, addr, len);
+
+    if (err) {
+        log_error("the device refuses pool chunk %u (%llu octets): error %d", id,
+                  (unsigned long long)len, err);
+        return -ENOMEM;
+    }
+    wk_chunk_enter(w, id, addr, len);
     return 0;
 }
 

@@ -146,10 +146,18 @@ static int assign(struct wk *w, const struct wk_msg *m, int *fds, int nfds, cons
     err = t->open(&w->tr, m, fds, why);
     if (err)
         return err;
-    err = t->map(fds[0], m->gnt_index, NULL, (size_t)m->npages * VGPU_PAGE_SIZE, &base, why);
-    fds[0] = -1;
-    if (err)
-        return err;
+    if (m->prepared) {
+        base = w->prep.order == m->ring_order ? w->prep.channel : NULL;
+        if (!base) {
+            *why = "no such channel was prepared";
+            return -EINVAL;
+        }
+    } else {
+        err = t->map(fds[0], m->gnt_index, NULL, (size_t)m->npages * VGPU_PAGE_SIZE, &base, why);
+        fds[0] = -1;
+        if (err)
+            return err;
+    }
     w->ops->seal(w->dev);
     err = confine_lock(w->xen, w->ops->driver);
     if (err) {
@@ -166,6 +174,61 @@ static int assign(struct wk *w, const struct wk_msg *m, int *fds, int nfds, cons
     if (!err)
         w->assigned = true;
     return err;
+}
+
+/* Chunk 0, mapped before there is a guest. */
+static int prepare_chunk(struct wk *w, const struct transport_ops *t, int fd, uint64_t len,
+                         const char **why)
+{
+    void *p;
+    int err = t->map(fd, 0, w->pool_base, len, &p, why);
+
+    if (err)
+        return err;
+    if (w->ops->pool_add(w->dev, p, len)) {
+        *why = "the device refuses the chunk";
+        transport_unmap(p, len);
+        return -ENOMEM;
+    }
+    w->prep.chunk_len = len;
+    return 0;
+}
+
+static int prepare(struct wk *w, const struct wk_msg *m, int *fds, int nfds, const char **why)
+{
+    const struct transport_ops *t = transport_of(m->kind);
+    uint64_t len = (uint64_t)m->chunk_pages * VGPU_PAGE_SIZE;
+    uint8_t *counters = NULL;
+    void *base;
+    int err = 0;
+
+    if (w->assigned || w->prep.channel) {
+        *why = "already assigned or prepared";
+        return -EBUSY;
+    }
+    if (nfds) {
+        if (m->kind != WK_LOCAL || nfds != 2 || m->ring_order < VGPU_RING_ORDER_MIN ||
+            m->ring_order > VGPU_RING_ORDER_MAX || m->npages != VGPU_CH_PAGES(m->ring_order) ||
+            m->chunk_pages == 0 || m->chunk_pages > VGPU_MAX_CHUNK_PAGES) {
+            *why = "kind, ring order, pages or descriptors out of range";
+            return -EINVAL;
+        }
+        err = prepare_chunk(w, t, fds[1], len, why);
+        fds[1] = -1;
+        if (!err) {
+            err = t->map(fds[0], 0, NULL, (size_t)m->npages * VGPU_PAGE_SIZE, &base, why);
+            fds[0] = -1;
+        }
+        if (err)
+            return err;
+        w->prep.channel = base;
+        w->prep.order = m->ring_order;
+        counters = (uint8_t *)base + VGPU_CH_COUNT_PAGE * VGPU_PAGE_SIZE;
+    }
+    if (w->ops->prepare)
+        w->ops->prepare(w->dev, counters && len >= 1u << 20 ? w->pool_base : NULL,
+                        (uint32_t *)counters, VGPU_COUNTERS);
+    return 0;
 }
 
 static int chunk_add(struct wk *w, const struct wk_msg *m, int *fds, int nfds, uint64_t *addr,
@@ -190,6 +253,22 @@ static int chunk_add(struct wk *w, const struct wk_msg *m, int *fds, int nfds, u
         return -EEXIST;
     }
     at = w->pool_base + m->chunk * WK_POOL_SLOT;
+    if (m->chunk == 0 && w->prep.chunk_len) {
+        uint64_t had = w->prep.chunk_len;
+
+        w->prep.chunk_len = 0;
+        if (m->prepared && had == len) {
+            wk_chunk_enter(w, 0, at, len);
+            *addr = (uint64_t)(uintptr_t)at;
+            return 0;
+        }
+        w->ops->pool_drop(w->dev, at, had);
+        transport_unmap(at, had);
+    }
+    if (m->prepared) {
+        *why = "no such chunk was prepared";
+        return -EINVAL;
+    }
     err = w->tr.ops->map(fds[0], m->gnt_index, at, len, &p, why);
     fds[0] = -1;
     if (err)
@@ -217,6 +296,9 @@ static int handle(struct wk *w, const struct wk_msg *ready, const struct wk_msg 
         r.status = assign(w, m, fds, nfds, &why);
         if (r.status && r.status != -EBUSY)
             end = 1; /* half assigned: of no further use */
+        break;
+    case WK_PREPARE:
+        r.status = prepare(w, m, fds, nfds, &why);
         break;
     case WK_CHUNK_ADD:
         r.status = chunk_add(w, m, fds, nfds, &r.addr, &why);

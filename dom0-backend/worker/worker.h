@@ -139,6 +139,11 @@ struct wk {
     _Atomic int ctl_fd; /* broker's socket, -1: none at the moment */
     uint32_t spin_us;
     struct wk_msg assign; /* the assignment, for a restarted broker */
+    struct {
+        void *channel; /* NULL: nothing is prepared */
+        uint32_t order;
+        uint64_t chunk_len; /* 0: not, or handed over */
+    } prep;
     bool assigned;
 };
 
@@ -202,6 +207,8 @@ void wk_lane_release(struct wk_lane *lane);
 
 /* Adds a mapped chunk; tells the device. 0 or -errno. */
 int wk_chunk_add(struct wk *w, uint32_t id, void *addr, uint64_t len);
+/* The same for one that the device knows already. */
+void wk_chunk_enter(struct wk *w, uint32_t id, void *addr, uint64_t len);
 /* Starts to drop a chunk; wk_chunk_reap() finishes. 0: under way; 1: no such chunk; -EBUSY. */
 int wk_chunk_drop(struct wk *w, uint32_t id, uint32_t seq);
 /* Waits for a chunk to drop, then for its users and the device, and unmaps it. Returns its id. */

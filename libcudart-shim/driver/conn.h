@@ -43,6 +43,7 @@ struct gvm_conn {
 
 struct gvm_conn_ops {
     const char *name;
+    uint32_t first_chunk; /* pages of a first chunk that is had without delay; 0: none is */
 
     /* Opens the device or socket: -ENOENT, -ENXIO, -ENODEV: it is not there (yet). */
     int (*open)(struct gvm_conn *c);

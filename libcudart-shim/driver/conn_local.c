@@ -297,6 +297,7 @@ static void local_close(struct gvm_conn *c)
 
 const struct gvm_conn_ops gvm_conn_local = {
     .name = "local",
+    .first_chunk = VGPU_LOCAL_CHUNK_PAGES,
     .open = local_open,
     .create = local_create,
     .pool_add = local_pool_add,

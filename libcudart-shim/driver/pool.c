@@ -106,6 +106,8 @@ static size_t next_chunk(size_t want)
 {
     size_t len = pool.total > CHUNK_MIN ? pool.total : CHUNK_MIN;
 
+    if (!pool.n && len < (size_t)pool.chan->conn.ops->first_chunk * PAGE)
+        len = (size_t)pool.chan->conn.ops->first_chunk * PAGE;
     if (len < want)
         len = want;
     len = (len + CHUNK_MIN - 1) & ~(size_t)(CHUNK_MIN - 1);

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define WINDOW_TRIES 16
-#define RING_ORDER   9
+#define RING_ORDER   9 /* VGPU_LOCAL_RING_ORDER: a prepared one */
 
 struct gvm_state gvm;
 struct gvm_ranges gvm_allocs = GVM_RANGES_INIT;

@@ -422,6 +422,27 @@ CASE(test_quiet_error)
     CHECK(ops->ctx_sync(dev) == 0 && faults == 0);
 }
 
+/* Whatever fails while a worker gets ready, a guest finds all its memory and no fault. */
+CASE(test_prepare)
+{
+    static const char *const fails[] = {NULL, "cuModuleLoadDataEx", "cuMemCreate",
+                                        "cuMemcpyHtoDAsync_v2", "cuStreamCreateWithPriority"};
+    static uint32_t counters[4096] __attribute__((aligned(4096)));
+    static uint8_t pool[1 << 20] __attribute__((aligned(4096)));
+    uint64_t left, total;
+
+    open_driver(64 * MIB);
+    for (size_t i = 0; i < sizeof(fails) / sizeof(fails[0]); i++) {
+        f->fail = fails[i];
+        f->error = 2;
+        ops->prepare(dev, i % 2 ? NULL : pool, i % 2 ? NULL : counters, 4096);
+        f->fail = NULL;
+        CHECK(ops->mem_info(dev, &left, &total) == 0 && left == 64 * MIB && total == 64 * MIB);
+        CHECK(faults == 0 && counters[0] == 0 && counters[4095] == 0);
+    }
+    CHECK(strstr(f->calls, "cuLaunchHostFunc"));
+}
+
 CASE(test_output)
 {
     open_driver(0);
@@ -442,7 +463,7 @@ int main(void)
         cmocka_unit_test(test_staged_order),  cmocka_unit_test(test_images),
         cmocka_unit_test(test_event_order),   cmocka_unit_test(test_fault),
         cmocka_unit_test(test_quiet_error),   cmocka_unit_test(test_output),
-        cmocka_unit_test(test_streams_again),
+        cmocka_unit_test(test_streams_again), cmocka_unit_test(test_prepare),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

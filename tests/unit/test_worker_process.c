@@ -140,23 +140,30 @@ static struct wk_msg assign_msg(void)
                            .pid = 4711};
 }
 
-static void assign(struct run *r)
+/* channel: the memfd if the worker has it already, -1: a new one. */
+static void assign_to(struct run *r, int channel)
 {
     size_t pages = VGPU_CH_PAGES(ORDER);
-    int fds[3] = {new_memfd(pages, F_SEAL_SHRINK), eventfd(0, EFD_CLOEXEC),
+    int fds[3] = {channel >= 0 ? channel : new_memfd(pages, F_SEAL_SHRINK), eventfd(0, EFD_CLOEXEC),
                   eventfd(0, EFD_CLOEXEC)};
-    struct wk_msg a;
+    struct wk_msg m = assign_msg(), a;
 
+    m.prepared = channel >= 0;
     r->base = mmap(NULL, pages * VGPU_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
     vgpu_channel_init(&r->ch, r->base, ORDER);
     r->prod.ch = &r->ch;
-    a = ask(r, assign_msg(), fds, 3);
+    a = ask(r, m, fds, 3);
     assert_int_equal(a.type, WK_DONE);
     assert_int_equal(a.status, 0);
     close(fds[0]);
     r->ring_fd = fds[1];
     r->guest_fd = fds[2];
     assert_int_equal(r->ch.back->alive, 1);
+}
+
+static void assign(struct run *r)
+{
+    assign_to(r, -1);
 }
 
 /* Exit status of the worker, or 1000 + signal. */
@@ -300,6 +307,79 @@ static void test_chunks(void **state)
     assert_int_equal(finish(r), 0);
 }
 
+static struct wk_msg prepare_msg(void)
+{
+    struct wk_msg m = assign_msg();
+
+    m.type = WK_PREPARE;
+    m.chunk_pages = 512;
+    return m;
+}
+
+static void test_prepared(void **state)
+{
+    struct run *r = start(false);
+    struct wk_msg m = {.type = WK_CHUNK_ADD, .kind = WK_LOCAL, .npages = 512, .prepared = 1}, a;
+    int fds[2] = {new_memfd(VGPU_CH_PAGES(ORDER), F_SEAL_SHRINK), new_memfd(512, F_SEAL_SHRINK)};
+    uint8_t *mem = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, fds[1], 0);
+    struct vgpu_in_CopyToDevice to = {.src_len = 100};
+    struct vgpu_in_CopyFromDevice from = {.dst_off = 4096, .dst_len = 100};
+
+    assert_int_equal(ask(r, prepare_msg(), fds, 2).status, 0);
+    assert_int_equal(ask(r, prepare_msg(), fds, 2).status, -EBUSY);
+    assert_int_equal(ask(r, m, &fds[1], 1).status, -EINVAL); /* no guest yet */
+    assign_to(r, fds[0]);
+    assert_int_equal(r->stats->chunks, 0); /* not asked for yet */
+    a = ask(r, m, &fds[1], 1);
+    assert_int_equal(a.status, 0);
+    assert_int_equal(a.addr, r->ready.pool_base);
+    assert_int_equal(r->stats->chunks, 512);
+    assert_int_equal(ask(r, m, &fds[1], 1).status, -EEXIST);
+    memset(mem, 0x5a, 100);
+    to.dst = from.src = alloc(r, 256);
+    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyToDevice, 0, &to, sizeof(to))), 0);
+    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &from, sizeof(from))), 0);
+    assert_memory_equal(mem, mem + 4096, 100);
+    m.type = WK_CHUNK_DROP;
+    assert_int_equal(ask(r, m, NULL, 0).status, 0);
+    assert_int_equal(r->stats->chunks, 0);
+    m.type = WK_CHUNK_ADD; /* it is prepared no more */
+    assert_int_equal(ask(r, m, &fds[1], 1).status, -EINVAL);
+    munmap(mem, 2 << 20);
+    close(fds[1]);
+    assert_int_equal(finish(r), 0);
+}
+
+static void test_prepared_in_vain(void **state)
+{
+    struct run *r = start(false);
+    struct wk_msg m = prepare_msg(), add = {.type = WK_CHUNK_ADD, .kind = WK_LOCAL, .npages = 16};
+    int fds[2] = {new_memfd(VGPU_CH_PAGES(ORDER), F_SEAL_SHRINK), new_memfd(512, F_SEAL_SHRINK)};
+    int small = new_memfd(16, F_SEAL_SHRINK);
+
+    m.chunk_pages = VGPU_MAX_CHUNK_PAGES + 1;
+    assert_int_equal(ask(r, m, fds, 2).status, -EINVAL);
+    m = prepare_msg();
+    m.npages++;
+    assert_int_equal(ask(r, m, fds, 2).status, -EINVAL);
+    m = prepare_msg();
+    m.kind = WK_XEN;
+    assert_int_equal(ask(r, m, fds, 2).status, -EINVAL);
+    assert_int_equal(ask(r, prepare_msg(), fds, 1).status, -EINVAL);
+    assert_int_equal(ask(r, prepare_msg(), NULL, 0).status, 0); /* only the device */
+    assert_int_equal(ask(r, prepare_msg(), fds, 2).status, 0);
+    assign(r); /* another channel */
+    assert_int_equal(ask(r, prepare_msg(), fds, 2).status, -EBUSY);
+    assert_int_equal(ask(r, add, &small, 1).status, 0);
+    assert_int_equal(r->stats->chunks, 16);
+    for (int i = 0; i < 3; i++)
+        assert_int_not_equal(alloc(r, 256), 0);
+    for (int i = 0; i < 2; i++)
+        close(fds[i]);
+    close(small);
+    assert_int_equal(finish(r), 0);
+}
+
 static void test_violation(void **state)
 {
     struct run *r = start(false);
@@ -413,6 +493,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_life),       cmocka_unit_test(test_eof),
         cmocka_unit_test(test_chunks),     cmocka_unit_test(test_violation),
+        cmocka_unit_test(test_prepared),   cmocka_unit_test(test_prepared_in_vain),
         cmocka_unit_test(test_bad_assign), cmocka_unit_test(test_new_broker),
         cmocka_unit_test(test_arguments),
     };

@@ -304,6 +304,7 @@ const struct dev_ops dev_cuda_ops = {
     .close = cudev_close,
     .info = cudev_info,
     .window = cudev_window,
+    .prepare = cudev_prepare,
     .pool_add = cudev_pool_add,
     .pool_drop = cudev_pool_drop,
     .mem_alloc = cudev_mem_alloc,

@@ -124,6 +124,9 @@ int cudev_mem_range(struct dev *d, uint64_t dptr, uint64_t *base, uint64_t *size
 int cudev_charge(struct dev *d, uint64_t bytes);
 void cudev_uncharge(struct dev *d, uint64_t bytes);
 
+/* ---- cuda_prepare.c */
+void cudev_prepare(struct dev *d, void *pool, uint32_t *counters, size_t n);
+
 /* ---- cuda_image.c */
 struct cudev_image {
     const void *data; /* what the driver may be given: ELF, a fatbin, or text with its NUL */
