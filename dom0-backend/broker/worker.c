@@ -524,22 +524,48 @@ void worker_keep_warm(struct broker *b, const struct worker_params *p)
 }
 
 /*
- * The pool is filled up a moment later: making a context takes the driver's locks, and the program
- * that has just got its worker is about to need them.
+ * The pool is filled up a moment later: making a context takes the driver's locks for about a second,
+ * and the program that has just got its worker is about to need them. As long as somebody is served
+ * and a warm worker is left, it waits, though not for ever.
  */
-#define REFILL_S 0.5
+#define REFILL_S        0.5
+#define REFILL_LATEST_S 5.0
 
 static struct {
     ev_timer timer;
     struct broker *b;
+    ev_tstamp latest;
     struct worker_params params[8];
     unsigned n;
 } refill;
+
+static bool refill_can_wait(void)
+{
+    bool serving = false;
+    unsigned warm = 0;
+
+    for (const struct worker *w = refill.b->workers; w; w = w->next)
+        serving |= w->state == WORKER_SERVING;
+    for (unsigned i = 0; i < refill.n; i++) {
+        const struct worker *w = refill.b->workers;
+
+        while (w && (w->state != WORKER_WARM || w->ch ||
+                     !worker_params_equal(&w->params, &refill.params[i])))
+            w = w->next;
+        warm += w != NULL;
+    }
+    return serving && warm == refill.n && ev_now(refill.b->loop) < refill.latest;
+}
 
 static void on_refill(struct ev_loop *loop, ev_timer *t, int revents)
 {
     unsigned n = refill.n;
 
+    if (refill_can_wait()) {
+        ev_timer_set(t, REFILL_S, 0.);
+        ev_timer_start(loop, t);
+        return;
+    }
     refill.n = 0;
     for (unsigned i = 0; i < n; i++)
         worker_keep_warm(refill.b, &refill.params[i]);
@@ -558,6 +584,7 @@ void worker_refill(struct broker *b, const struct worker_params *p)
     refill.b = b;
     if (ev_is_active(&refill.timer))
         return;
+    refill.latest = ev_now(b->loop) + REFILL_LATEST_S;
     ev_timer_init(&refill.timer, on_refill, REFILL_S, 0.);
     ev_timer_start(b->loop, &refill.timer);
 }

@@ -23,53 +23,62 @@ void wk_images_fini(struct wk_images *s)
     pthread_mutex_destroy(&s->lock);
 }
 
-static struct wk_image *find_locked(struct wk_images *s, const uint8_t *hash)
+void wk_image_keep(struct wk_images *s, uint8_t *data, uint64_t len)
 {
-    struct wk_image *i;
+    struct wk_image *i = calloc(1, sizeof(*i));
+    bool fits = false;
 
-    for (i = s->first; i; i = i->next) {
-        if (memcmp(i->hash, hash, WK_HASH_LEN) == 0)
-            return i;
-    }
-    return NULL;
-}
-
-const struct wk_image *wk_image_keep(struct wk_images *s, uint8_t *data, uint64_t len)
-{
-    struct wk_image *i = malloc(sizeof(*i));
-    struct wk_image *have;
-
-    if (!i || blake2b(i->hash, data, NULL, WK_HASH_LEN, len, 0) != 0) {
-        free(i);
-        free(data);
-        return NULL;
-    }
-    i->data = data;
-    i->len = len;
     pthread_mutex_lock(&s->lock);
-    have = find_locked(s, i->hash);
-    if (!have && len <= WK_IMAGES_MAX && s->bytes <= WK_IMAGES_MAX - len) {
+    if (i && len <= WK_IMAGES_MAX && s->bytes <= WK_IMAGES_MAX - len) {
+        *i = (struct wk_image){.next = s->first, .len = len, .data = data};
         s->bytes += len;
-        i->next = s->first;
         s->first = i;
-        have = i;
+        fits = true;
     }
     pthread_mutex_unlock(&s->lock);
-    if (have != i) {
+    if (!fits) {
         free(i);
         free(data);
     }
-    return have;
+}
+
+/* An image that came without having been asked for may be there twice. Lock held. */
+static void take_hash(struct wk_images *s, struct wk_image **at)
+{
+    struct wk_image *i = *at;
+
+    if (blake2b(i->hash, i->data, NULL, WK_HASH_LEN, i->len, 0) != 0)
+        return;
+    i->hashed = true;
+    for (struct wk_image *k = s->first; k; k = k->next) {
+        if (k == i || !k->hashed || memcmp(k->hash, i->hash, WK_HASH_LEN) != 0)
+            continue;
+        *at = i->next;
+        s->bytes -= i->len;
+        free(i->data);
+        free(i);
+        return;
+    }
 }
 
 const struct wk_image *wk_image_find(struct wk_images *s, const uint8_t hash[WK_HASH_LEN])
 {
-    const struct wk_image *i;
+    const struct wk_image *found = NULL;
 
     pthread_mutex_lock(&s->lock);
-    i = find_locked(s, hash);
+    for (struct wk_image **at = &s->first; *at;) {
+        struct wk_image *i = *at;
+
+        if (!i->hashed)
+            take_hash(s, at);
+        if (*at != i)
+            continue;
+        if (i->hashed && memcmp(i->hash, hash, WK_HASH_LEN) == 0)
+            found = i;
+        at = &i->next;
+    }
     pthread_mutex_unlock(&s->lock);
-    return i;
+    return found;
 }
 
 int wk_image_charge(struct wk_images *s, uint64_t len)

@@ -6,6 +6,7 @@
 #define GVM_WORKER_IMAGE_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define WK_HASH_LEN   32           /* BLAKE2b-256 */
@@ -14,6 +15,7 @@
 struct wk_image {
     struct wk_image *next;
     uint8_t hash[WK_HASH_LEN];
+    bool hashed; /* when somebody first asks for an image by its hash */
     uint64_t len;
     uint8_t *data;
 };
@@ -28,10 +30,9 @@ struct wk_images {
 void wk_images_init(struct wk_images *s);
 void wk_images_fini(struct wk_images *s);
 
-/* Takes over `data` (malloc'ed, private) and keeps it under its hash, which is computed here. An
- * image that is there already is not kept twice. NULL, and the data freed, when it does not fit.
- * The result is valid until wk_images_fini(): images are never dropped. */
-const struct wk_image *wk_image_keep(struct wk_images *s, uint8_t *data, uint64_t len);
+/* Takes over `data` (malloc'ed, private) and keeps it; an image that does not fit is freed. Images
+ * are never dropped: what is found is valid until wk_images_fini(). */
+void wk_image_keep(struct wk_images *s, uint8_t *data, uint64_t len);
 /* NULL: not sent yet. */
 const struct wk_image *wk_image_find(struct wk_images *s, const uint8_t hash[WK_HASH_LEN]);
 

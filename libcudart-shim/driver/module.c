@@ -2,7 +2,7 @@
 /*
  * module.c - loading images and knowing what is in them.
  *
- * An image is offered by its hash first; only a worker that has not seen it gets its octets. What
+ * An image is sent whole, once: one that may have been sent before is offered by its hash first. What
  * comes back is a table of kernels with their parameter layouts, so that nothing here parses ELF
  * or PTX.
  */
@@ -18,12 +18,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SIZES_MAX   256
 #define TABLE_FIRST (64u << 10) /* octets; larger tables are asked for again */
 
 struct idmod {
     struct gvm_obj o;
 };
 static struct gvm_idtab ids = GVM_IDTAB_INIT(3, struct idmod);
+
+/* Sizes of the images that this connection has seen. Hashing a large one takes longer than loading
+ * it, and one of a new size cannot have been sent. */
+static struct {
+    pthread_mutex_t lock;
+    uint64_t size[SIZES_MAX];
+    unsigned n;
+} sent = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static struct {
     pthread_mutex_t lock;
@@ -160,12 +169,31 @@ static void module_free(struct gvm_module *m)
     free(m);
 }
 
+/* True if an image of that size may have been sent; the next one may. */
+static bool maybe_sent(uint64_t size)
+{
+    bool found = false;
+
+    pthread_mutex_lock(&sent.lock);
+    for (unsigned i = 0; i < sent.n && !found; i++)
+        found = sent.size[i] == size;
+    if (!found && sent.n < SIZES_MAX) {
+        sent.size[sent.n++] = size;
+        pthread_mutex_unlock(&sent.lock);
+        return false;
+    }
+    pthread_mutex_unlock(&sent.lock);
+    return true; /* or so many that nobody knows */
+}
+
 static int load_plain(struct gvm_chan *c, uint32_t id, const struct gvm_image *i)
 {
     uint32_t nfunc, nglobal;
     uint8_t hash[32];
     int rc;
 
+    if (!maybe_sent(i->size))
+        return send_image(c, id, i->data, i->size);
     blake2b(hash, i->data, NULL, sizeof(hash), i->size, 0);
     GVM_MAKE_ROOM(rc, c, vgpu_ModuleFind(c, 0, id, hash, &nfunc, &nglobal));
     return rc == 500 ? send_image(c, id, i->data, i->size) : rc;
@@ -341,6 +369,9 @@ void gvm_modules_reset(void)
     }
     all.first = NULL;
     pthread_mutex_unlock(&all.lock);
+    pthread_mutex_lock(&sent.lock);
+    sent.n = 0;
+    pthread_mutex_unlock(&sent.lock);
     gvm_id_each(&ids, forget, &ids);
     gvm_linkers_reset();
     gvm_libraries_reset();
