@@ -20,6 +20,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "dom0-backend/broker/shares.h"
 #include "dom0-backend/common/log.h"
 #include "dom0-backend/transport/handoff.h"
 #include "protocol/vgpuif.h"
@@ -130,7 +131,8 @@ struct host {
     struct host *next;
     const struct host_ops *ops;
     uint32_t domid, devid;
-    char name[32]; /* "d5.0" or "pid 812", for log lines */
+    uint64_t guest; /* hosts with the same number are of one guest (share.c) */
+    char name[32];  /* "d5.0" or "pid 812", for log lines */
     struct worker_params params;
     uint32_t max_channels;
     uint64_t max_pages, pages; /* granted to us by all channels */
@@ -158,6 +160,7 @@ struct broker {
     struct broker_config cfg;
     struct worker *workers;
     struct host *hosts;
+    struct shares shares;
     uint32_t next_worker;
     uint32_t next_seq;
     uint64_t pages; /* of all hosts */
@@ -232,6 +235,16 @@ void host_close(struct host *h);
 /* Charges pages to the host and to the machine. 0, or -ENOSPC. */
 int host_charge(struct host *h, uint64_t pages);
 void host_uncharge(struct host *h, uint64_t pages);
+
+/* ---- share.c */
+
+/* A guest's number in host.guest: that of a domain, or of everybody on the local socket. */
+#define GUEST_DOMAIN(domid) (0x100000000ull | (domid))
+#define GUEST_LOCAL         0ull
+
+/* WK_SEGMENT, WK_EXPORT, WK_UNEXPORT, WK_IMPORT of a serving worker; the descriptors stay the
+ * caller's. False: the worker has broken the rules. */
+bool share_message(struct worker *w, const struct wk_msg *m, int *fds, int nfds);
 
 /* ---- query.c */
 

@@ -262,6 +262,7 @@ static void on_connect(struct ev_loop *loop, ev_io *io, int revents)
     getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
     c->h.b = b;
     c->h.ops = &conn_ops;
+    c->h.guest = GUEST_LOCAL;
     snprintf(c->h.name, sizeof(c->h.name), "pid %d", (int)cred.pid);
     c->h.params = listener.params;
     c->h.max_channels = VGPU_MAX_CHANNELS;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -347,6 +348,7 @@ out:
 int main(int argc, char **argv)
 {
     struct options o = {.listen_fd = -1, .level = LOG_INFO_, .params = {.device = "0"}};
+    struct rlimit files;
 
     log_init("gvm-backd", LOG_INFO_);
     broker.cfg = (struct broker_config){
@@ -361,6 +363,11 @@ int main(int argc, char **argv)
     if (!broker.cfg.worker_path)
         broker.cfg.worker_path = find_worker();
     signal(SIGPIPE, SIG_IGN);
+    /* Memory that processes share is a descriptor each. */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
     broker.loop = ev_loop_new(EVFLAG_AUTO);
     if (!broker.loop) {
         log_error("no event loop: %m");

@@ -54,6 +54,7 @@ void worker_free(struct worker *w)
         ;
     if (*p)
         *p = w->next;
+    shares_drop_owner(&w->b->shares, w);
     ev_io_stop(w->b->loop, &w->io);
     ev_io_stop(w->b->loop, &w->death);
     ev_timer_stop(w->b->loop, &w->timer);
@@ -157,7 +158,7 @@ static void worker_prepared(struct worker *w, const struct wk_msg *m)
     worker_warm(w);
 }
 
-static void worker_message(struct worker *w, struct wk_msg *m)
+static void worker_message(struct worker *w, struct wk_msg *m, int *fds, int nfds)
 {
     uint32_t dropped;
 
@@ -197,6 +198,13 @@ static void worker_message(struct worker *w, struct wk_msg *m)
             log_warn("%s", m->text);
         }
         return;
+    case WK_SEGMENT:
+    case WK_EXPORT:
+    case WK_UNEXPORT:
+    case WK_IMPORT:
+        if (share_message(w, m, fds, nfds))
+            return;
+        break;
     }
     log_warn("worker %d sent message %u, which is not expected now: killed", (int)w->pid, m->type);
     worker_kill(w);
@@ -207,11 +215,11 @@ static bool worker_read(struct worker *w)
 {
     for (int budget = 64; budget > 0; budget--) {
         struct wk_msg m;
-        int nfds, r;
+        int fd, nfds, r;
 
         if (w->sock < 0)
             return false;
-        r = fdmsg_recv(w->sock, &m, sizeof(m), NULL, 0, &nfds, 1);
+        r = fdmsg_recv(w->sock, &m, sizeof(m), &fd, 1, &nfds, 1);
         if (r == -EAGAIN)
             return true;
         if (r == -EMSGSIZE || r == -E2BIG) {
@@ -221,7 +229,8 @@ static bool worker_read(struct worker *w)
         }
         if (r <= 0)
             return false;
-        worker_message(w, &m);
+        worker_message(w, &m, &fd, nfds);
+        fdmsg_close(&fd, nfds);
     }
     return true;
 }

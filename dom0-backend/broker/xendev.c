@@ -368,6 +368,7 @@ struct xendev *xendev_new(struct xenbus *bus, uint32_t front, uint32_t devid)
     d->h.b = b;
     d->h.ops = &xendev_ops;
     d->h.domid = front;
+    d->h.guest = GUEST_DOMAIN(front);
     d->h.devid = devid;
     snprintf(d->h.name, sizeof(d->h.name), "d%u.%u", front, devid);
     strcpy(d->h.params.device, "0");

@@ -33,6 +33,7 @@ struct dev_stream;
 struct dev_event;
 struct dev_copy_ops;
 struct dev_memory_ops;
+struct dev_share_ops;
 struct dev_texture_ops;
 struct dev_graph_ops;
 struct dev_link_ops;
@@ -88,7 +89,10 @@ struct dev_config {
     /* Text printed by kernels (device-side printf), for fd 1 or 2, in pieces of any length; called
      * from any thread, must not block for long. NULL: dropped. */
     void (*on_output)(void *arg, int fd, const char *text, size_t n);
-    void *arg; /* of on_fault and on_output */
+    /* Memory that can be shared with another process: a descriptor of `bytes` (page multiple)
+     * sealed against shrinking, the caller's to close, or -errno. May wait. NULL: none to be had. */
+    int (*segment)(void *arg, uint64_t bytes);
+    void *arg; /* of on_fault, on_output and segment */
     /* Grows by the time that kernels execute, in nanoseconds (atomically); NULL: not wanted. */
     uint64_t *busy_ns;
 };
@@ -211,7 +215,8 @@ struct dev_ops {
     /* Families of calls, each in a header of its own. NULL: the device has none of it, and the
      * worker answers 801 (NOT_SUPPORTED). */
     const struct dev_copy_ops *copy;       /* device_copy.h: 2D and 3D copies, arrays, symbols */
-    const struct dev_memory_ops *memory;   /* device_memory.h: pools, VMM, IPC, registered memory */
+    const struct dev_memory_ops *memory;   /* device_memory.h: pools, VMM */
+    const struct dev_share_ops *share;     /* device_share.h: memory of other processes */
     const struct dev_texture_ops *texture; /* device_texture.h: arrays, textures, surfaces */
     const struct dev_graph_ops *graph;     /* device_graph.h: capture and graphs */
     const struct dev_link_ops *link;       /* device_link.h: linker, kernels' launch attributes */

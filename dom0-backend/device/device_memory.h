@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * device_memory.h - memory beyond cuMemAlloc: stream-ordered pools, virtual memory management, and
- * memory and events shared between processes of one guest.
+ * device_memory.h - memory beyond cuMemAlloc: stream-ordered pools, virtual memory management. What
+ * processes share: device_share.h.
  */
 #ifndef GVM_DEVICE_MEMORY_H
 #define GVM_DEVICE_MEMORY_H
@@ -51,14 +51,6 @@ struct dev_memory_ops {
     int (*vmm_unmap)(struct dev *d, uint64_t ptr, uint64_t size);
     /* cuMemSetAccess for this device. */
     int (*vmm_access)(struct dev *d, uint64_t ptr, uint64_t size, unsigned flags);
-
-    /* ---- sharing between processes: 64 opaque octets; NULL: not supported ---- */
-
-    int (*ipc_get_mem)(struct dev *d, uint64_t dptr, uint8_t handle[64]);
-    int (*ipc_open_mem)(struct dev *d, const uint8_t handle[64], uint64_t *dptr);
-    int (*ipc_close_mem)(struct dev *d, uint64_t dptr);
-    int (*ipc_get_event)(struct dev *d, struct dev_event *e, uint8_t handle[64]);
-    int (*ipc_open_event)(struct dev *d, const uint8_t handle[64], struct dev_event **out);
 };
 
 #endif

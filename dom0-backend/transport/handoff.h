@@ -38,6 +38,34 @@ enum wk_type {
     /* broker: get ready; no descriptors, or those of the channel (ring_order, npages) and of chunk 0
      * (chunk_pages), as for ASSIGN and CHUNK_ADD */
     WK_PREPARE,
+
+    /* What a process lets the other processes of its guest have, `share` filled in; `seq` is the
+     * worker's. All but UNEXPORT are answered by WK_ANSWER. Tokens are the broker's: random, and
+     * good only in workers of the guest that they were minted for. */
+    WK_SEGMENT,  /* worker: wants share.size octets of memory that can be shared; one descriptor */
+    WK_EXPORT,   /* worker: share.kind, share.meta, at most one descriptor; answer: share.token */
+    WK_UNEXPORT, /* worker: forget share.token, if it is its own */
+    WK_IMPORT,   /* worker: share.kind, share.token; answer: share.meta, share.own, descriptor */
+    WK_ANSWER,   /* broker: to the one of these with this `seq` */
+};
+
+/* Kinds of what is shared. The broker only sees to it that what is imported as one kind has been
+ * exported as that. */
+enum wk_share_kind {
+    WK_SHARE_MEM = 1, /* an allocation: cuIpcGetMemHandle */
+    WK_SHARE_EVENT,   /* cuIpcGetEventHandle */
+    WK_SHARE_MEMORY,  /* physical memory: cuMemExportToShareableHandle */
+    WK_SHARE_POOL,    /* cuMemPoolExportToShareableHandle */
+    WK_SHARE_PTR,     /* cuMemPoolExportPointer */
+    WK_SHARE_KINDS
+};
+
+struct wk_share {
+    uint32_t kind;
+    uint32_t own; /* answer to IMPORT: this worker has exported it */
+    uint64_t size;
+    uint8_t token[16];
+    uint64_t meta[8]; /* the exporting device's, for the importing one */
 };
 
 enum wk_kind {
@@ -68,7 +96,10 @@ struct wk_msg {
     uint64_t gnt_index;
     uint64_t pool_base, pool_size, dev_base, dev_size; /* WK_READY */
     uint64_t addr;                                     /* WK_DONE of CHUNK_ADD */
-    char text[192]; /* WK_READY with an error, WK_LOG: one line, NUL-terminated */
+    union {
+        char text[192]; /* WK_READY with an error, WK_LOG: one line, NUL-terminated */
+        struct wk_share share;
+    };
 };
 
 /* Shared read-only view for `gvm list`; the worker is the only writer, the broker only displays. */

@@ -34,8 +34,10 @@ int wk_MemFree(struct wk_lane *lane, const struct vgpu_args_MemFree *a, struct v
     struct wk *w = lane->w;
     int err = w->ops->mem_free(w->dev, a->dptr);
 
-    if (!err)
+    if (!err) {
+        wk_share_freed(w, a->dptr);
         count_memory(w);
+    }
     return err;
 }
 

@@ -89,8 +89,10 @@ int wk_MemPoolFree(struct wk_lane *lane, const struct vgpu_args_MemPoolFree *a,
     err = wk_flow_enter(w, s);
     if (!err)
         err = ops_of(lane)->mempool_free(w->dev, s->s, a->dptr);
-    if (!err)
+    if (!err) {
+        wk_share_freed(w, a->dptr);
         count_memory(w);
+    }
     return err;
 }
 

@@ -56,6 +56,8 @@ int wk_StreamWaitEvent(struct wk_lane *lane, const struct vgpu_args_StreamWaitEv
     struct wk_event *e = a->event;
     int err = wk_flow_enter(w, s);
 
+    if (e->common)
+        return err ? err : wk_common_wait(w, e->common, s);
     return err ? err : w->ops->stream_wait(w->dev, s->s, e->e);
 }
 
@@ -108,6 +110,8 @@ int wk_EventRecord(struct wk_lane *lane, const struct vgpu_args_EventRecord *a,
     struct wk_event *e = a->event;
     int err = wk_flow_enter(w, s);
 
+    if (!err && e->common)
+        err = wk_common_record(w, e->common, s);
     /* The guest answers queries from the counter and may ask the device a moment later. */
     return err ? err
                : w->ops->event_record_write32(w->dev, e->e, s->s, &w->ch.counters[e->counter],

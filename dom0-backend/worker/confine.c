@@ -214,12 +214,21 @@ static int add_rules(scmp_filter_ctx f, bool xen, bool driver)
     err |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
                             SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
 
-    /* The seals of a chunk's memfd. */
+    /* The seals of a chunk's memfd; a second descriptor of memory that is shared. */
     if (!driver) {
-        err |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-                                SCMP_A1(SCMP_CMP_EQ, F_GET_SEALS));
+        const uint64_t lowest = F_DUPFD_CLOEXEC, seals = F_GET_SEALS;
+
+        err |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, seals));
+        err |=
+            seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, lowest));
+        /* All others, as there is no "neither": below, between and above the two. */
         err |= seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fcntl), 1,
-                                SCMP_A1(SCMP_CMP_NE, F_GET_SEALS));
+                                SCMP_A1(SCMP_CMP_LT, lowest));
+        err |= seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fcntl), 1,
+                                SCMP_A1(SCMP_CMP_GT, seals));
+        for (uint64_t c = lowest + 1; c < seals; c++)
+            err |= seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fcntl), 1,
+                                    SCMP_A1(SCMP_CMP_EQ, c));
     }
 
     if (xen && driver) {
@@ -247,7 +256,7 @@ static int add_rules(scmp_filter_ctx f, bool xen, bool driver)
 
 int confine_lock(bool xen, bool driver)
 {
-    const rlim_t most = driver ? 1024 : 64;
+    const rlim_t most = 1024; /* each thing that is shared may have one */
     const struct rlimit files = {most, most};
     scmp_filter_ctx f;
     int err;

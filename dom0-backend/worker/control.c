@@ -21,15 +21,20 @@
 /* The socket is replaced when a restarted broker connects; senders are on several threads. */
 static pthread_mutex_t ctl_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static int ctl_send(struct wk *w, struct wk_msg *m)
+static int ctl_send_fds(struct wk *w, const struct wk_msg *m, const int *fds, int nfds)
 {
     int err = -ENOTCONN;
 
     pthread_mutex_lock(&ctl_lock);
     if (w->ctl_fd >= 0)
-        err = fdmsg_send(w->ctl_fd, m, sizeof(*m), NULL, 0);
+        err = fdmsg_send(w->ctl_fd, m, sizeof(*m), fds, nfds);
     pthread_mutex_unlock(&ctl_lock);
     return err;
+}
+
+static int ctl_send(struct wk *w, const struct wk_msg *m)
+{
+    return ctl_send_fds(w, m, NULL, 0);
 }
 
 static void ctl_replace(struct wk *w, int fd)
@@ -39,6 +44,8 @@ static void ctl_replace(struct wk *w, int fd)
         close(w->ctl_fd);
     w->ctl_fd = fd;
     pthread_mutex_unlock(&ctl_lock);
+    if (w->assigned)
+        wk_share_cut(w); /* who has asked the last one gets no answer from this one */
 }
 
 /* One line for the broker's log. A broker that is gone or stuck must not stop the worker: the line
@@ -325,6 +332,13 @@ static int handle(struct wk *w, const struct wk_msg *ready, const struct wk_msg 
         r.dev_base = ready->dev_base;
         r.dev_size = ready->dev_size;
         break;
+    case WK_ANSWER:
+        if (w->assigned) {
+            wk_share_answer(w, m, nfds ? fds[0] : -1);
+            if (nfds)
+                fds[0] = -1;
+        }
+        goto out;
     case WK_QUIT:
         end = 1;
         goto out;
@@ -359,6 +373,7 @@ static int serve(struct wk *w, const struct wk_msg *ready)
 
     w->on_violation = wk_die;
     w->report = report;
+    w->to_broker = ctl_send_fds;
     if (ctl_send(w, &m) < 0) {
         log_error("the broker is gone before the worker was ready");
         return 1;

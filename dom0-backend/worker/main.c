@@ -161,6 +161,7 @@ static int open_device(struct wk *w, const struct options *o, struct wk_msg *rea
         .no_pin = o->no_pin,
         .on_fault = wk_on_fault,
         .on_output = wk_on_output,
+        .segment = wk_segment,
         .arg = w,
         .busy_ns = w->stats ? &w->stats->busy_ns : NULL,
     };

@@ -24,8 +24,16 @@ static int destroy_device_object(struct wk *w, struct wk_obj *o)
     switch (o->kind) {
     case WK_OBJ_STREAM:
         return w->ops->stream_destroy(w->dev, ((struct wk_stream *)o)->s);
-    case WK_OBJ_EVENT:
-        return w->ops->event_destroy(w->dev, ((struct wk_event *)o)->e);
+    case WK_OBJ_EVENT: {
+        struct wk_event *e = (struct wk_event *)o;
+
+        if (e->exported)
+            wk_share_forget(w, e->handle);
+        if (e->common)
+            wk_common_put(e->common);
+        e->common = NULL;
+        return w->ops->event_destroy(w->dev, e->e);
+    }
     case WK_OBJ_MODULE: {
         struct wk_module *m = (struct wk_module *)o;
         int err;

@@ -17,6 +17,7 @@
 #include "dom0-backend/device/device.h"
 
 struct wk;
+struct wk_common;
 struct wk_lane;
 
 #define WK_ID_MIN 16u /* smaller ids have fixed meanings */
@@ -61,7 +62,10 @@ struct wk_stream {
 struct wk_event {
     struct wk_obj o;
     struct dev_event *e;
-    uint32_t counter; /* slot, < VGPU_COUNTERS */
+    uint32_t counter;         /* slot, < VGPU_COUNTERS */
+    struct wk_common *common; /* what other processes see of it; NULL: nothing */
+    bool opened, exported;
+    uint8_t handle[32]; /* exported */
 };
 
 struct wk_module {

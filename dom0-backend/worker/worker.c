@@ -25,6 +25,7 @@ int wk_init(struct wk *w, const struct dev_ops *ops, struct dev *dev, void *base
     pthread_mutex_init(&w->out_lock, NULL);
     wk_images_init(&w->images);
     wk_upcalls_init(&w->upcalls);
+    wk_shares_init(&w->shares);
     if (wk_objects_init(&w->objs) < 0)
         return -ENOMEM;
     w->lanes = calloc(VGPU_LANES, sizeof(*w->lanes));
@@ -67,6 +68,7 @@ void wk_fini(struct wk *w)
     wk_objects_fini(w);
     wk_images_fini(&w->images);
     wk_upcalls_fini(&w->upcalls);
+    wk_shares_fini(&w->shares);
     free(w->lanes);
     free(w->legacy);
     free(w->out);

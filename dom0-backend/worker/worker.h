@@ -10,7 +10,7 @@
  *   the device's own
  *
  * Locks, never nested: wk.objs.lock, wk.chunk_lock, wk.flow_lock, wk.out_lock, wk_lane.lock,
- * wk_images.lock, wk.upcalls.lock, control.c's ctl_lock. No device operation is called with one of them held.
+ * wk_images.lock, wk.upcalls.lock, wk.shares.lock, control.c's ctl_lock. No device operation is called with one of them held.
  *
  * For tests and fuzzers: a struct wk made by wk_init() on a channel in plain memory, with any
  * dev_ops and a transport whose notify() does nothing, needs neither sockets nor a drain thread;
@@ -30,6 +30,7 @@
 #include "dom0-backend/transport/transport.h"
 #include "dom0-backend/worker/image.h"
 #include "dom0-backend/worker/objects.h"
+#include "dom0-backend/worker/share.h"
 #include "dom0-backend/worker/upcall.h"
 #include "protocol/ring.h"
 
@@ -103,6 +104,8 @@ struct wk {
     void (*on_violation)(struct wk *w, const char *why);
     /* One line about this guest process for the operator; NULL: to stderr. Any thread. */
     void (*report)(struct wk *w, const char *line);
+    /* A message to the broker: 0 or -errno. NULL: there is none, and nothing can be shared. */
+    int (*to_broker)(struct wk *w, const struct wk_msg *m, const int *fds, int nfds);
 
     struct wk_objects objs;
     struct wk_images images;
@@ -124,6 +127,7 @@ struct wk {
     uint64_t inline_bytes; /* in flight */
 
     struct wk_upcalls upcalls;
+    struct wk_shares shares;
 
     /* Text printed by kernels, as OutputFetch hands it over. */
     pthread_mutex_t out_lock;

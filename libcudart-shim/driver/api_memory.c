@@ -3,6 +3,8 @@
  * api_memory.c - allocations, copies, fills and pointer attributes of the driver API.
  */
 #include "api.h"
+#include "mempool.h"
+#include "vmm.h"
 
 #include <string.h>
 
@@ -161,6 +163,13 @@ static void look(CUdeviceptr p, struct gvm_range *g)
         *g = r;
 }
 
+static uint32_t allowed_types(const struct gvm_range *g)
+{
+    return g->sub == GVM_SUB_POOL     ? gvm_mempool_types(g->pool)
+           : g->sub == GVM_SUB_MAPPED ? gvm_vmm_types(g->pool)
+                                      : 0;
+}
+
 static int attribute(void *out, CUpointer_attribute a, CUdeviceptr p, const struct gvm_range *g)
 {
     bool managed = g->kind == GVM_MANAGED || g->sub == GVM_SUB_SHADOW;
@@ -198,6 +207,8 @@ static int attribute(void *out, CUpointer_attribute a, CUdeviceptr p, const stru
         *(int *)out = 0;
         return 0;
     case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+        *(int *)out = g->kind == GVM_DEVICE && g->sub == GVM_SUB_PLAIN;
+        return 0;
     case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
         *(int *)out = 0;
         return 0;
@@ -216,7 +227,7 @@ static int attribute(void *out, CUpointer_attribute a, CUdeviceptr p, const stru
         *(uint64_t *)out = g->sub == GVM_SUB_POOL ? g->pool : 0;
         return 0;
     case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
-        *(unsigned long long *)out = 0;
+        *(unsigned long long *)out = allowed_types(g);
         return 0;
     case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
         *(unsigned *)out = g->sub == GVM_SUB_MAPPED ? g->marks & 3 : 3;

@@ -31,15 +31,18 @@ CUresult cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *props)
         rc = 1;
     if (rc == 0)
         rc = here(&props->location);
-    if (rc == 0 && props->handleTypes) {
+    if (rc == 0 && props->handleTypes & ~CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) {
         static uint32_t said;
 
         /* As CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES says. */
-        rc = props->handleTypes & ~0xfu ? 1
-                                        : gvm_refused("a memory pool that can be exported", &said);
+        rc = props->handleTypes & ~0xfu
+                 ? 1
+                 : gvm_refused("a memory pool that can be exported by other means than a file "
+                               "descriptor",
+                               &said);
     }
     if (rc == 0)
-        rc = gvm_mempool_create(props->maxSize, &h);
+        rc = gvm_mempool_create(props->maxSize, props->handleTypes, &h);
     if (rc == 0)
         *pool = (CUmemoryPool)(uintptr_t)h;
     return (CUresult)rc;
@@ -184,22 +187,56 @@ CUresult cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *map, size_
     return (CUresult)rc;
 }
 
-/* Pools cannot be exported (see cuMemPoolCreate), so there is none that could be. */
 CUresult cuMemPoolExportToShareableHandle(void *out, CUmemoryPool pool, CUmemAllocationHandleType t,
                                           unsigned long long flags)
 {
-    int rc = api_need_init();
+    int fd = -1, rc = api_need_init();
 
     if (rc == 0)
         rc = gvm_mempool_check(handle(pool));
-    return (CUresult)(rc ? rc : 1);
+    if (rc == 0 && (!out || flags || t != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR))
+        rc = 1;
+    if (rc == 0)
+        rc = gvm_mempool_export(handle(pool), &fd);
+    if (rc == 0)
+        *(int *)out = fd;
+    return (CUresult)rc;
+}
+
+CUresult cuMemPoolImportFromShareableHandle(CUmemoryPool *pool, void *os,
+                                            CUmemAllocationHandleType t, unsigned long long flags)
+{
+    uint64_t h = 0;
+    int rc = api_need_init();
+
+    if (rc == 0 && (!pool || flags || t == CU_MEM_HANDLE_TYPE_NONE))
+        rc = 1;
+    if (rc == 0 && t != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
+        rc = 801;
+    if (rc == 0)
+        rc = gvm_mempool_import((int)(intptr_t)os, &h);
+    if (rc == 0)
+        *pool = (CUmemoryPool)(uintptr_t)h;
+    return (CUresult)rc;
 }
 
 CUresult cuMemPoolExportPointer(CUmemPoolPtrExportData *data, CUdeviceptr p)
 {
     int rc = api_need_init();
 
-    return (CUresult)(rc ? rc : 1);
+    return (CUresult)(rc ? rc : gvm_mempool_export_ptr(p, data));
+}
+
+CUresult cuMemPoolImportPointer(CUdeviceptr *p, CUmemoryPool pool, CUmemPoolPtrExportData *data)
+{
+    uint64_t d = 0;
+    int rc = api_need_init();
+
+    if (rc == 0)
+        rc = p ? gvm_mempool_import_ptr(handle(pool), data, &d) : 1;
+    if (rc == 0)
+        *p = d;
+    return (CUresult)rc;
 }
 
 /* ---- memory ------------------------------------------------------------------------------ */

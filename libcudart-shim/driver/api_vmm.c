@@ -76,14 +76,16 @@ CUresult cuMemCreate(CUmemGenericAllocationHandle *h, size_t size, const CUmemAl
         rc = 1;
     if (rc == 0)
         rc = check_prop(p);
-    if (rc == 0 && p->requestedHandleTypes) {
+    if (rc == 0 && p->requestedHandleTypes & ~CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) {
         static uint32_t said;
 
         /* As CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_*_SUPPORTED say. */
-        rc = gvm_refused("cuMemCreate of memory that can be exported", &said);
+        rc = gvm_refused("cuMemCreate of memory that can be exported by other means than a file "
+                         "descriptor",
+                         &said);
     }
     if (rc == 0)
-        rc = gvm_vmm_create(size, &m);
+        rc = gvm_vmm_create(size, p->requestedHandleTypes, &m);
     if (rc == 0)
         *h = m;
     return (CUresult)rc;
@@ -108,7 +110,6 @@ CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *h, void *addr
     return (CUresult)rc;
 }
 
-/* All memory is of the one kind that cuMemCreate makes. */
 CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *p,
                                                 CUmemGenericAllocationHandle h)
 {
@@ -120,6 +121,7 @@ CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *p,
         return (CUresult)rc;
     memset(p, 0, sizeof(*p));
     p->type = CU_MEM_ALLOCATION_TYPE_PINNED;
+    p->requestedHandleTypes = (CUmemAllocationHandleType)gvm_vmm_types(h);
     p->location.type = CU_MEM_LOCATION_TYPE_DEVICE;
     return CUDA_SUCCESS;
 }
@@ -176,11 +178,33 @@ CUresult cuMemGetAccess(unsigned long long *flags, const CUmemLocation *l, CUdev
     return (CUresult)rc;
 }
 
-/* Nothing can be exported, and so nothing imported. */
 CUresult cuMemExportToShareableHandle(void *out, CUmemGenericAllocationHandle h,
                                       CUmemAllocationHandleType t, unsigned long long flags)
 {
+    int fd = -1, rc = api_need_init();
+
+    if (rc == 0 && (!out || flags || t != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR))
+        rc = 1;
+    if (rc == 0)
+        rc = gvm_vmm_export(h, &fd);
+    if (rc == 0)
+        *(int *)out = fd;
+    return (CUresult)rc;
+}
+
+CUresult cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *h, void *os,
+                                        CUmemAllocationHandleType t)
+{
+    uint64_t m = 0;
     int rc = api_need_init();
 
-    return (CUresult)(rc ? rc : 1);
+    if (rc == 0 && (!h || t == CU_MEM_HANDLE_TYPE_NONE))
+        rc = 1;
+    if (rc == 0 && t != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
+        rc = 801;
+    if (rc == 0)
+        rc = gvm_vmm_import((int)(intptr_t)os, &m);
+    if (rc == 0)
+        *h = m;
+    return (CUresult)rc;
 }

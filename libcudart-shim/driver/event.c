@@ -9,6 +9,7 @@
 #include "array.h"
 #include "log.h"
 #include "capture.h"
+#include "ipc.h"
 #include "module.h"
 #include "mempool.h"
 #include "objects.h"
@@ -133,6 +134,7 @@ void gvm_objects_reset(void)
     gvm_arrays_end(NULL, true);
     gvm_mempool_reset();
     gvm_vmm_reset();
+    gvm_ipc_reset();
     gvm_registered_reset();
     gvm_shadow_reset();
     gvm_id_each(&gvm_streams, forget, &gvm_streams);
@@ -145,7 +147,22 @@ void gvm_objects_reset(void)
     pthread_mutex_unlock(&slots.lock);
 }
 
+static int create(struct gvm_chan *c, const struct gvm_event *e, const uint8_t *share)
+{
+    if (share)
+        return vgpu_IpcOpenEvent(c, 0, e->o.id, e->slot, share, GVM_SHARE);
+    if (e->flags & GVM_EVENT_INTERPROCESS)
+        return vgpu_IpcEventCreate(c, 0, e->o.id, e->slot);
+    return vgpu_EventCreate(c, 0, e->o.id, e->flags, e->slot);
+}
+
 struct gvm_event *gvm_event_make(struct gvm_chan *c, uint32_t flags, int *err)
+{
+    return gvm_event_make_of(c, flags, NULL, err);
+}
+
+struct gvm_event *gvm_event_make_of(struct gvm_chan *c, uint32_t flags, const uint8_t *share,
+                                    int *err)
 {
     struct gvm_event *e = gvm_id_new(&gvm_events);
     int slot;
@@ -166,7 +183,7 @@ struct gvm_event *gvm_event_make(struct gvm_chan *c, uint32_t flags, int *err)
     e->owner = gvm_owner();
     e->internal = true; /* until it is given to the program */
     e->slot = (uint32_t)slot;
-    *err = vgpu_EventCreate(c, 0, e->o.id, flags, e->slot);
+    *err = create(c, e, share);
     if (*err) {
         slot_give(e->slot);
         gvm_id_free(&gvm_events, e);
@@ -183,13 +200,12 @@ int gvm_event_create(uint32_t flags, uint64_t *event)
 
     if (rc)
         return rc;
-    /* Interprocess events cannot time. They are events like others: it is their handles that are
-     * refused, as IPC_EVENT_SUPPORTED says. */
+    /* Interprocess events cannot time. */
     if (!event ||
         flags & ~(GVM_EVENT_BLOCKING_SYNC | GVM_EVENT_NO_TIMING | GVM_EVENT_INTERPROCESS) ||
         (flags & GVM_EVENT_INTERPROCESS && !(flags & GVM_EVENT_NO_TIMING)))
         return 1;
-    e = gvm_event_make(c, flags & ~GVM_EVENT_INTERPROCESS, &rc);
+    e = gvm_event_make(c, flags, &rc);
     if (e) {
         e->internal = false;
         *event = gvm_handle(&gvm_events, e);
@@ -250,11 +266,13 @@ uint32_t gvm_event_next(uint32_t id)
 int gvm_event_post(struct gvm_chan *c, struct gvm_event *e, const struct gvm_sref *s,
                    uint32_t *value)
 {
+    /* Another process may be told of the record, and look, as soon as this call returns. */
+    unsigned flags = e->flags & GVM_EVENT_INTERPROCESS ? VGPU_REC_REPLY : 0;
     int rc;
 
     gvm_lock(&e->order);
     next(e, value);
-    rc = vgpu_EventRecord(c, 0, e->o.id, s->id, *value);
+    rc = vgpu_EventRecord(c, flags, e->o.id, s->id, *value);
     gvm_unlock(&e->order);
     return rc;
 }
@@ -282,7 +300,7 @@ int gvm_event_record(uint64_t event, uint64_t stream)
     if (e->cap)
         gvm_cap_forget(e);
     gvm_work_issue(c, &s);
-    if (__atomic_load_n(&e->asked, __ATOMIC_RELAXED))
+    if (__atomic_load_n(&e->asked, __ATOMIC_RELAXED) || e->flags & GVM_EVENT_INTERPROCESS)
         return gvm_event_post(c, e, &s, &value);
     gvm_lock(&e->order);
     next(e, NULL);
@@ -309,11 +327,12 @@ static enum state look(struct gvm_chan *c, const struct gvm_event *e, uint32_t *
 /* 0 reached or never recorded, 600 not yet. */
 static int reached(struct gvm_chan *c, struct gvm_event *e)
 {
+    bool common = e->flags & GVM_EVENT_INTERPROCESS; /* the last record may be another process's */
     bool barred;
     uint32_t n;
     int rc;
 
-    switch (look(c, e, &n)) {
+    switch (common ? UNKNOWN : look(c, e, &n)) {
     case REACHED:
         return 0;
     case PENDING:
@@ -324,9 +343,11 @@ static int reached(struct gvm_chan *c, struct gvm_event *e)
     barred = gvm_chan_barred(); /* this may be asked inside a callback too */
     if (barred)
         gvm_chan_bar(false);
-    rc = vgpu_EventQuery(c, 0, e->o.id);
+    rc = common ? vgpu_IpcEventQuery(c, 0, e->o.id) : vgpu_EventQuery(c, 0, e->o.id);
     if (barred)
         gvm_chan_bar(true);
+    if (common)
+        return rc;
     if (rc == 0)
         __atomic_store_n(&e->found, n, __ATOMIC_RELAXED);
     else if (rc == 600)
@@ -370,6 +391,7 @@ int gvm_event_sync(uint64_t event)
     struct gvm_event *e;
     struct gvm_chan *c;
     enum state now;
+    bool common;
     uint32_t n;
     int rc = gvm_need(&c);
 
@@ -389,11 +411,14 @@ int gvm_event_sync(uint64_t event)
     if (rc)
         return gvm_after_wait(c, rc);
     now = look(c, e, &n);
-    if (now == PENDING)
+    common = e->flags & GVM_EVENT_INTERPROCESS; /* the last record may be another process's */
+    if (common)
+        rc = vgpu_IpcEventSync(c, 0, e->o.id);
+    else if (now == PENDING)
         rc = gvm_counter_wait(c, e->slot, __atomic_load_n(&e->value, __ATOMIC_RELAXED),
                               !(e->flags & GVM_EVENT_BLOCKING_SYNC));
     /* A driver hands over what kernels have printed when it is asked to wait. */
-    if (rc == 0 && (now == UNKNOWN || gvm_has_printed())) {
+    if (rc == 0 && ((now == UNKNOWN && !common) || gvm_has_printed())) {
         rc = vgpu_EventSync(c, 0, e->o.id);
         if (rc == 0)
             __atomic_store_n(&e->found, n, __ATOMIC_RELAXED);

@@ -14,8 +14,6 @@ void gvm_features(struct vgpu_device_info *d, bool pool_direct)
         CU_DEVICE_ATTRIBUTE_DIRECT_MANAGED_MEM_ACCESS_FROM_HOST,
         CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM,
         CU_DEVICE_ATTRIBUTE_READ_ONLY_HOST_REGISTER_SUPPORTED,
-        CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES,
-        CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED,
         CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_FABRIC_SUPPORTED,
         CU_DEVICE_ATTRIBUTE_GENERIC_COMPRESSION_SUPPORTED,
         CU_DEVICE_ATTRIBUTE_HOST_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED,
@@ -29,12 +27,14 @@ void gvm_features(struct vgpu_device_info *d, bool pool_direct)
         CU_DEVICE_ATTRIBUTE_SPARSE_CUDA_ARRAY_SUPPORTED,
         CU_DEVICE_ATTRIBUTE_DEFERRED_MAPPING_CUDA_ARRAY_SUPPORTED,
         CU_DEVICE_ATTRIBUTE_TIMELINE_SEMAPHORE_INTEROP_SUPPORTED,
-        CU_DEVICE_ATTRIBUTE_IPC_EVENT_SUPPORTED,
         CU_DEVICE_ATTRIBUTE_CAN_FLUSH_REMOTE_WRITES,
     };
 
     for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
         d->attr[absent[i]] = 0;
+    /* Of the ways in which processes share memory only file descriptors. */
+    d->attr[CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES] &=
+        CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
     /* Both need the device to reach pool memory at the address that it has here. */
     if (!pool_direct) {
         d->attr[CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY] = 0;

@@ -403,6 +403,13 @@ static void put_event(struct out *o, CUgraphNode n, const uint32_t *deps, uint32
         o->rc = 400;
         return;
     }
+    if (e->flags & GVM_EVENT_INTERPROCESS) {
+        static uint32_t said;
+
+        o->rc =
+            gvm_refused("a graph that records or waits for an event of several processes", &said);
+        return;
+    }
     if (record) {
         if (!grow_u32(&o->res->record, o->res->nrecord, &o->res->record_cap)) {
             o->rc = 2;

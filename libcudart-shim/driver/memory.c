@@ -4,7 +4,9 @@
  */
 #include "blocks.h"
 #include "capture.h"
+#include "ipc.h"
 #include "log.h"
+#include "mempool.h"
 #include "objects.h"
 #include "pool.h"
 #include "stubs.h"
@@ -76,6 +78,7 @@ int gvm_mem_free(uint64_t dptr)
         return g.marks & GVM_MARK_SHARED ? vgpu_MemFree(c, 0, dptr)
                                          : gvm_blocks_put(c, dptr, g.size);
     /* Memory of a pool, freed as cuMemFree frees: everything that may use it is over. */
+    gvm_mempool_freed(&g);
     rc = gvm_ctx_wait();
     return rc ? rc : vgpu_MemPoolFree(c, 0, GVM_STREAM_LEGACY, dptr);
 }
@@ -88,6 +91,8 @@ void gvm_range_release(const struct gvm_range *g)
         vgpu_MemFree(c, 0, g->base);
     else if (c && g->kind == GVM_DEVICE && g->sub == GVM_SUB_POOL)
         vgpu_MemPoolFree(c, 0, GVM_STREAM_LEGACY, g->base);
+    else if (g->kind == GVM_DEVICE && g->sub == GVM_SUB_IPC)
+        gvm_ipc_drop(g->base);
     else if (g->kind == GVM_PINNED || g->kind == GVM_MANAGED)
         gvm_pool_free((void *)(uintptr_t)g->base, g->size);
 }

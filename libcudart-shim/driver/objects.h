@@ -138,6 +138,9 @@ int gvm_stream_wait_idle(struct gvm_chan *c, const struct gvm_sref *s);
 
 /* Creates an event with its counter. NULL with *err set. */
 struct gvm_event *gvm_event_make(struct gvm_chan *c, uint32_t flags, int *err);
+/* The same; share: of another process's, with GVM_EVENT_INTERPROCESS, or NULL. */
+struct gvm_event *gvm_event_make_of(struct gvm_chan *c, uint32_t flags, const uint8_t *share,
+                                    int *err);
 int gvm_event_drop(struct gvm_chan *c, struct gvm_event *e);
 /* Records it so that its counter shows the value given to *value once it is reached. */
 int gvm_event_post(struct gvm_chan *c, struct gvm_event *e, const struct gvm_sref *s,

@@ -133,7 +133,10 @@ int gvm_stream_wait(uint64_t stream, uint64_t event)
         if (rc >= 0)
             return rc;
     }
-    return vgpu_StreamWaitEvent(c, 0, s.id, e->o.id);
+    /* What an event of several processes is waited for is decided now, not when the worker comes to
+     * it: another process may record it anew meanwhile. */
+    return vgpu_StreamWaitEvent(c, e->flags & GVM_EVENT_INTERPROCESS ? VGPU_REC_REPLY : 0, s.id,
+                                e->o.id);
 }
 
 static int look_up(uint64_t stream, struct gvm_stream *out)

@@ -3,8 +3,9 @@
  * vmm.c - what the driver checks when it is called is checked here, so that a wrong call costs
  * nothing; the worker's device checks again.
  */
-#include "blocks.h"
 #include "vmm.h"
+#include "blocks.h"
+#include "ipc.h"
 #include "objects.h"
 #include "stubs.h"
 
@@ -13,6 +14,7 @@
 struct memory {
     struct gvm_obj o;
     uint64_t size;
+    uint32_t types;   /* of handles for other processes */
     uint32_t handles; /* that the program holds */
     uint32_t maps;
 };
@@ -128,7 +130,7 @@ bool gvm_vmm_reserved(uint64_t addr, uint64_t *base, uint64_t *size)
 
 /* ---- memory ------------------------------------------------------------------------------ */
 
-int gvm_vmm_create(uint64_t size, uint64_t *memory)
+int gvm_vmm_create(uint64_t size, uint32_t types, uint64_t *memory)
 {
     struct memory *m;
     struct gvm_chan *c;
@@ -145,8 +147,12 @@ int gvm_vmm_create(uint64_t size, uint64_t *memory)
     if (!m)
         return 2;
     m->size = size;
+    m->types = types;
     m->handles = 1;
-    GVM_MAKE_ROOM(rc, c, vgpu_VmmCreate(c, 0, m->o.id, size));
+    gvm_fd_sweep(); /* memory that nobody can import any more makes room */
+    GVM_MAKE_ROOM(rc, c,
+                  types ? vgpu_VmmCreateShared(c, 0, m->o.id, size)
+                        : vgpu_VmmCreate(c, 0, m->o.id, size));
     if (rc)
         gvm_id_free(&memories, m);
     else
@@ -182,6 +188,7 @@ int gvm_vmm_release(uint64_t memory)
 
     if (rc)
         return rc;
+    gvm_fd_sweep();
     pthread_mutex_lock(&lock);
     m = held(memory);
     if (m) {
@@ -215,6 +222,18 @@ int gvm_vmm_retain(uint64_t addr, uint64_t *memory)
     return m ? 0 : 1;
 }
 
+uint32_t gvm_vmm_types(uint64_t memory)
+{
+    const struct memory *m;
+    uint32_t types;
+
+    pthread_mutex_lock(&lock);
+    m = gvm_id_get(&memories, memory);
+    types = m ? m->types : 0;
+    pthread_mutex_unlock(&lock);
+    return types;
+}
+
 int gvm_vmm_check(uint64_t memory)
 {
     struct gvm_chan *c;
@@ -227,6 +246,48 @@ int gvm_vmm_check(uint64_t memory)
     ok = held(memory) != NULL;
     pthread_mutex_unlock(&lock);
     return ok ? 0 : 1;
+}
+
+int gvm_vmm_export(uint64_t memory, int *fd)
+{
+    uint8_t share[GVM_SHARE];
+    struct memory *m;
+    struct gvm_chan *c;
+    uint32_t n = 0;
+    int rc = gvm_need(&c);
+
+    if (rc)
+        return rc;
+    gvm_fd_sweep();
+    pthread_mutex_lock(&lock);
+    m = held(memory);
+    rc = m && m->types ? vgpu_VmmExport(c, 0, m->o.id, share, sizeof(share), &n) : 1;
+    pthread_mutex_unlock(&lock);
+    return rc ? rc : n == sizeof(share) ? gvm_fd_make(share, fd) : 999;
+}
+
+int gvm_vmm_import(int fd, uint64_t *memory)
+{
+    uint8_t share[GVM_SHARE];
+    struct memory *m;
+    struct gvm_chan *c;
+    int rc = gvm_need(&c);
+
+    if (rc)
+        return rc;
+    if (gvm_fd_read(fd, share))
+        return 999; /* as natively */
+    m = gvm_id_new(&memories);
+    if (!m)
+        return 2;
+    rc = vgpu_VmmImport(c, 0, m->o.id, share, sizeof(share), &m->size);
+    if (rc) {
+        gvm_id_free(&memories, m);
+        return rc;
+    }
+    m->handles = 1; /* types 0: natively it cannot be exported again */
+    *memory = gvm_handle(&memories, m);
+    return 0;
 }
 
 /* ---- mappings ---------------------------------------------------------------------------- */

@@ -26,12 +26,14 @@ cudaError_t cudaMemPoolCreate(cudaMemPool_t *pool, const struct cudaMemPoolProps
                   : 1;
 
     /* As cudaDevAttrMemoryPoolSupportedHandleTypes says. */
-    if (err == 0 && props->handleTypes)
+    if (err == 0 && props->handleTypes & ~cudaMemHandleTypePosixFileDescriptor)
         err = (unsigned)props->handleTypes & ~0xfu
                   ? 1
-                  : gvm_refused("a memory pool that can be exported", &said);
+                  : gvm_refused("a memory pool that can be exported by other means than a file "
+                                "descriptor",
+                                &said);
     if (err == 0)
-        err = gvm_mempool_create(props->maxSize, &h);
+        err = gvm_mempool_create(props->maxSize, props->handleTypes, &h);
     if (err == 0)
         *pool = (cudaMemPool_t)(uintptr_t)h;
     return rt_done(err);
@@ -149,16 +151,45 @@ cudaError_t cudaMemPoolSetAccess(cudaMemPool_t pool, const struct cudaMemAccessD
 cudaError_t cudaMemPoolExportToShareableHandle(void *out, cudaMemPool_t pool,
                                                enum cudaMemAllocationHandleType t, unsigned flags)
 {
-    int err = gvm_mempool_check(handle(pool));
+    int fd = -1, err = gvm_mempool_check(handle(pool));
 
-    return rt_done(err ? err : 1); /* no pool can be exported */
+    if (err == 0 && (!out || flags || t != cudaMemHandleTypePosixFileDescriptor))
+        err = 1;
+    if (err == 0)
+        err = gvm_mempool_export(handle(pool), &fd);
+    if (err == 0)
+        *(int *)out = fd;
+    return rt_done(err);
+}
+
+cudaError_t cudaMemPoolImportFromShareableHandle(cudaMemPool_t *pool, void *os,
+                                                 enum cudaMemAllocationHandleType t, unsigned flags)
+{
+    uint64_t h = 0;
+    int err = !pool || flags || t == cudaMemHandleTypeNone ? 1
+              : t != cudaMemHandleTypePosixFileDescriptor
+                  ? 801
+                  : gvm_mempool_import((int)(intptr_t)os, &h);
+
+    if (err == 0)
+        *pool = (cudaMemPool_t)(uintptr_t)h;
+    return rt_done(err);
 }
 
 cudaError_t cudaMemPoolExportPointer(struct cudaMemPoolPtrExportData *data, void *p)
 {
-    int err = gvm_init();
+    return rt_done(gvm_mempool_export_ptr(rt_addr(p), data));
+}
 
-    return rt_done(err ? err : 1);
+cudaError_t cudaMemPoolImportPointer(void **p, cudaMemPool_t pool,
+                                     struct cudaMemPoolPtrExportData *data)
+{
+    uint64_t d = 0;
+    int err = p ? gvm_mempool_import_ptr(handle(pool), data, &d) : 1;
+
+    if (err == 0)
+        *p = (void *)(uintptr_t)d;
+    return rt_done(err);
 }
 
 /* ---- memory ------------------------------------------------------------------------------ */

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 USER = 65534  # nobody
@@ -270,10 +271,64 @@ def bad_environment(stage):
         raise Failed('status %d:\n%s' % (rc, out))
 
 
+# Runs in one guest: what the first process exports, others open; not altered, and not afterwards.
+ONE_GUEST = '''
+import subprocess, sys
+program = sys.argv[1]
+owner = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+mem, event = owner.stdout.readline().strip(), owner.stdout.readline().strip()
+print(mem, event)
+def attempt(name, *handles):
+    out = subprocess.run([program] + list(handles), stdout=subprocess.PIPE, text=True).stdout
+    print(name, out.replace('\\n', ' ').strip(), flush=True)
+def altered(handle):
+    return ['%s%02x%s' % (handle[:2 * i], int(handle[2 * i:2 * i + 2], 16) ^ 0x10, handle[2 * i + 2:])
+            for i in (3, 5, 17, 24, 31)]
+attempt('given', mem, event)
+for m, e in zip(altered(mem), altered(event)):
+    attempt('altered', m, e)
+attempt('mixed', event, mem)
+attempt('longer', mem[:80] + 'ff' * 4 + mem[88:], event)
+sys.stdin.readline()
+owner.kill()
+owner.wait()
+attempt('afterwards', mem, event)
+'''
+
+
+def shared_in_one_guest(stage):
+    """Handles open in processes of one `gvm run`; neither in those of another, nor altered, nor when
+    their process is gone. Nobody's attempts disturb anybody."""
+    program = os.path.join(stage.programs, 'ipchandle')
+    options = {'user': stage.user, 'group': stage.user, 'extra_groups': []} if os.getuid() == 0 else {}
+
+    def guest(*command):
+        return subprocess.Popen([os.path.join(stage.dir, 'gvm'), 'run', '--kind', 'ptx', '--'] +
+                                list(command), cwd=stage.tmp, env=stage.env, text=True,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, start_new_session=True, **options)
+
+    first = guest('/usr/bin/python3', '-c', ONE_GUEST, program)
+    mem, event = first.stdout.readline().split()
+    foreign, _ = guest(program, mem, event).communicate(timeout=LIMIT)
+    expect(foreign.split('\n')[:2], ['memory 1 0', 'event 205'], 'in another guest', foreign)
+    stop = threading.Timer(LIMIT, first.kill)
+    stop.start()
+    first.stdin.write('go on\n')
+    first.stdin.close()
+    out = first.stdout.read()  # not communicate(): it knows nothing of what readline() took
+    first.wait()
+    stop.cancel()
+    expect([x for x in out.split('\n') if x],
+           ['given memory 0 1234 event 0'] + ['altered memory 1 0 event 205'] * 5 +
+           ['mixed memory 1 0 event 205', 'longer memory 1 0 event 0',
+            'afterwards memory 1 0 event 205'], 'in one guest', out)
+
+
 TESTS = [program(n) for n in PASSING] + [
     progress, threads, staticlink, own_static, no_ptx, oob_beside_another, system_calls,
     allocations, worker_killed, gvm_killed,
-    bad_environment]
+    bad_environment, shared_in_one_guest]
 
 
 def main(argv):

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The software device's memory: allocation, quota, protection of what is not allocated. */
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -7,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -282,6 +285,117 @@ static void churn(void **state)
     assert_int_equal(arena_free(&f->a, all, ARENA_USER, NULL), 0);
 }
 
+/* ---- memory shared with other processes ---- */
+
+static unsigned segments;
+
+/* As the broker's. */
+static int segment(void *arg, uint64_t bytes)
+{
+    int fd = memfd_create("segment", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    segments++;
+    assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
+    assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
+    return fd;
+}
+
+static int no_segment(void *arg, uint64_t bytes)
+{
+    return -ENOSPC;
+}
+
+/* What was there before stays, both see what either writes, and neither's end takes it away. */
+static void shared_memory_outlives_both(void **state)
+{
+    static const uint64_t sizes[] = {300, 40000, 5 * MIB + 1};
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < 3; i++) {
+        struct arena_part part, again;
+        uint64_t a, b, base, size, used, left, limit;
+        enum arena_kind kind;
+
+        arena_usage(&f->a, &used, &limit);
+        assert_int_equal(arena_alloc(&f->a, sizes[i], ARENA_USER, &a), 0);
+        memset((void *)(uintptr_t)a, 0x41, sizes[i]);
+        segments = 0;
+        assert_int_equal(arena_export(&f->a, a, ARENA_USER, segment, NULL, &part), 0);
+        assert_int_equal(part.size, sizes[i]);
+        assert_int_equal(((uint8_t *)(uintptr_t)a)[sizes[i] - 1], 0x41);
+        assert_int_equal(arena_export(&f->a, a, ARENA_USER, segment, NULL, &again), 0);
+        assert_int_equal(segments, 1);
+        close(again.fd);
+        assert_int_equal(arena_import(&f->a, &part, &b), 0);
+        assert_true(arena_find(&f->a, b, &base, &size, &kind));
+        assert_int_equal(kind, ARENA_IMPORTED);
+        assert_true(faults(b + part.len));
+        *(uint8_t *)(uintptr_t)(a + 7) = 0x42;
+        assert_int_equal(*(uint8_t *)(uintptr_t)(b + part.offset + 7), 0x42);
+        *(uint8_t *)(uintptr_t)(b + part.offset + 9) = 0x43;
+        assert_int_equal(*(uint8_t *)(uintptr_t)(a + 9), 0x43);
+        close(part.fd);
+        /* Not as an allocation of its own, and not twice. */
+        assert_int_equal(arena_free(&f->a, b, ARENA_USER, NULL), 1);
+        assert_int_equal(arena_free(&f->a, a, ARENA_USER, NULL), 0);
+        assert_int_equal(*(uint8_t *)(uintptr_t)(b + part.offset + 7), 0x42);
+        assert_int_equal(arena_free(&f->a, b, ARENA_IMPORTED, NULL), 0);
+        assert_int_equal(arena_free(&f->a, b, ARENA_IMPORTED, NULL), 1);
+        assert_true(faults(b));
+        arena_usage(&f->a, &left, &limit);
+        assert_int_equal(used, left);
+    }
+}
+
+/* Another worker may say anything about what it exports. */
+static void lies_about_shared_memory_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct arena_part good, bad;
+    struct arena_memory *m;
+    uint64_t a, b;
+    int fd;
+
+    assert_int_equal(arena_alloc(&f->a, 100000, ARENA_USER, &a), 0);
+    assert_int_equal(arena_export(&f->a, a, ARENA_POOL, segment, NULL, &good), 1);
+    assert_int_equal(arena_export(&f->a, a + 256, ARENA_USER, segment, NULL, &good), 1);
+    assert_int_equal(arena_export(&f->a, a, ARENA_USER, no_segment, NULL, &good), 2);
+    assert_int_equal(arena_export(&f->a, a, ARENA_USER, NULL, NULL, &good), 2);
+    assert_int_equal(arena_export(&f->a, a, ARENA_USER, segment, NULL, &good), 0);
+    bad = good, bad.len += 4096; /* longer than it is */
+    assert_int_equal(arena_import(&f->a, &bad, &b), 1);
+    bad = good, bad.len = 5000;
+    assert_int_equal(arena_import(&f->a, &bad, &b), 1);
+    bad = good, bad.len = 0;
+    assert_int_equal(arena_import(&f->a, &bad, &b), 1);
+    bad = good, bad.len = UINT64_MAX & ~4095ull;
+    assert_int_equal(arena_import(&f->a, &bad, &b), 1);
+    bad = good, bad.offset = good.len;
+    assert_int_equal(arena_import(&f->a, &bad, &b), 1);
+    bad = good, bad.size = good.len + 1;
+    assert_int_equal(arena_import(&f->a, &bad, &b), 1);
+    bad = good, bad.offset = 4096, bad.size = UINT64_MAX;
+    assert_int_equal(arena_import(&f->a, &bad, &b), 1);
+    bad = good, bad.fd = -1;
+    assert_int_equal(arena_import(&f->a, &bad, &b), 1);
+    /* Not sealed: it could be shortened under us. */
+    fd = memfd_create("open", MFD_CLOEXEC);
+    assert_int_equal(ftruncate(fd, (off_t)good.len), 0);
+    bad = good, bad.fd = fd;
+    assert_int_equal(arena_import(&f->a, &bad, &b), 1);
+    assert_int_equal(arena_memory_adopt(&f->a, fd, 2 * MIB, &m), 1); /* takes it */
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    /* Imports count against the quota. */
+    bad = good;
+    bad.fd = segment(NULL, 128 * MIB);
+    bad.len = bad.size = 128 * MIB;
+    bad.offset = 0;
+    assert_int_equal(arena_import(&f->a, &bad, &b), 2);
+    close(bad.fd);
+    close(good.fd);
+    assert_int_equal(arena_free(&f->a, a, ARENA_USER, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +408,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(ranges, setup, teardown),
         cmocka_unit_test_setup_teardown(memory_apart_from_addresses, setup, teardown),
         cmocka_unit_test_setup_teardown(churn, setup, teardown),
+        cmocka_unit_test_setup_teardown(shared_memory_outlives_both, setup, teardown),
+        cmocka_unit_test_setup_teardown(lies_about_shared_memory_are_refused, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

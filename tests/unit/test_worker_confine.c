@@ -99,6 +99,16 @@ static int forbidden(void)
     DENIED(7, mprotect(p, 4096, PROT_READ | PROT_EXEC));
     DENIED(8, syscall(SYS_kill, 1, 0));
     DENIED(9, fcntl(0, F_SETFL, 0));
+    DENIED(10, fcntl(0, F_DUPFD, 3));
+    DENIED(11, fcntl(0, F_ADD_SEALS, 0));
+    DENIED(12, fcntl(0, F_SETPIPE_SZ, 4096));
+    DENIED(13, syscall(SYS_memfd_create, "x", 0));
+    /* What sharing memory needs. */
+    if (fcntl(0, F_DUPFD_CLOEXEC, 3) < 0)
+        return 14;
+    errno = 0;
+    if (fcntl(0, F_GET_SEALS) == -1 && errno == EPERM)
+        return 15;
     return 0;
 }
 

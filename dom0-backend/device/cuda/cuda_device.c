@@ -350,6 +350,7 @@ const struct dev_ops dev_cuda_ops = {
     .get_limit = cudev_get_limit,
     .set_limit = cudev_set_limit,
     .memory = &dev_cuda_memory_ops,
+    .share = &cudev_share_ops,
     .graph = &dev_cuda_graph_ops,
     .copy = &dev_cuda_copy_ops,
     .texture = &dev_cuda_texture_ops,

@@ -149,8 +149,10 @@ static uint64_t find_gap(const struct cudev_mem *m, uint64_t len, size_t *at)
 
 static int span_new(struct dev *d, uint64_t len, bool small, struct span **out)
 {
+    /* Any of it may be exported one day: that must be said now. */
     const CUmemAllocationProp prop = {
         .type = CU_MEM_ALLOCATION_TYPE_PINNED,
+        .requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
         .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = d->dev}};
     const CUmemAccessDesc access = {.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = d->dev},
                                     .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
@@ -405,6 +407,28 @@ int cudev_mem_free(struct dev *d, uint64_t dptr)
     else if (!s->used)
         span_free(d, s);
 out:
+    pthread_mutex_unlock(&m->lock);
+    return err;
+}
+
+int cudev_mem_part(struct dev *d, uint64_t dptr, uint64_t part[3],
+                   int (*fn)(struct dev *d, CUmemGenericAllocationHandle h, struct dev_share *out),
+                   struct dev_share *out)
+{
+    struct cudev_mem *m = d->mem;
+    int err = CUDA_ERROR_INVALID_VALUE;
+    size_t i;
+
+    pthread_mutex_lock(&m->lock);
+    i = lower(m, dptr);
+    if (i < m->nblock && m->block[i].base == dptr) {
+        const struct span *s = m->block[i].span;
+
+        part[0] = s->len;
+        part[1] = dptr - s->base;
+        part[2] = m->block[i].bytes;
+        err = fn(d, s->h, out);
+    }
     pthread_mutex_unlock(&m->lock);
     return err;
 }

@@ -56,27 +56,37 @@ static void enter(struct dev_mempool *p)
     pthread_mutex_unlock(&pools.lock);
 }
 
+int cudev_pool_of(struct dev *d, CUmemoryPool pool, struct dev_mempool **out)
+{
+    struct dev_mempool *p = calloc(1, sizeof(*p));
+
+    if (!p) {
+        cu.cuMemPoolDestroy(pool);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    p->p = pool;
+    enter(p);
+    *out = p;
+    return 0;
+}
+
 int cudev_mempool_create(struct dev *d, uint64_t max_size, struct dev_mempool **out)
 {
     const CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
                                   .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = d->dev},
                                   .maxSize = max_size};
-    struct dev_mempool *p;
+    CUmemoryPool pool;
     int err = cudev_enter(d);
 
     if (err)
         return err;
-    p = calloc(1, sizeof(*p));
-    if (!p)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    err = cudev_rc(d, cu.cuMemPoolCreate(&p->p, &props), "cuMemPoolCreate");
-    if (err) {
-        free(p);
-        return err;
-    }
-    enter(p);
-    *out = p;
-    return 0;
+    err = cudev_rc(d, cu.cuMemPoolCreate(&pool, &props), "cuMemPoolCreate");
+    return err ? err : cudev_pool_of(d, pool, out);
+}
+
+CUmemoryPool cudev_pool(const struct dev_mempool *p)
+{
+    return p->p;
 }
 
 int cudev_mempool_destroy(struct dev *d, struct dev_mempool *p)

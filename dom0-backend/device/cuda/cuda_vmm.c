@@ -28,6 +28,7 @@ static struct {
 
 static CUmemAllocationProp prop_of(const struct dev *d)
 {
+    /* Not exportable: natively that is asked for, and told again. */
     return (CUmemAllocationProp){.type = CU_MEM_ALLOCATION_TYPE_PINNED,
                                  .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = d->dev}};
 }
@@ -69,28 +70,59 @@ static int unreserve(struct dev *d, uint64_t ptr, uint64_t size)
 
 /* ---- memory ------------------------------------------------------------------------------ */
 
-static int create(struct dev *d, uint64_t size, struct dev_memory **out)
+int cudev_memory_of(struct dev *d, CUmemGenericAllocationHandle h, uint64_t size,
+                    struct dev_memory **out)
 {
-    const CUmemAllocationProp prop = prop_of(d);
-    struct dev_memory *m;
+    struct dev_memory *m = calloc(1, sizeof(*m));
+
+    if (!m) {
+        cu.cuMemRelease(h);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    m->h = h;
+    m->size = size;
+    m->refs = 1;
+    *out = m;
+    return 0;
+}
+
+CUmemGenericAllocationHandle cudev_memory_handle(const struct dev_memory *m, uint64_t *size)
+{
+    *size = m->size;
+    return m->h;
+}
+
+static int create_as(struct dev *d, uint64_t size, const CUmemAllocationProp *prop,
+                     struct dev_memory **out)
+{
+    CUmemGenericAllocationHandle h;
     int err = cudev_enter(d);
 
     if (!err)
         err = cudev_charge(d, size);
     if (err)
         return err;
-    m = calloc(1, sizeof(*m));
-    err = m ? cudev_rc(d, cu.cuMemCreate(&m->h, size, &prop, 0), "cuMemCreate")
-            : CUDA_ERROR_OUT_OF_MEMORY;
-    if (err) {
-        free(m);
+    err = cudev_rc(d, cu.cuMemCreate(&h, size, prop, 0), "cuMemCreate");
+    if (!err)
+        err = cudev_memory_of(d, h, size, out);
+    if (err)
         cudev_uncharge(d, size);
-        return err;
-    }
-    m->size = size;
-    m->refs = 1;
-    *out = m;
-    return 0;
+    return err;
+}
+
+static int create(struct dev *d, uint64_t size, struct dev_memory **out)
+{
+    const CUmemAllocationProp prop = prop_of(d);
+
+    return create_as(d, size, &prop, out);
+}
+
+int cudev_memory_create_shared(struct dev *d, uint64_t size, struct dev_memory **out)
+{
+    CUmemAllocationProp prop = prop_of(d);
+
+    prop.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+    return create_as(d, size, &prop, out);
 }
 
 /* Lock held. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #ifdef __SANITIZE_THREAD__ /* leaves a program the lowest addresses only */
 #define WINDOW_MAX   (1ull << 34)
@@ -210,10 +211,13 @@ void arena_destroy(struct arena *a)
         struct region *r = a->slot[i];
 
         i = r->slot + r->nslot;
-        if (r->use == RANGE)
+        if (r->use == RANGE) {
             arena_range_clear(r);
-        else if (r->use != FREE)
+        } else if (r->use != FREE) {
             arena_unmap_pages(r->addr, r->mapped);
+            if (r->fd >= 0)
+                close(r->fd);
+        }
         free(r->block);
         free(r);
     }
@@ -236,6 +240,7 @@ static struct region *new_region(struct arena *a, uint32_t nslot, uint64_t mappe
     if (!r)
         return NULL;
     r->mapped = mapped;
+    r->fd = -1;
     if (!map_pages(r->addr, mapped)) {
         arena_give_slots(a, r);
         return NULL;
@@ -328,9 +333,8 @@ int arena_alloc(struct arena *a, uint64_t bytes, enum arena_kind kind, uint64_t 
     return err;
 }
 
-/* The region and, in a slab, the block that hold addr, live. Call with the lock held. */
-static struct region *locate(struct arena *a, uint64_t addr, uint32_t *block, uint64_t *base,
-                             uint64_t *size, enum arena_kind *kind)
+struct region *arena_locate(struct arena *a, uint64_t addr, uint32_t *block, uint64_t *base,
+                            uint64_t *size, enum arena_kind *kind)
 {
     struct region *r;
     uint32_t i;
@@ -379,7 +383,7 @@ int arena_free(struct arena *a, uint64_t addr, enum arena_kind kind, uint64_t *b
 
     pthread_rwlock_wrlock(&a->pin);
     pthread_mutex_lock(&a->lock);
-    r = locate(a, addr, &i, &base, &size, &found);
+    r = arena_locate(a, addr, &i, &base, &size, &found);
     if (!r || base != addr || found != kind)
         goto out;
     err = 0;
@@ -395,6 +399,8 @@ int arena_free(struct arena *a, uint64_t addr, enum arena_kind kind, uint64_t *b
         unlink_region(&a->partial[r->cls], r);
     }
     arena_unmap_pages(r->addr, r->mapped);
+    if (r->fd >= 0)
+        close(r->fd);
     a->used -= r->mapped;
     arena_give_slots(a, r);
 out:
@@ -410,7 +416,7 @@ bool arena_find(struct arena *a, uint64_t addr, uint64_t *base, uint64_t *size,
     bool ok;
 
     pthread_mutex_lock(&a->lock);
-    ok = locate(a, addr, &block, base, size, kind) != NULL;
+    ok = arena_locate(a, addr, &block, base, size, kind) != NULL;
     pthread_mutex_unlock(&a->lock);
     return ok;
 }
@@ -503,12 +509,12 @@ bool arena_valid(struct arena *a, uint64_t addr, uint64_t n)
     bool ok;
 
     pthread_mutex_lock(&a->lock);
-    if (locate(a, addr, &block, &base, &size, &kind)) {
+    if (arena_locate(a, addr, &block, &base, &size, &kind)) {
         ok = n <= size - (addr - base);
         while (!ok && kind == ARENA_MAPPED) { /* mappings that touch count as one range */
             n -= size - (addr - base);
             addr = base + size;
-            if (!locate(a, addr, &block, &base, &size, &kind))
+            if (!arena_locate(a, addr, &block, &base, &size, &kind))
                 break;
             ok = n <= size - (addr - base);
         }

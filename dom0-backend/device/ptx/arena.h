@@ -24,7 +24,14 @@
 #define ARENA_NBIN       64
 #define ARENA_NCLASS     12 /* 16, 32, ... 32768 bytes */
 
-enum arena_kind { ARENA_USER, ARENA_MODULE, ARENA_HEAP, ARENA_POOL, ARENA_MAPPED };
+enum arena_kind {
+    ARENA_USER,
+    ARENA_MODULE,
+    ARENA_HEAP,
+    ARENA_POOL,
+    ARENA_MAPPED,
+    ARENA_IMPORTED, /* another process's */
+};
 
 struct region;
 
@@ -92,6 +99,31 @@ int arena_map(struct arena *a, uint64_t addr, uint64_t size, uint64_t offset,
 /* Both act on one or more whole mappings that touch. access: 0, 1 (read) or 3. */
 int arena_unmap(struct arena *a, uint64_t addr, uint64_t size);
 int arena_access(struct arena *a, uint64_t addr, uint64_t size, unsigned access);
+
+/* ---- memory shared with other processes: arena_share.c ---- */
+
+/* Something sealed against shrinking, of at least len octets. */
+bool arena_fd_good(int fd, uint64_t len);
+/* A second descriptor, or -1. */
+int arena_fd_copy(int fd);
+
+/* What another process needs to have an allocation too. */
+struct arena_part {
+    int fd;       /* the caller's to close */
+    uint64_t len; /* of what is behind it */
+    uint64_t offset, size;
+};
+/* Puts what holds the live allocation at addr into memory that `segment` gives (see dev_config),
+ * unless it is there already. Nothing may touch device memory meanwhile, but for who pins it. 1: no
+ * allocation of this kind starts there; 2. */
+int arena_export(struct arena *a, uint64_t addr, enum arena_kind kind,
+                 int (*segment)(void *arg, uint64_t bytes), void *arg, struct arena_part *out);
+/* Maps p->len octets of another process; freed as ARENA_IMPORTED. p->fd stays the caller's. */
+int arena_import(struct arena *a, const struct arena_part *p, uint64_t *addr);
+/* Physical memory that is such a segment; takes fd. */
+int arena_memory_adopt(struct arena *a, int fd, uint64_t size, struct arena_memory **out);
+/* A second descriptor of it; -1: it is none. */
+int arena_memory_fd(struct arena *a, struct arena_memory *m, uint64_t *size);
 
 int arena_pool_add(struct arena *a, uint64_t addr, uint64_t len);
 /* Returns when no host copy touches the range any more. */

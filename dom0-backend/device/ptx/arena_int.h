@@ -31,12 +31,24 @@ struct region {
     unsigned cls;         /* SLAB: log2 of the block size - CLASS_MIN */
     uint32_t nblock, used, hint;
     uint32_t *block;      /* SLAB: size | kind << KIND_SHIFT, 0 = free */
+    int fd;               /* LARGE, SLAB: of the memory that is shared; -1: it is not */
     struct mapping *maps; /* RANGE: by address */
     bool listed;          /* in bin[] or partial[] */
     struct region *prev, *next;
 };
 
+/* Memory without an address. */
+struct arena_memory {
+    uint8_t *at;
+    uint64_t size;
+    int fd;        /* -1: no other process can have it */
+    unsigned refs; /* the holder's, and one of each mapping; under arena.lock */
+};
+
 /* All with the lock held. */
+/* The region and, in a slab, the block that hold addr, live. */
+struct region *arena_locate(struct arena *a, uint64_t addr, uint32_t *block, uint64_t *base,
+                            uint64_t *size, enum arena_kind *kind);
 struct region *arena_take_slots(struct arena *a, uint32_t n);
 void arena_give_slots(struct arena *a, struct region *r);
 /* Makes pages inaccessible and gives their memory back. */

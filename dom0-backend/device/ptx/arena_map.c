@@ -6,18 +6,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "dom0-backend/device/ptx/arena_int.h"
 
-struct arena_memory {
-    uint8_t *at;
-    uint64_t size;
-    unsigned refs; /* the holder's, and one of each mapping; under arena.lock */
-};
-
 /* ---- memory ------------------------------------------------------------------------------ */
 
-int arena_memory_create(struct arena *a, uint64_t size, struct arena_memory **out)
+static int create(struct arena *a, uint64_t size, int fd, struct arena_memory **out)
 {
     struct arena_memory *m;
     bool room;
@@ -33,9 +28,10 @@ int arena_memory_create(struct arena *a, uint64_t size, struct arena_memory **ou
         return CUDA_OUT_OF_MEMORY;
     m = calloc(1, sizeof(*m));
     if (m) {
-        m->at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
-                     -1, 0);
+        m->at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_NORESERVE | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
         m->size = size;
+        m->fd = fd;
         m->refs = 1;
         if (m->at != MAP_FAILED) {
             *out = m;
@@ -49,12 +45,34 @@ int arena_memory_create(struct arena *a, uint64_t size, struct arena_memory **ou
     return CUDA_OUT_OF_MEMORY;
 }
 
+int arena_memory_create(struct arena *a, uint64_t size, struct arena_memory **out)
+{
+    return create(a, size, -1, out);
+}
+
+int arena_memory_adopt(struct arena *a, int fd, uint64_t size, struct arena_memory **out)
+{
+    int err = arena_fd_good(fd, size) ? create(a, size, fd, out) : CUDA_INVALID_VALUE;
+
+    if (err)
+        close(fd);
+    return err;
+}
+
+int arena_memory_fd(struct arena *a, struct arena_memory *m, uint64_t *size)
+{
+    *size = m->size;
+    return m->fd < 0 ? -1 : arena_fd_copy(m->fd);
+}
+
 /* Lock held. */
 static void put(struct arena *a, struct arena_memory *m)
 {
     if (--m->refs)
         return;
     munmap(m->at, m->size);
+    if (m->fd >= 0)
+        close(m->fd);
     a->used -= m->size;
     free(m);
 }
@@ -131,6 +149,8 @@ void arena_range_clear(struct region *r)
         arena_unmap_pages(m->addr, m->size);
         if (--m->mem->refs == 0) {
             munmap(m->mem->at, m->mem->size);
+            if (m->mem->fd >= 0)
+                close(m->mem->fd);
             free(m->mem);
         }
         free(m);

@@ -7,7 +7,7 @@ PTX_CORE_SRCS := barrier.c builtin.c cfg.c cta.c handlers.c interp.c lex.c lower
 	lower_ctl.c lower_cvt.c lower_mem.c lower_mma.c lower_tex.c module.c optable.c parse.c parse_fn.c pool.c texture.c $(PTX_OPS_SRCS)
 PTX_DEV_SRCS := arena.c call.c device.c device_array.c device_copy.c device_crew.c device_func.c device_graph.c device_info.c device_link.c device_mem.c \
 	device_module.c device_output.c device_texture.c device_thread.c event.c fatbin.c stream.c stream_op.c
-PTX_DEV_SRCS += arena_map.c memop.c device_pool.c device_vmm.c
+PTX_DEV_SRCS += arena_map.c arena_share.c memop.c device_pool.c device_share.c device_vmm.c
 
 PTX_BASE_OBJS := $(call objs,$(addprefix dom0-backend/device/ptx/,$(PTX_CORE_SRCS)))
 PTX_OPS_OBJS := $(call objs,$(addprefix dom0-backend/device/ptx/,$(PTX_OPS_SRCS)))
@@ -40,7 +40,7 @@ $(DEV_TEST_DATA): $(BUILD)/unit/data/vecadd-%.fatbin: tests/unit/data/vecadd.cu
 	$(NVCC) -fatbin -gencode arch=compute_75,code=[sm_75,compute_75] \
 		$(if $(filter-out default,$*),-compress-mode=$*) -o $@ $<
 
-UNIT_dev_arena_OBJS = $(call objs,dom0-backend/device/ptx/arena.c dom0-backend/device/ptx/arena_map.c)
+UNIT_dev_arena_OBJS = $(call objs,dom0-backend/device/ptx/arena.c dom0-backend/device/ptx/arena_map.c dom0-backend/device/ptx/arena_share.c)
 UNIT_dev_fatbin_OBJS = $(call objs,dom0-backend/device/ptx/fatbin.c)
 UNIT_dev_fatbin_LIBS = $(PTX_LIBS)
 UNIT_dev_fatbin_NEEDS = $(DEV_TEST_DATA)

@@ -99,6 +99,9 @@ static const struct {
     {122, 1},                 /* CAN_USE_64_BIT_STREAM_MEM_OPS */
     {123, 1},                 /* CAN_USE_STREAM_WAIT_VALUE_NOR */
     {126, 4},                 /* MEM_SYNC_DOMAIN_COUNT */
+    {103, 1},                 /* HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED */
+    {119, 1},                 /* MEMPOOL_SUPPORTED_HANDLE_TYPES: the same */
+    {125, 1},                 /* IPC_EVENT_SUPPORTED */
     {131, -1},                /* NUMA_ID */
     {134, -1},                /* HOST_NUMA_ID */
 };

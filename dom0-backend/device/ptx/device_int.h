@@ -21,6 +21,7 @@
 #include "dom0-backend/device/device.h"
 #include "dom0-backend/device/device_copy.h"
 #include "dom0-backend/device/device_memory.h"
+#include "dom0-backend/device/device_share.h"
 #include "dom0-backend/device/device_graph.h"
 #include "dom0-backend/device/ptx/arena.h"
 #include "dom0-backend/device/ptx/device_texture.h"
@@ -249,8 +250,10 @@ struct dev {
     pthread_cond_t wake;        /* runners */
     pthread_cond_t gone;        /* a runner has ended */
     unsigned runners, idle, spinning;
-    unsigned spin_ns; /* looks for work that long before it sleeps */
-    unsigned serving; /* runners that will look for work again */
+    unsigned spin_ns;  /* looks for work that long before it sleeps */
+    unsigned serving;  /* runners that will look for work again */
+    unsigned touching; /* operations under way that use device memory */
+    unsigned frozen;   /* no such operation starts */
     bool quit;
 
     struct pools pools;
@@ -293,6 +296,10 @@ int stream_push(struct dev_stream *s, struct op *op);
 /* Waits for what has been issued: in s (the default stream: in all blocking streams too), or with
  * s NULL in all streams. Returns the sticky error or 0. */
 int stream_drain(struct dev *d, struct dev_stream *s);
+/* Returns when nothing touches device memory, and nothing does until stream_thaw(). What is under
+ * way completes first, as for a free. The sticky error, or 0; then only stream_thaw() is needed. */
+int stream_freeze(struct dev *d);
+void stream_thaw(struct dev *d);
 uint64_t stream_now_ns(void); /* CLOCK_MONOTONIC */
 /* Returns when some operation has completed since; called with dev.lock held, which it drops. */
 void stream_wait_step(struct dev *d);
@@ -352,6 +359,19 @@ int swdev_fill(struct dev *d, struct dev_stream *s, uint64_t dst, size_t pitch, 
 void pools_init(struct dev *d);
 void pools_fini(struct dev *d); /* with no thread left */
 extern const struct dev_memory_ops swdev_memory_ops;
+extern const struct dev_share_ops swdev_share_ops;
+int swdev_pool_create_shared(struct dev *d, uint64_t max_size, struct dev_mempool **out);
+int swdev_pool_export(struct dev *d, struct dev_mempool *p, struct dev_share *out);
+int swdev_pool_import(struct dev *d, const struct dev_share *s, struct dev_mempool **out);
+int swdev_ptr_export(struct dev *d, uint64_t dptr, struct dev_share *out);
+int swdev_ptr_import(struct dev *d, struct dev_mempool *p, const struct dev_share *s,
+                     uint64_t *dptr, uint64_t *size);
+/* device_share.c: the allocation at addr, wherever it has to be put; *s describes it from meta[0] on:
+ * length of what the descriptor has, offset, size. */
+int share_allocation(struct dev *d, uint64_t addr, enum arena_kind kind, struct dev_share *out);
+/* Maps it. *region: to be freed as ARENA_IMPORTED. */
+int share_map(struct dev *d, const struct dev_share *s, uint64_t *region, uint64_t *dptr,
+              uint64_t *size);
 
 /* device_vmm.c */
 int swdev_vmm_granularity(struct dev *d, uint64_t *minimum, uint64_t *recommended);

@@ -5,6 +5,7 @@
  * it. A pool keeps freed blocks up to its release threshold.
  */
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "dom0-backend/device/ptx/device_int.h"
 
@@ -25,14 +26,17 @@ struct block {
     struct block *next; /* in its bucket, or in the pool's list of unused ones */
     struct dev_mempool *pool;
     uint64_t addr;
-    uint64_t size;  /* a multiple of GRAIN */
-    uint64_t bytes; /* as asked for */
-    bool freeing;   /* the free is on its way in a stream */
+    uint64_t size;   /* a multiple of GRAIN */
+    uint64_t bytes;  /* as asked for */
+    bool freeing;    /* the free is on its way in a stream */
+    uint64_t region; /* imported: what is mapped for it, else 0 */
 };
 
 struct dev_mempool {
     struct dev_mempool *next;
-    bool dead; /* destroyed; freed with its last block */
+    bool dead;   /* destroyed; freed with its last block */
+    uint64_t id; /* exportable, or imported: the same in all processes; 0: neither */
+    bool imported;
     uint64_t max, threshold;
     uint64_t reuse[4]; /* by attribute; flags without effect here, as blocks are only reused free */
     uint64_t reserved, reserved_high, used, used_high;
@@ -238,7 +242,7 @@ static int mempool_alloc(struct dev *d, struct dev_stream *s, struct dev_mempool
 
     if (err)
         return err;
-    if (!bytes)
+    if (!bytes || p->imported)
         return CUDA_ERROR_INVALID_VALUE;
     if (size < bytes)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -271,10 +275,16 @@ static void do_free(void *arg)
         struct dev_mempool *p = b->pool;
 
         *at = b->next;
-        b->next = p->unused;
-        p->unused = b;
         p->nblock--;
         p->used -= b->bytes;
+        if (b->region) {
+            p->reserved -= b->size;
+            arena_free(&d->arena, b->region, ARENA_IMPORTED, NULL);
+            free(b);
+        } else {
+            b->next = p->unused;
+            p->unused = b;
+        }
         trim(d, p, p->threshold);
         drop_if_dead(d, p);
     }
@@ -311,6 +321,107 @@ static int mempool_free(struct dev *d, struct dev_stream *s, uint64_t dptr)
     b->freeing = false; /* only this call could have freed it */
     pthread_mutex_unlock(&d->pools.lock);
     return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* ---- sharing ------------------------------------------------------------------------------ */
+
+static int new_pool(struct dev *d, uint64_t max, uint64_t id, bool imported,
+                    struct dev_mempool **out)
+{
+    pthread_mutex_lock(&d->pools.lock);
+    *out = add_pool(d, max);
+    if (*out) {
+        (*out)->id = id;
+        (*out)->imported = imported;
+    }
+    pthread_mutex_unlock(&d->pools.lock);
+    return *out ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+int swdev_pool_create_shared(struct dev *d, uint64_t max, struct dev_mempool **out)
+{
+    uint64_t id = 0;
+    int err = dev_sticky(d);
+
+    if (err)
+        return err;
+    while (!id)
+        if (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
+            return CUDA_ERROR_OUT_OF_MEMORY;
+    return new_pool(d, max, id, false, out);
+}
+
+int swdev_pool_export(struct dev *d, struct dev_mempool *p, struct dev_share *out)
+{
+    *out = (struct dev_share){.fd = -1, .meta = {p->id}};
+    return p->id && !p->imported ? dev_sticky(d) : CUDA_ERROR_INVALID_VALUE;
+}
+
+int swdev_pool_import(struct dev *d, const struct dev_share *s, struct dev_mempool **out)
+{
+    int err = dev_sticky(d);
+
+    return err          ? err
+           : s->meta[0] ? new_pool(d, 0, s->meta[0], true, out)
+                        : CUDA_ERROR_INVALID_VALUE;
+}
+
+int swdev_ptr_export(struct dev *d, uint64_t dptr, struct dev_share *out)
+{
+    uint64_t id = 0, bytes = 0;
+    struct block *b;
+    int err = dev_sticky(d);
+
+    if (err)
+        return err;
+    pthread_mutex_lock(&d->pools.lock);
+    b = *find(d, dptr);
+    if (b && !b->freeing && !b->region) {
+        id = b->pool->id;
+        bytes = b->bytes;
+    }
+    pthread_mutex_unlock(&d->pools.lock);
+    if (!id)
+        return CUDA_ERROR_INVALID_VALUE;
+    err = share_allocation(d, dptr, ARENA_POOL, out);
+    out->meta[3] = id;
+    out->meta[2] = bytes;
+    return err;
+}
+
+int swdev_ptr_import(struct dev *d, struct dev_mempool *p, const struct dev_share *s,
+                     uint64_t *dptr, uint64_t *size)
+{
+    struct block *b, **at;
+    int err = dev_sticky(d);
+
+    if (err)
+        return err;
+    if (!p->imported || s->meta[3] != p->id)
+        return CUDA_ERROR_INVALID_VALUE;
+    b = calloc(1, sizeof(*b));
+    if (!b)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    err = share_map(d, s, &b->region, dptr, size);
+    if (err) {
+        free(b);
+        return err;
+    }
+    b->pool = p;
+    b->addr = *dptr;
+    b->size = s->meta[0];
+    b->bytes = *size;
+    pthread_mutex_lock(&d->pools.lock);
+    at = bucket(d, b->addr);
+    b->next = *at;
+    *at = b;
+    p->nblock++;
+    p->used += b->bytes;
+    raise_to(&p->used_high, p->used);
+    p->reserved += b->size;
+    raise_to(&p->reserved_high, p->reserved);
+    pthread_mutex_unlock(&d->pools.lock);
+    return 0;
 }
 
 /* ---- attributes -------------------------------------------------------------------------- */

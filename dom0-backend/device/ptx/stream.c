@@ -51,6 +51,13 @@ static bool may_start(const struct dev_stream *s, const struct op *op)
     return s->flags & STREAM_NON_BLOCKING || front(&d->legacy) > op->ticket;
 }
 
+/* Whether it reads or writes device memory; all others only wait, or call the worker. */
+static bool touches(const struct op *op)
+{
+    return op->kind == OP_COPY || op->kind == OP_BOX || op->kind == OP_FILL ||
+           op->kind == OP_LAUNCH || op->kind == OP_GRAPH;
+}
+
 static void wait_moved(struct dev *d)
 {
     d->waiters++;
@@ -129,6 +136,44 @@ int stream_drain(struct dev *d, struct dev_stream *s)
     return dev_sticky(d);
 }
 
+#define FREEZE_NS 20000000 /* then others get on, as what is under way may wait for them */
+
+int stream_freeze(struct dev *d)
+{
+    struct timespec until;
+    int err = stream_drain(d, NULL);
+
+    pthread_mutex_lock(&d->lock);
+    while (d->touching && !err) {
+        d->frozen++;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += FREEZE_NS;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        d->waiters++;
+        while (d->touching && pthread_cond_timedwait(&d->moved, &d->lock, &until) == 0)
+            ;
+        d->waiters--;
+        d->frozen--;
+        if (!d->touching)
+            break;
+        pthread_cond_broadcast(&d->moved);
+        stream_wait_step(d);
+        err = dev_sticky(d);
+    }
+    d->frozen++;
+    pthread_mutex_unlock(&d->lock);
+    return err;
+}
+
+void stream_thaw(struct dev *d)
+{
+    pthread_mutex_lock(&d->lock);
+    d->frozen--;
+    pthread_cond_broadcast(&d->moved);
+    pthread_mutex_unlock(&d->lock);
+}
+
 /* ---- runners ----------------------------------------------------------------------------- */
 
 /* Gives s to a runner. Call with the lock held. 2 when there is none and none can be made. */
@@ -176,7 +221,7 @@ static void serve(struct dev_stream *s, struct ptx_exec **x)
         void (*done)(void *arg) = NULL;
         void *arg = NULL;
 
-        if (!may_start(s, op)) {
+        if (!may_start(s, op) || (d->frozen && touches(op))) {
             wait_moved(d);
             continue;
         }
@@ -188,9 +233,11 @@ static void serve(struct dev_stream *s, struct ptx_exec **x)
             done = op->host.fn;
             arg = op->host.arg;
         } else if (op->kind != OP_WAIT) {
+            d->touching += touches(op);
             pthread_mutex_unlock(&d->lock);
             op_run(d, op, x);
             pthread_mutex_lock(&d->lock);
+            d->touching -= touches(op);
         }
         s->head = op->next;
         if (!s->head)
