@@ -383,7 +383,9 @@ void step_query(struct sequence *q)
     case 4:
         if (h) {
             R(cudaHostGetFlags(&f, h->p), "cudaHostGetFlags(h)");
-            T_HEX("flags", f);
+            /* cudaHostAllocPortable is that of the chunk which the driver took the memory from: of
+             * whatever was allocated there first */
+            T_HEX("flags", f & ~1u);
             R(cudaHostGetDevicePointer(&p, h->p, 0), "cudaHostGetDevicePointer(h)");
             T_BOOL("same", p == h->p);
             R(cudaHostGetDevicePointer(&p, h->p, 1), "cudaHostGetDevicePointer(h, 1)");

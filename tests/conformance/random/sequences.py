@@ -28,7 +28,7 @@ import transcripts  # noqa: E402
 RECORDED = os.path.join(HERE, 'native.xz')
 DIGESTS = os.path.join(HERE, 'native.txt')
 BLOCK = re.compile(r'^seed (\d+)\n(.*?)^end \1$', re.M | re.S)
-LIMIT = 120  # seconds for one process
+LIMIT = 60   # seconds for one process
 SHOWN = 12   # differing seeds that are shown
 
 
@@ -179,11 +179,11 @@ def main():
     p.add_argument('--keep', type=int, default=200, help='sequences to record (default: 200)')
     p.add_argument('--first', type=int, default=1, help='first seed (default: 1)')
     p.add_argument('--count', type=int, help='sequences (default: 5000, or those recorded)')
-    p.add_argument('--chunk', type=int, default=25, help='sequences a process (default: 25)')
-    p.add_argument('--jobs', type=int, help='processes at a time (default: 2, with --gpu 16)')
+    p.add_argument('--chunk', type=int, default=100, help='sequences a process (default: 100)')
+    p.add_argument('--jobs', type=int, help='processes at a time (default: 2, with --gpu 8)')
     p.add_argument('--out', help='folder for random.txt, the differences')
     args = p.parse_args()
-    args.jobs = args.jobs or (16 if args.gpu else 2)
+    args.jobs = args.jobs or (8 if args.gpu else 2)
     return Sequences(args).all()
 
 
