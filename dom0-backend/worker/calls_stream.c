@@ -125,9 +125,12 @@ int wk_StreamMark(struct wk_lane *lane, const struct vgpu_args_StreamMark *a,
     struct wk_stream *s = a->stream;
     int err = wk_flow_enter(w, s);
 
-    return err ? err
-               : w->ops->stream_write32(w->dev, s->s, &w->ch.counters[a->counter], a->value,
-                                        event_reached, w);
+    if (err)
+        return err;
+    if (a->due)
+        wk_drain_expect(w, a->counter, a->value, a->due);
+    return w->ops->stream_write32(w->dev, s->s, &w->ch.counters[a->counter], a->value,
+                                  event_reached, w);
 }
 
 int wk_EventMark(struct wk_lane *lane, const struct vgpu_args_EventMark *a,

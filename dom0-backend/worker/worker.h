@@ -87,6 +87,12 @@ struct wk_lane {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool work;
+    /* A counter that is going to reach a value at about `due`, until `end` at the latest: the guest
+     * is then expected to go on. The drain thread's own. */
+    struct {
+        uint32_t counter, value;
+        uint64_t due, end; /* 0: nothing is expected */
+    } expect;
     uint8_t *rec;
 };
 
@@ -111,6 +117,12 @@ struct wk {
     struct wk_images images;
     struct wk_lane *lanes; /* VGPU_LANES */
     struct wk_stream *legacy;
+    /* A counter that is going to reach a value at about `due`, until `end` at the latest: the guest
+     * is then expected to go on. The drain thread's own. */
+    struct {
+        uint32_t counter, value;
+        uint64_t due, end; /* 0: nothing is expected */
+    } expect;
     uint8_t *rec;   /* the drain thread's private copy of the record being run */
     uint8_t *fetch; /* of all lanes */
     bool landing;   /* it is the device's: copies to it need no thread that waits */
@@ -186,6 +198,9 @@ void wk_on_output(void *arg, int fd, const char *text, size_t n);
 int wk_drain_some(struct wk *w, unsigned budget, const char **why);
 /* Runs the record in `rec` (private copy) on `lane` and answers it. NULL, or the violation. */
 const char *wk_execute(struct wk_lane *lane, void *rec);
+/* On the drain thread: the counter will reach the value in about `us` microseconds, and be followed by
+ * another call. The thread will be awake then, if it may poll. */
+void wk_drain_expect(struct wk *w, uint32_t counter, uint32_t value, uint32_t us);
 /* The drain thread's body: drains, spins a little, sleeps; returns only by a violation. */
 void wk_drain_loop(struct wk *w);
 

@@ -3,6 +3,7 @@
 #include "lock.h"
 #include "log.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -11,10 +12,11 @@
 #define STACK   (256u << 10)
 #define POLL_NS 50000u /* about what it costs to sleep and to be woken */
 #define POLLS   32
+#define DESKS   8 /* jobs at a time that get help */
 
 static struct {
-    pthread_mutex_t lock;
-    struct gvm_job *jobs;
+    pthread_mutex_t lock; /* guards what is not atomic; no piece is taken under it */
+    struct gvm_crew_desk desk[DESKS];
     unsigned size, started; /* helpers wanted, there */
     bool sized;
     uint32_t posted;   /* atomic; changes when pieces are opened */
@@ -35,7 +37,7 @@ static uint64_t now_ns(void)
 static void child_of_fork(void)
 {
     pthread_mutex_init(&crew.lock, NULL);
-    crew.jobs = NULL;
+    memset(crew.desk, 0, sizeof(crew.desk));
     crew.started = 0;
     crew.sleeping = 0;
 }
@@ -47,71 +49,60 @@ static void watch_forks(void)
 
 /* ---- pieces ------------------------------------------------------------------------------- */
 
-/* With the lock held. */
-static bool take(struct gvm_job *j, uint32_t *piece)
+static bool take(struct gvm_crew_desk *d, uint32_t *piece)
 {
-    if (j->taken == j->open)
-        return false;
-    *piece = j->taken++;
+    uint64_t was = __atomic_load_n(&d->pieces, __ATOMIC_ACQUIRE);
+
+    do {
+        *piece = (uint32_t)(was >> 32);
+        if (*piece == (uint32_t)was)
+            return false;
+    } while (!__atomic_compare_exchange_n(&d->pieces, &was, was + (1ull << 32), true,
+                                          __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE));
     return true;
 }
 
 bool gvm_crew_help(struct gvm_job *j)
 {
     uint32_t piece;
-    bool any;
 
-    pthread_mutex_lock(&crew.lock);
-    any = take(j, &piece);
-    pthread_mutex_unlock(&crew.lock);
-    if (any)
-        j->piece(j->arg, piece);
-    return any;
+    if (!take(j->desk, &piece))
+        return false;
+    j->mine++;
+    j->piece(j->arg, piece);
+    return true;
 }
 
-/* One piece of the first job that has one; that job goes to the end, so that all get on. */
-static bool work(void)
+/* One piece, of the jobs in turn. */
+static bool work(unsigned *turn)
 {
-    struct gvm_job **at, *j;
     uint32_t piece;
 
-    pthread_mutex_lock(&crew.lock);
-    for (at = &crew.jobs; (j = *at) && !take(j, &piece); at = &j->next)
-        ;
-    if (!j) {
-        pthread_mutex_unlock(&crew.lock);
-        return false;
-    }
-    if (j->next) {
-        *at = j->next;
-        while (*at)
-            at = &(*at)->next;
-        *at = j;
-        j->next = NULL;
-    }
-    j->users++;
-    j->given++;
-    pthread_mutex_unlock(&crew.lock);
+    for (unsigned i = 0; i < DESKS; i++) {
+        struct gvm_crew_desk *d = &crew.desk[(*turn + i) % DESKS];
 
-    j->piece(j->arg, piece);
-
-    /* The owner may not go while this looks at the job. */
-    __atomic_fetch_add(&j->progress, 1, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&j->watched, __ATOMIC_SEQ_CST))
-        gvm_futex(&j->progress, FUTEX_WAKE, 1, NULL);
-    pthread_mutex_lock(&crew.lock);
-    j->users--;
-    pthread_mutex_unlock(&crew.lock);
-    return true;
+        if (!take(d, &piece))
+            continue;
+        *turn += i + 1;
+        d->job->piece(d->job->arg, piece);
+        /* Now the owner may go, and somebody else have the desk: a wake-up too many hurts nobody. */
+        __atomic_fetch_add(&d->progress, 1, __ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&d->watched, __ATOMIC_SEQ_CST))
+            gvm_futex(&d->progress, FUTEX_WAKE, INT_MAX, NULL);
+        return true;
+    }
+    return false;
 }
 
 static void *helper(void *arg)
 {
+    unsigned turn = 0;
+
     for (;;) {
         uint32_t seen = __atomic_load_n(&crew.posted, __ATOMIC_SEQ_CST);
         uint64_t end;
 
-        if (work())
+        if (work(&turn))
             continue;
         end = now_ns() + POLL_NS;
         do {
@@ -186,24 +177,30 @@ unsigned gvm_crew_size(void)
 
 void gvm_crew_join(struct gvm_job *j)
 {
-    struct gvm_job **at;
-
     pthread_once(&fork_once, watch_forks);
-    j->next = NULL;
-    j->taken = j->open = j->users = j->given = j->progress = j->watched = 0;
+    j->own = (struct gvm_crew_desk){0};
+    j->desk = &j->own;
     pthread_mutex_lock(&crew.lock);
     start();
-    for (at = &crew.jobs; *at; at = &(*at)->next)
-        ;
-    *at = j;
+    for (unsigned i = 0; i < DESKS && crew.started; i++) {
+        if (crew.desk[i].used)
+            continue;
+        j->desk = &crew.desk[i];
+        j->desk->used = true;
+        break;
+    }
     pthread_mutex_unlock(&crew.lock);
+    j->mine = 0;
+    j->base = gvm_crew_progress(j);
+    j->desk->job = j;
+    __atomic_store_n(&j->desk->pieces, 0, __ATOMIC_RELEASE);
 }
 
 void gvm_crew_open(struct gvm_job *j, uint32_t n)
 {
-    pthread_mutex_lock(&crew.lock);
-    j->open += n;
-    pthread_mutex_unlock(&crew.lock);
+    __atomic_fetch_add(&j->desk->pieces, n, __ATOMIC_RELEASE);
+    if (j->desk == &j->own)
+        return;
     __atomic_fetch_add(&crew.posted, 1, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&crew.sleeping, __ATOMIC_SEQ_CST))
         gvm_futex(&crew.posted, FUTEX_WAKE, n, NULL);
@@ -220,31 +217,27 @@ void gvm_crew_wait(struct gvm_job *j, uint32_t seen)
             gvm_relax();
         }
     } while (now_ns() < end);
-    __atomic_store_n(&j->watched, 1, __ATOMIC_SEQ_CST);
-    while (__atomic_load_n(&j->progress, __ATOMIC_SEQ_CST) == seen)
-        gvm_futex(&j->progress, FUTEX_WAIT, seen, NULL);
-    __atomic_store_n(&j->watched, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&j->desk->watched, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&j->desk->progress, __ATOMIC_SEQ_CST) == seen)
+        gvm_futex(&j->desk->progress, FUTEX_WAIT, seen, NULL);
+    __atomic_store_n(&j->desk->watched, 0, __ATOMIC_RELAXED);
 }
 
 void gvm_crew_leave(struct gvm_job *j)
 {
-    struct gvm_job **at;
+    struct gvm_crew_desk *d = j->desk;
+    uint64_t was = __atomic_load_n(&d->pieces, __ATOMIC_ACQUIRE);
+    uint32_t helped, ended;
 
-    pthread_mutex_lock(&crew.lock);
-    for (at = &crew.jobs; *at && *at != j; at = &(*at)->next)
+    while (!__atomic_compare_exchange_n(&d->pieces, &was, was >> 32 << 32 | was >> 32, true,
+                                        __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE))
         ;
-    if (*at)
-        *at = j->next;
-    j->taken = j->open;
-    while (j->users) {
-        uint32_t given = j->given, ended = gvm_crew_progress(j);
-
-        pthread_mutex_unlock(&crew.lock);
-        if (given != ended)
-            gvm_crew_wait(j, ended);
-        else
-            sched_yield(); /* the last of them has counted its piece and only has to let go */
-        pthread_mutex_lock(&crew.lock);
-    }
+    helped = (uint32_t)(was >> 32) - j->mine;
+    while ((ended = gvm_crew_progress(j)) - j->base != helped)
+        gvm_crew_wait(j, ended);
+    if (d == &j->own)
+        return;
+    pthread_mutex_lock(&crew.lock);
+    d->used = false;
     pthread_mutex_unlock(&crew.lock);
 }

@@ -16,15 +16,22 @@
 
 #define GVM_CREW_MAX 7u /* helpers */
 
+/* Where pieces are taken and counted. It outlives the jobs that use it. */
+struct gvm_crew_desk {
+    uint64_t pieces;   /* atomic: taken << 32 | open; the ones between are to be had */
+    uint32_t progress; /* atomic: pieces that helpers have ended */
+    uint32_t watched;  /* atomic: the owner sleeps on it */
+    struct gvm_job *job;
+    bool used;
+};
+
 struct gvm_job {
     void (*piece)(void *arg, uint32_t i); /* copies piece i; any thread */
     void *arg;
 
     /* crew.c's own */
-    struct gvm_job *next;
-    uint32_t taken, open;       /* pieces [taken, open) are to be had */
-    uint32_t users, given;      /* helpers that are at one of its pieces; pieces they have had */
-    uint32_t progress, watched; /* atomic: pieces that helpers have ended; the owner sleeps */
+    struct gvm_crew_desk *desk, own; /* its own if all of those that helpers look at are in use */
+    uint32_t base, mine;             /* progress at the start; pieces that the owner has taken */
 };
 
 /* Enters a job, whose `piece` and `arg` are set. */
@@ -39,7 +46,7 @@ bool gvm_crew_help(struct gvm_job *j);
 /* How many pieces helpers have ended, to be given to gvm_crew_wait(). */
 static inline uint32_t gvm_crew_progress(const struct gvm_job *j)
 {
-    return __atomic_load_n(&j->progress, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&j->desk->progress, __ATOMIC_ACQUIRE);
 }
 
 /* Waits until helpers have ended another piece than the `seen` ones. Some must be at work. */

@@ -78,10 +78,11 @@ uint32_t gvm_slot_value(uint32_t slot)
     return __atomic_load_n(&slots.value[slot], __ATOMIC_RELAXED);
 }
 
-int gvm_slot_mark(struct gvm_chan *c, uint32_t slot, const struct gvm_sref *s, uint32_t *value)
+int gvm_slot_mark(struct gvm_chan *c, uint32_t slot, const struct gvm_sref *s, uint32_t due,
+                  uint32_t *value)
 {
     *value = __atomic_add_fetch(&slots.value[slot], 1, __ATOMIC_RELAXED);
-    return vgpu_StreamMark(c, 0, s->id, slot, *value);
+    return vgpu_StreamMark(c, 0, s->id, slot, *value, due);
 }
 
 /* The last events that went with a context. */

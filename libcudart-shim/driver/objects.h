@@ -154,8 +154,12 @@ int gvm_slot_take(struct gvm_chan *c);
 void gvm_slot_give(uint32_t slot);
 /* What it has, or will have when what is under way is done. */
 uint32_t gvm_slot_value(uint32_t slot);
-/* Marks this point of the stream: the counter gets *value there. One caller for a slot at a time. */
-int gvm_slot_mark(struct gvm_chan *c, uint32_t slot, const struct gvm_sref *s, uint32_t *value);
+/* Marks this point of the stream: the counter gets *value there. One caller for a slot at a time.
+ * due: microseconds, at most GVM_DUE_MAX, after which this is expected, and the next call with it, so
+ * that the worker is awake by then; 0: unknown. */
+#define GVM_DUE_MAX 1000000u
+int gvm_slot_mark(struct gvm_chan *c, uint32_t slot, const struct gvm_sref *s, uint32_t due,
+                  uint32_t *value);
 
 /* What a call that waited for the device answers: rc, else an error that a posted call left. */
 int gvm_after_wait(struct gvm_chan *c, int rc);

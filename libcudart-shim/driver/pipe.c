@@ -7,12 +7,18 @@
 #include "stubs.h"
 
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
-#define FLIGHTS 8u         /* buffers of one copy at a time */
-#define AHEAD   3u         /* of those, waiting to be filled */
-#define PIECES  8u         /* of one buffer, when there is a crew */
-#define ALONE   (1u << 20) /* up to here a copy is not worth waking anybody */
-#define POLL_NS 200000u    /* what a wait for the device polls at first */
+#define FLIGHTS 8u           /* buffers of one copy at a time */
+#define AHEAD   3u           /* of those, waiting to be filled */
+#define PIECE   (128u << 10) /* of a buffer, the least that is worth sharing out */
+#define PIECES  8u           /* of a buffer at most */
+#define ALONE   (1u << 20)   /* up to here a copy is not worth waking anybody */
+#define MEDIUM  (8u << 20)   /* up to here large buffers would leave too little to overlap */
+#define PAST    (16u << 20)  /* from here on a copy goes past the caches */
+#define POLL_NS 200000u      /* what a wait for the device polls at first */
 
 struct gvm_pipe_stats gvm_pipe_stats;
 
@@ -21,7 +27,7 @@ struct pack {
     uint8_t *host, *buffer;
     uint64_t pitch, slice; /* of the host's side */
     uint64_t width, height, octets;
-    bool dense, put;
+    bool dense, put, past;
 };
 
 struct flight {
@@ -35,12 +41,13 @@ struct pipe {
     struct gvm_chan *c;
     const struct gvm_sref *s;
     const struct gvm_box *b;
-    bool put;
+    bool put, past;
     uint32_t pieces;
     struct {
         uint64_t x, y, z;
     } at; /* where the next flight starts */
     uint64_t left;
+    uint64_t room; /* octets of a flight */
     struct flight f[FLIGHTS];
     /* [head, opened): at the crew; [opened, tail): on their way from the device. */
     uint32_t head, opened, tail;
@@ -105,7 +112,7 @@ static void load(struct pipe *p, struct gvm_stage *b)
 
     f->b = b;
     f->done = 0;
-    cut(p, gvm_stage_size(b), &f->box);
+    cut(p, p->room, &f->box);
     *k = (struct pack){.host = (uint8_t *)(uintptr_t)host->addr,
                        .buffer = b->p,
                        .pitch = host->pitch,
@@ -113,13 +120,47 @@ static void load(struct pipe *p, struct gvm_stage *b)
                        .width = f->box.width,
                        .height = f->box.height,
                        .octets = f->box.width * f->box.height * f->box.depth,
-                       .put = p->put};
+                       .put = p->put,
+                       .past = p->past};
     k->dense = (k->height == 1 && f->box.depth == 1) ||
                (k->pitch == k->width && (f->box.depth == 1 || k->slice == k->width * k->height));
     *host =
         (struct gvm_end){.addr = (uintptr_t)b->p, .pitch = f->box.width, .height = f->box.height};
     p->left -= k->octets;
     p->tail++;
+}
+
+/*
+ * To pageable memory. Ordinary stores fetch each line before they overwrite it, and push out of the
+ * caches what the program has there, for memory that is more than fits: one core of an Intel server
+ * copies 10.7 GB/s so, and 18.8 with stores that go past the caches. Into buffers, which stay in the
+ * caches, the ordinary ones are the faster.
+ */
+static void copy_out(uint8_t *to, const uint8_t *from, size_t n, bool past)
+{
+#ifdef __SSE2__
+    size_t head = -(uintptr_t)to & 63;
+
+    if (past && n >= 4096) {
+        memcpy(to, from, head);
+        to += head;
+        from += head;
+        n -= head;
+        for (; n >= 64; n -= 64, to += 64, from += 64) {
+            __m128i a = _mm_loadu_si128((const __m128i *)from),
+                    b = _mm_loadu_si128((const __m128i *)(from + 16)),
+                    c = _mm_loadu_si128((const __m128i *)(from + 32)),
+                    d = _mm_loadu_si128((const __m128i *)(from + 48));
+
+            _mm_stream_si128((__m128i *)to, a);
+            _mm_stream_si128((__m128i *)(to + 16), b);
+            _mm_stream_si128((__m128i *)(to + 32), c);
+            _mm_stream_si128((__m128i *)(to + 48), d);
+        }
+        _mm_sfence(); /* who is told that this is done must see it */
+    }
+#endif
+    memcpy(to, from, n);
 }
 
 /* Octets [from, to) in the order in which they are packed. */
@@ -134,7 +175,7 @@ static void copy(const struct pack *k, uint64_t from, uint64_t to)
         if (k->put)
             memcpy(k->buffer + from, h, n);
         else
-            memcpy(h, k->buffer + from, n);
+            copy_out(h, k->buffer + from, n, k->past);
         from += n;
         x = 0;
         if (++y == k->height) {
@@ -196,10 +237,18 @@ static void start(struct pipe *p, struct gvm_chan *c, const struct gvm_sref *s,
     p->left = b->width * b->height * b->depth;
     p->head = p->opened = p->tail = 0;
     p->owner = pthread_self();
-    p->pieces = p->left > ALONE && gvm_crew_size() ? PIECES : 1;
+    p->room = p->left <= GVM_STAGE_SMALL ? GVM_STAGE_SMALL
+              : p->left <= MEDIUM        ? GVM_STAGE_MIDDLE
+                                         : GVM_STAGE_LARGE;
+    p->past = p->left >= PAST;
+    p->pieces = p->left > ALONE && gvm_crew_size() ? (uint32_t)(p->room / PIECE) : 1;
+    if (p->pieces > PIECES)
+        p->pieces = PIECES;
     p->job = (struct gvm_job){.piece = piece, .arg = p};
     if (p->pieces > 1)
         gvm_crew_join(&p->job);
+    else
+        p->job.desk = &p->job.own;
 }
 
 static void end(struct pipe *p)
@@ -214,20 +263,7 @@ static void end(struct pipe *p)
 static void offer(struct pipe *p)
 {
     p->opened++;
-    if (p->pieces > 1)
-        gvm_crew_open(&p->job, p->pieces);
-    else
-        p->job.open++;
-}
-
-static bool help(struct pipe *p)
-{
-    if (p->pieces > 1)
-        return gvm_crew_help(&p->job);
-    if (p->job.taken == p->job.open)
-        return false;
-    piece(p, p->job.taken++);
-    return true;
+    gvm_crew_open(&p->job, p->pieces);
 }
 
 static void retire(struct pipe *p)
@@ -241,7 +277,7 @@ static struct gvm_stage *another(struct pipe *p, unsigned most, int *rc)
 {
     if (!p->left || p->tail - p->head >= most)
         return NULL;
-    return gvm_stage_get(p->c, p->left, p->head == p->tail, rc);
+    return gvm_stage_get(p->c, p->room, p->head == p->tail, rc);
 }
 
 int gvm_pipe_put(struct gvm_chan *c, const struct gvm_sref *s, const struct gvm_box *b)
@@ -265,7 +301,7 @@ int gvm_pipe_put(struct gvm_chan *c, const struct gvm_sref *s, const struct gvm_
         if (g) {
             load(&p, g);
             offer(&p);
-        } else if (!help(&p)) {
+        } else if (!gvm_crew_help(&p.job)) {
             gvm_crew_wait(&p.job, seen);
         }
     }
@@ -308,7 +344,7 @@ int gvm_pipe_get(struct gvm_chan *c, const struct gvm_sref *s, const struct gvm_
             rc = post(&p, &p.f[(p.tail - 1) % FLIGHTS]);
         } else if (p.opened != p.tail && arrived(&p, &p.f[p.opened % FLIGHTS])) {
             offer(&p);
-        } else if (help(&p)) {
+        } else if (gvm_crew_help(&p.job)) {
             continue;
         } else if (p.opened == p.tail) {
             gvm_crew_wait(&p.job, seen);

@@ -83,38 +83,32 @@ static void learn(bool to_device, uint64_t n, uint64_t took, bool overslept)
     __atomic_store_n(&rate[to_device], seen ? (uint32_t)seen : 1, __ATOMIC_RELAXED);
 }
 
-static int wait_mark(struct gvm_chan *c, uint32_t slot, uint32_t value, uint64_t n, bool to_device)
+int gvm_settle(struct gvm_chan *c, const struct gvm_sref *s, uint64_t n, bool to_device)
 {
-    uint32_t fast = __atomic_load_n(&rate[to_device], __ATOMIC_RELAXED);
-    uint64_t start = now_ns(), least = (n << 10) / (fast ? fast : RATE_LEAST), nap = least * 3 / 4;
+    uint64_t mark = gvm_work_mark(c), start, least, nap = 0;
+    uint32_t fast = __atomic_load_n(&rate[to_device], __ATOMIC_RELAXED), due, value;
+    int slot = n < GVM_SETTLE_MIN ? -1 : slot_get(c), rc;
     bool overslept = false;
-    int rc = 0;
 
-    if (fast && c->spin_max_ns && nap > NAP_MIN_NS && !gvm_counter_done(c, slot, value)) {
+    if (slot < 0)
+        return gvm_stream_wait_idle(c, s);
+    start = now_ns();
+    least = (n << 10) / (fast ? fast : RATE_LEAST);
+    due = least / 1000 < GVM_DUE_MAX ? (uint32_t)(least / 1000) : GVM_DUE_MAX;
+    if (fast && c->spin_max_ns && least * 3 / 4 > NAP_MIN_NS)
+        nap = least * 3 / 4;
+    rc = gvm_slot_mark(c, (uint32_t)slot, s, fast && c->spin_max_ns ? due : 0, &value);
+    if (rc == 0 && nap && !gvm_counter_done(c, (uint32_t)slot, value)) {
         struct timespec t = {.tv_sec = (time_t)(nap / 1000000000u),
                              .tv_nsec = (long)(nap % 1000000000u)};
 
         nanosleep(&t, NULL);
-        overslept = gvm_counter_done(c, slot, value);
+        overslept = gvm_counter_done(c, (uint32_t)slot, value);
     }
-    if (!gvm_settle_poll(c, slot, value, 2 * least + NAP_MIN_NS))
-        rc = gvm_counter_wait(c, slot, value, false);
+    if (rc == 0 && !gvm_settle_poll(c, (uint32_t)slot, value, 2 * least + NAP_MIN_NS))
+        rc = gvm_counter_wait(c, (uint32_t)slot, value, false);
     if (rc == 0 && n >= LEARN_MIN)
         learn(to_device, n, now_ns() - start, overslept);
-    return rc;
-}
-
-int gvm_settle(struct gvm_chan *c, const struct gvm_sref *s, uint64_t n, bool to_device)
-{
-    uint64_t mark = gvm_work_mark(c);
-    int slot = n < GVM_SETTLE_MIN ? -1 : slot_get(c), rc;
-    uint32_t value;
-
-    if (slot < 0)
-        return gvm_stream_wait_idle(c, s);
-    rc = gvm_slot_mark(c, (uint32_t)slot, s, &value);
-    if (rc == 0)
-        rc = wait_mark(c, (uint32_t)slot, value, n, to_device);
     slot_put((uint32_t)slot);
     /* A driver hands over what kernels have printed when it is asked to wait. */
     if (rc || !gvm_is_legacy(s) || gvm_has_printed())

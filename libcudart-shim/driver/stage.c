@@ -8,18 +8,17 @@
 #define MADV_POPULATE_READ 22
 #endif
 
-#define SMALL_MAX 16
-#define LARGE_MAX 8
+#define CLASSES 3
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t put;
-    struct gvm_stage *list[2]; /* small, large; longest unused first */
-    unsigned n[2];
+    struct gvm_stage *list[CLASSES]; /* by size; longest unused first */
+    unsigned n[CLASSES];
 } stages = {.lock = PTHREAD_MUTEX_INITIALIZER, .put = PTHREAD_COND_INITIALIZER};
 
-static const size_t sizes[2] = {GVM_STAGE_SMALL, GVM_STAGE_LARGE};
-static const unsigned limits[2] = {SMALL_MAX, LARGE_MAX};
+static const size_t sizes[CLASSES] = {GVM_STAGE_SMALL, GVM_STAGE_MIDDLE, GVM_STAGE_LARGE};
+static const unsigned limits[CLASSES] = {GVM_STAGE_SMALLS, GVM_STAGE_OTHERS, GVM_STAGE_OTHERS};
 
 size_t gvm_stage_size(const struct gvm_stage *s)
 {
@@ -76,7 +75,7 @@ static struct gvm_stage *take(struct gvm_chan *c, int class, bool free_only)
 
 struct gvm_stage *gvm_stage_get(struct gvm_chan *c, size_t n, bool wait, int *err)
 {
-    int class = n > GVM_STAGE_SMALL;
+    int class = n <= GVM_STAGE_SMALL ? 0 : n <= GVM_STAGE_MIDDLE ? 1 : 2;
     struct gvm_stage *b, **at;
 
     *err = 0;
@@ -116,7 +115,7 @@ struct gvm_stage *gvm_stage_get(struct gvm_chan *c, size_t n, bool wait, int *er
 
 int gvm_stage_mark(struct gvm_chan *c, struct gvm_stage *b, const struct gvm_sref *s)
 {
-    return gvm_slot_mark(c, b->slot, s, &b->value);
+    return gvm_slot_mark(c, b->slot, s, 0, &b->value);
 }
 
 int gvm_stage_wait(struct gvm_chan *c, struct gvm_stage *b)
@@ -135,7 +134,7 @@ void gvm_stage_put(struct gvm_stage *b)
 void gvm_stage_reset(void)
 {
     pthread_mutex_lock(&stages.lock);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < CLASSES; i++) {
         while (stages.list[i]) {
             struct gvm_stage *b = stages.list[i];
 

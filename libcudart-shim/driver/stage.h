@@ -9,8 +9,12 @@
 #include "objects.h"
 #include "pool.h"
 
-#define GVM_STAGE_SMALL (64u << 10)
-#define GVM_STAGE_LARGE (1u << 20)
+/* Sizes, and how many of each there are at most. */
+#define GVM_STAGE_SMALL  (64u << 10)
+#define GVM_STAGE_MIDDLE (512u << 10)
+#define GVM_STAGE_LARGE  (2u << 20)
+#define GVM_STAGE_SMALLS 16u
+#define GVM_STAGE_OTHERS 8u
 
 struct gvm_stage {
     void *p;
@@ -21,7 +25,7 @@ struct gvm_stage {
     struct gvm_stage *next;
 };
 
-/* A buffer of at least min(n, GVM_STAGE_LARGE) octets. wait false: NULL with *err 0 when all are
+/* A buffer of the smallest size that takes n octets, or of the largest. wait false: NULL with *err 0 when all are
  * in use. NULL with *err != 0: no pool memory, or the channel failed. */
 struct gvm_stage *gvm_stage_get(struct gvm_chan *c, size_t n, bool wait, int *err);
 

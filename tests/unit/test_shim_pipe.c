@@ -21,10 +21,13 @@
 #include "libcudart-shim/driver/stage.h"
 #include "stubs.h"
 
-#define MIB     (1u << 20)
-#define POOL    (64u * MIB)
-#define OPS     256u
-#define STAGES  (16u * GVM_STAGE_SMALL + 8u * GVM_STAGE_LARGE) /* all staging buffers there may be */
+#define MIB  (1u << 20)
+#define POOL (64u * MIB)
+#define OPS  256u
+#define STAGES                                                                                     \
+    (GVM_STAGE_SMALLS * GVM_STAGE_SMALL +                                                          \
+     GVM_STAGE_OTHERS *                                                                            \
+         (GVM_STAGE_MIDDLE + GVM_STAGE_LARGE)) /* all staging buffers there may be */
 #define THREADS 4u
 
 /* ---- what the library has elsewhere ------------------------------------------------------- */
@@ -136,7 +139,8 @@ uint32_t gvm_slot_value(uint32_t slot)
     return __atomic_load_n(&values[slot], __ATOMIC_RELAXED);
 }
 
-int gvm_slot_mark(struct gvm_chan *c, uint32_t slot, const struct gvm_sref *s, uint32_t *value)
+int gvm_slot_mark(struct gvm_chan *c, uint32_t slot, const struct gvm_sref *s, uint32_t due,
+                  uint32_t *value)
 {
     *value = __atomic_add_fetch(&values[slot], 1, __ATOMIC_RELAXED);
     return enqueue((struct op){.slot = slot, .value = *value});
@@ -254,7 +258,7 @@ static int setup(void **state)
 static void test_sizes(void **state)
 {
     static const size_t n[] = {1,       4095,        65536,       65537,       MIB,
-                               MIB + 1, 2 * MIB - 1, 3 * MIB + 5, 8 * MIB + 1, 12 * MIB + 4097};
+                               MIB + 1, 2 * MIB - 1, 3 * MIB + 5, 8 * MIB + 1, 18 * MIB + 4097};
 
     for (unsigned i = 0; i < sizeof(n) / sizeof(n[0]); i++)
         assert_int_equal(round_trip(n[i], i), 0);
@@ -334,7 +338,7 @@ static unsigned hold(bool on)
 
 static void *put_much(void *arg)
 {
-    return (void *)round_trip(20 * MIB, 77);
+    return (void *)round_trip(32 * MIB, 77);
 }
 
 /* A device that does not move gets as much as there are buffers, and no more. */

@@ -353,15 +353,15 @@ static void test_marks(void **state)
     struct fix *f = *state;
     struct gvm_chan ch = {.f = f};
 
-    assert_int_equal(vgpu_StreamMark(&ch, 0, 1, 4095, 7), 0);
+    assert_int_equal(vgpu_StreamMark(&ch, 0, 1, 4095, 7, 0), 0);
     assert_int_equal(f->guest.counters[4095], 7);
     assert_int_equal(f->rings, 0);
     f->guest.front->waiting[3] = 1;
-    assert_int_equal(vgpu_StreamMark(&ch, 0, 2, 0, 8), 0);
+    assert_int_equal(vgpu_StreamMark(&ch, 0, 2, 0, 8, 1000000), 0);
     assert_int_equal(f->guest.counters[0], 8);
     assert_int_equal(f->rings, 1);
     f->guest.front->waiting[3] = 0;
-    assert_int_equal(vgpu_StreamMark(&ch, 0, 99, 5, 1), 0); /* no such stream */
+    assert_int_equal(vgpu_StreamMark(&ch, 0, 99, 5, 1, 0), 0); /* no such stream */
     assert_int_equal(f->guest.counters[5], 0);
     assert_int_equal(lane_err(f, 0), 400);
 }

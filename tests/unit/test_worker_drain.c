@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "dom0-backend/common/log.h"
@@ -390,6 +392,102 @@ static void test_lane_violation(void **state)
     assert_int_equal(f->guest.back->reply_ticket[1], 0);
 }
 
+/* ---- the loop around it */
+
+static int take_bell(struct transport *t)
+{
+    uint64_t n;
+
+    return read(t->event_fd, &n, sizeof(n)) == (ssize_t)sizeof(n);
+}
+
+static void no_notify(struct transport *t)
+{
+}
+
+static const struct transport_ops bell = {
+    .name = "bell", .notify = no_notify, .take = take_bell, .unmask = no_notify};
+
+static void *loop_main(void *arg)
+{
+    wk_drain_loop(arg);
+    return NULL;
+}
+
+static void await_sleep(struct fix *f)
+{
+    while (!VGPU_LOAD(&f->guest.back->sleeping))
+        sched_yield();
+}
+
+static void ring_bell(struct fix *f)
+{
+    uint64_t one = 1;
+
+    assert_int_equal(write(f->w.tr.event_fd, &one, sizeof(one)), (ssize_t)sizeof(one));
+}
+
+/* Ends the loop by a record that breaks the protocol. */
+static void end_loop(struct fix *f, pthread_t t)
+{
+    fix_put(f, 0xfff0, 0, 0, NULL, 0);
+    ring_bell(f);
+    pthread_join(t, NULL);
+    assert_non_null(f->violation);
+    close(f->w.tr.event_fd);
+}
+
+static pthread_t start_loop(struct fix *f, uint32_t spin_us)
+{
+    pthread_t t;
+
+    f->w.tr.ops = &bell;
+    f->w.tr.event_fd = eventfd(0, EFD_NONBLOCK);
+    f->w.spin_us = spin_us;
+    assert_int_equal(pthread_create(&t, NULL, loop_main, &f->w), 0);
+    return t;
+}
+
+static void post_mark(struct fix *f, uint32_t counter, uint32_t value, uint32_t due)
+{
+    const struct {
+        uint32_t stream, counter, value, due;
+    } a = {0, counter, value, due};
+
+    fix_put(f, VGPU_OP_StreamMark, 0, 0, &a, sizeof(a));
+    ring_bell(f);
+}
+
+/* What a guest expects, and for how long, is its own word: a worker that was told of an end that does
+ * not come sleeps all the same, before it and after, and goes on with what does come. */
+static void expect_with(struct fix *f, uint32_t spin_us)
+{
+    static const uint32_t due[] = {1, 2000, 1000000};
+    pthread_t t = start_loop(f, spin_us);
+
+    mock_fail("write32", 999); /* marks are not reached */
+    for (unsigned i = 0; i < 3; i++) {
+        await_sleep(f);
+        post_mark(f, 5, i + 1, due[i]);
+        while (VGPU_LOAD_ACQUIRE(&f->guest.back->cmd_cons) != f->prod.prod)
+            sched_yield();
+        await_sleep(f);
+    }
+    mock_fail(NULL, 0);
+    end_loop(f, t);
+    assert_true(spin_us || !f->w.expect.end);
+}
+
+static void test_expect(void **state)
+{
+    expect_with(*state, 50);
+}
+
+static void test_expect_no_poll(void **state)
+{
+    expect_with(*state, 0);
+}
+
 static void *release_main(void *arg)
 {
     struct fix *f = arg;
@@ -584,6 +682,8 @@ int main(void)
         THREADS(test_blocking_holds_nobody),
         THREADS(test_destroy_in_use),
         THREADS(test_lane_violation),
+        THREADS(test_expect),
+        THREADS(test_expect_no_poll),
         THREADS(test_flow),
         THREADS(test_chunk_drop),
         THREADS(test_polls),
