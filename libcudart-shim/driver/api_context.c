@@ -283,7 +283,9 @@ CUresult cuCtxGetExecAffinity(CUexecAffinityParam *p, CUexecAffinityType type)
     int rc = api_need();
 
     if (rc == 0)
-        rc = !p || (unsigned)type >= CU_EXEC_AFFINITY_TYPE_MAX ? 1 : 0;
+        rc = !p                                            ? 1
+             : (unsigned)type >= CU_EXEC_AFFINITY_TYPE_MAX ? CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY
+                                                           : 0;
     if (rc)
         return (CUresult)rc;
     d = gvm_device(&rc);

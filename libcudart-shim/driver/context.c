@@ -165,8 +165,8 @@ int gvm_ctx_destroy(struct CUctx_st *c)
     if (!dead)
         all.live--;
     pthread_mutex_unlock(&all.lock);
-    if (dead)
-        return 709;
+    if (dead) /* as the driver does: the error of the current context comes first */
+        return gvm_ctx_top && gvm_ctx_top->dead ? 709 : 201;
     if (gvm_usable()) {
         /* An error is no reason to keep it: it may be the reason to destroy it. */
         gvm_ctx_sync_all();
