@@ -176,6 +176,8 @@ static int assign(struct wk *w, const struct wk_msg *m, int *fds, int nfds, cons
     err = wk_init(w, w->ops, w->dev, base, m->ring_order, w->stats);
     if (!err)
         err = start_thread(reaper_main, w);
+    if (!err) /* the first guest thread's; if it cannot be had now, then when it is needed */
+        wk_lane_start(&w->lanes[0]);
     if (!err)
         err = start_thread(drain_main, w);
     if (!err)

@@ -50,29 +50,35 @@ static void *lane_main(void *arg)
     return NULL;
 }
 
+int wk_lane_start(struct wk_lane *lane)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    int err;
+
+    if (lane->started)
+        return 0;
+    if (!lane->rec) {
+        lane->rec = aligned_alloc(16, VGPU_REC_MAX + 16);
+        if (!lane->rec)
+            return -ENOMEM;
+    }
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, LANE_STACK);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    err = pthread_create(&thread, &attr, lane_main, lane);
+    pthread_attr_destroy(&attr);
+    lane->started = !err;
+    return -err;
+}
+
 int wk_lane_hand_over(struct wk_lane *lane, const void *rec)
 {
     const struct vgpu_rec *h = rec;
+    int err = wk_lane_start(lane);
 
-    if (!lane->started) {
-        pthread_attr_t attr;
-        pthread_t thread;
-        int err;
-
-        if (!lane->rec) {
-            lane->rec = aligned_alloc(16, VGPU_REC_MAX + 16);
-            if (!lane->rec)
-                return -ENOMEM;
-        }
-        pthread_attr_init(&attr);
-        pthread_attr_setstacksize(&attr, LANE_STACK);
-        pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-        err = pthread_create(&thread, &attr, lane_main, lane);
-        pthread_attr_destroy(&attr);
-        if (err)
-            return -err;
-        lane->started = true;
-    }
+    if (err)
+        return err;
     memcpy(lane->rec, rec, h->len);
     atomic_store_explicit(&lane->busy, true, memory_order_relaxed);
     pthread_mutex_lock(&lane->lock);

@@ -206,6 +206,8 @@ void wk_drain_loop(struct wk *w);
 
 /* ---- lane.c */
 
+/* Starts the lane's thread unless it runs; before the drain thread, or on it. 0 or -errno. */
+int wk_lane_start(struct wk_lane *lane);
 /* Gives the record to the lane's thread, which is made if need be. 0 or -errno. */
 int wk_lane_hand_over(struct wk_lane *lane, const void *rec);
 /*

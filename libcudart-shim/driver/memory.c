@@ -143,6 +143,7 @@ int gvm_host_alloc(size_t bytes, uint32_t flags, enum gvm_kind kind, void **p)
     *p = gvm_pool_alloc(bytes);
     if (!*p)
         return 2;
+    gvm_pool_populate(*p, bytes);
     g.base = (uintptr_t)*p;
     if (gvm_ranges_add(&gvm_allocs, &g)) {
         gvm_pool_free(*p, bytes);

@@ -9,10 +9,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define GRAIN     512u
-#define PAGE      4096u
-#define CHUNK_MIN (2u << 20)
-#define CHUNK_MAX ((size_t)VGPU_MAX_CHUNK_PAGES * VGPU_PAGE_SIZE)
+#define GRAIN        512u
+#define PAGE         4096u
+#define POPULATE_MIN (64u << 10)
+#define CHUNK_MIN    (2u << 20)
+#define CHUNK_MAX    ((size_t)VGPU_MAX_CHUNK_PAGES * VGPU_PAGE_SIZE)
 
 struct mapped {
     struct gvm_chunk k;
@@ -166,6 +167,19 @@ void gvm_pool_free(void *p, size_t len)
     if (pool.chan)
         gvm_extents_free(&pool.free, (uintptr_t)p, len);
     pthread_mutex_unlock(&pool.lock);
+}
+
+void gvm_pool_populate(void *p, size_t len)
+{
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+    uintptr_t from = (uintptr_t)p & ~(uintptr_t)(PAGE - 1);
+
+    /* Read faults bring in pages around them, and shared memory is writable at once. A kernel
+     * without it, and memory that is mapped whole, say so; then it is as it was. */
+    if (len >= POPULATE_MIN)
+        madvise((void *)from, (uintptr_t)p + len - from, MADV_POPULATE_READ);
 }
 
 bool gvm_pool_find(const void *p, size_t len, struct gvm_pool_ref *ref)

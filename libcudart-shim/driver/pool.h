@@ -33,6 +33,10 @@ void gvm_pool_stop(void);
 void *gvm_pool_alloc(size_t len);
 void gvm_pool_free(void *p, size_t len);
 
+/* Maps the pages of a block now, in one call: a program that writes to all of it would take a fault
+ * for each. */
+void gvm_pool_populate(void *p, size_t len);
+
 /* Where `p` is. False: not in the pool. */
 bool gvm_pool_find(const void *p, size_t len, struct gvm_pool_ref *ref);
 
