@@ -153,6 +153,7 @@ static void end_objects(void *owner)
 
 int gvm_ctx_destroy(struct CUctx_st *c)
 {
+    const struct CUctx_st *top = gvm_ctx_top;
     bool dead;
 
     if (!c)
@@ -166,7 +167,7 @@ int gvm_ctx_destroy(struct CUctx_st *c)
         all.live--;
     pthread_mutex_unlock(&all.lock);
     if (dead) /* as the driver does: the error of the current context comes first */
-        return gvm_ctx_top && gvm_ctx_top->dead ? 709 : 201;
+        return top && top->dead ? 709 : 201;
     if (gvm_usable()) {
         /* An error is no reason to keep it: it may be the reason to destroy it. */
         gvm_ctx_sync_all();
