@@ -99,7 +99,28 @@ CUresult cuMemCreate(CUmemGenericAllocationHandle *h, size_t n, const CUmemAlloc
     if (fake.used + n > FAKE_MEM)
         return CUDA_ERROR_OUT_OF_MEMORY;
     fake.used += n;
+    fake.types = p->requestedHandleTypes;
     *h = n;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemExportToShareableHandle(void *fd, CUmemGenericAllocationHandle h,
+                                      CUmemAllocationHandleType t, unsigned long long flags)
+{
+    CALL(cuMemExportToShareableHandle);
+    if (t != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR || fake.types != t)
+        return CUDA_ERROR_INVALID_VALUE;
+    *(int *)fd = dup(2);
+    return CUDA_SUCCESS;
+}
+
+/* Whatever the descriptor, 2 MiB. */
+CUresult cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *h, void *fd,
+                                        CUmemAllocationHandleType t)
+{
+    CALL(cuMemImportFromShareableHandle);
+    *h = 2u << 20;
+    fake.used += *h;
     return CUDA_SUCCESS;
 }
 

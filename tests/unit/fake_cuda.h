@@ -16,6 +16,7 @@ struct fake {
     char calls[FAKE_CALLS];     /* names of the calls, each with a space behind it */
     unsigned long used;         /* octets of physical memory */
     unsigned maps;              /* ranges mapped */
+    unsigned types;             /* handle types asked for by the last cuMemCreate */
     int device;                 /* of the primary context */
     unsigned flags;             /* of the same */
     unsigned registered;        /* cuMemHostRegister less cuMemHostUnregister */

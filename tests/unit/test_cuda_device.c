@@ -19,6 +19,7 @@
 
 #include "dom0-backend/device/device.h"
 #include "dom0-backend/device/device_link.h"
+#include "dom0-backend/device/device_share.h"
 #include "tests/unit/fake_cuda.h"
 
 #ifndef BUILD_DIR
@@ -451,11 +452,93 @@ CASE(test_output)
     CHECK(text_len == strlen(f->print) && !memcmp(text, f->print, text_len));
 }
 
+/* ---- memory of other processes */
+
+static unsigned calls_of(const char *name)
+{
+    unsigned n = 0;
+
+    for (const char *p = f->calls; (p = strstr(p, name)); p++)
+        n++;
+    return n;
+}
+
+/* Two allocations in one chunk; what a worker is given of the second one, and what it makes of it. */
+CASE(test_share)
+{
+    struct dev_share s;
+    uint64_t a, b, p, size, used;
+    unsigned maps;
+
+    open_driver(8 * MIB);
+    CHECK(ops->mem_alloc(dev, 3000, &a) == 0 && ops->mem_alloc(dev, 5000, &b) == 0);
+    CHECK(ops->share->mem_export(dev, b + 512, &s) == 1);
+    CHECK(ops->share->mem_export(dev, b, &s) == 0);
+    CHECK(s.fd >= 0 && s.meta[0] == 2 * MIB && s.meta[1] == b - a && s.meta[2] == 5000);
+    used = f->used;
+    maps = f->maps;
+    CHECK(ops->share->mem_import(dev, &s, &p, &size) == 0);
+    CHECK(size == 5000 && (p - s.meta[1]) % (2 * MIB) == 0 && p != b);
+    CHECK(ops->share->mem_close(dev, p + 512) == 1);
+    f->calls[0] = '\0';
+    CHECK(ops->share->mem_close(dev, p) == 0);
+    CHECK(strstr(f->calls, "cuCtxSynchronize") < strstr(f->calls, "cuMemUnmap"));
+    CHECK(f->used == used && f->maps == maps);
+    CHECK(ops->share->mem_close(dev, p) == 1);
+    /* Nothing is left of an import that the driver refuses half-way. */
+    f->fail = "cuMemSetAccess";
+    f->error = 1;
+    CHECK(ops->share->mem_import(dev, &s, &p, &size) == 1);
+    CHECK(f->used == used && f->maps == maps);
+    f->fail = "cuMemMap";
+    CHECK(ops->share->mem_import(dev, &s, &p, &size) == 1);
+    f->fail = "cuMemImportFromShareableHandle";
+    CHECK(ops->share->mem_import(dev, &s, &p, &size) == 1);
+    CHECK(f->used == used && f->maps == maps);
+    f->fail = NULL;
+    /* It counts against the quota here as well. */
+    CHECK(ops->share->mem_import(dev, &s, &p, &size) == 0);
+    CHECK(ops->share->mem_import(dev, &s, &a, &size) == 0);
+    CHECK(ops->share->mem_import(dev, &s, &a, &size) == 0);
+    CHECK(ops->share->mem_import(dev, &s, &a, &size) == 2);
+    CHECK(ops->share->mem_close(dev, p) == 0);
+    CHECK(ops->share->mem_import(dev, &s, &a, &size) == 0);
+}
+
+/* What another worker says is checked before the driver sees any of it. */
+CASE(test_share_lies)
+{
+    static const uint64_t lies[][3] = {
+        {0, 0, 100},
+        {2 * MIB - 4096, 0, 100},
+        {2 * MIB, 2 * MIB, 1},
+        {2 * MIB, 0, 0},
+        {2 * MIB, 0, 2 * MIB + 1},
+        {2 * MIB, 4096, UINT64_MAX},
+        {2 * MIB, UINT64_MAX - 4095, 4096},
+    };
+    struct dev_share s = {.fd = 2};
+    struct dev_memory *m;
+    uint64_t p, size;
+
+    open_driver(0);
+    for (unsigned i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+        memcpy(s.meta, lies[i], sizeof(lies[i]));
+        CHECK(ops->share->mem_import(dev, &s, &p, &size) == 1);
+    }
+    s = (struct dev_share){.fd = -1, .meta = {2 * MIB, 0, 100}};
+    CHECK(ops->share->mem_import(dev, &s, &p, &size) == 1);
+    CHECK(ops->share->memory_import(dev, &s, &m, &size) == 1);
+    CHECK(calls_of("cuMemImport") == 0);
+    CHECK(f->maps == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_library),    cmocka_unit_test(test_shim_is_refused),
         cmocka_unit_test(test_old_driver),    cmocka_unit_test(test_missing_family),
+        cmocka_unit_test(test_share),         cmocka_unit_test(test_share_lies),
         cmocka_unit_test(test_count),         cmocka_unit_test(test_select),
         cmocka_unit_test(test_select_index),  cmocka_unit_test(test_quota),
         cmocka_unit_test(test_blocks),        cmocka_unit_test(test_spare),
