@@ -363,10 +363,11 @@ int main(int argc, char **argv)
     if (!broker.cfg.worker_path)
         broker.cfg.worker_path = find_worker();
     signal(SIGPIPE, SIG_IGN);
-    /* Memory that processes share is a descriptor each. */
+    /* Memory that processes share is a descriptor each; half of all are for the rest. */
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
+        broker.shares.most = files.rlim_max / 2 < SHARES_MAX ? (unsigned)files.rlim_max / 2 : 0;
     }
     broker.loop = ev_loop_new(EVFLAG_AUTO);
     if (!broker.loop) {

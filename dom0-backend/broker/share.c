@@ -43,6 +43,7 @@ static int export(struct worker *w, const struct wk_share *m, int *fds, int nfds
                   struct wk_share *answer)
 {
     struct share s = {.guest = w->ch->host->guest, .owner = w, .kind = m->kind, .fd = -1};
+    uint32_t dropped;
     int err;
 
     strcpy(s.device, w->params.device);
@@ -52,10 +53,11 @@ static int export(struct worker *w, const struct wk_share *m, int *fds, int nfds
         fds[0] = -1;
     }
     err = shares_add(&w->b->shares, &s);
-    if (err == -ENOSPC)
+    if (err == -ENOSPC && log_rate_ok(&w->rate, &dropped))
         log_warn("%s: nothing further can be exported to other processes: allowed are %u at a "
-                 "time",
-                 w->ch->host->name, SHARES_GUEST_MAX);
+                 "time, and %u of all guests; there are %u",
+                 w->ch->host->name, SHARES_GUEST_MAX,
+                 w->b->shares.most ? w->b->shares.most : SHARES_MAX, w->b->shares.n);
     if (!err)
         memcpy(answer->token, s.token, sizeof(s.token));
     return err;

@@ -16,12 +16,12 @@ static void give_back(int fd)
 int shares_add(struct shares *t, struct share *s)
 {
     struct share *copy = NULL;
-    unsigned n = 0;
+    unsigned most = t->most && t->most < SHARES_MAX ? t->most : SHARES_MAX, n = 0;
     int err = 0;
 
     for (const struct share *i = t->list; i; i = i->next)
         n += i->guest == s->guest;
-    if (n >= SHARES_GUEST_MAX || t->n >= SHARES_MAX)
+    if (n >= SHARES_GUEST_MAX || t->n >= most)
         err = -ENOSPC;
     else if (getrandom(s->token, sizeof(s->token), 0) != (ssize_t)sizeof(s->token))
         err = -EIO;

@@ -30,10 +30,11 @@ struct share {
 struct shares {
     struct share *list;
     unsigned n;
+    unsigned most; /* fewer than SHARES_MAX, where there are few descriptors; 0: SHARES_MAX */
 };
 
 /* Enters a copy of *s under a new token, which is set in s->token. Takes s->fd over, also on failure:
- * -ENOSPC: the guest has SHARES_GUEST_MAX, or all together SHARES_MAX; -ENOMEM; -EIO: no random
+ * -ENOSPC: the guest has SHARES_GUEST_MAX, or all together as many as there may be; -ENOMEM; -EIO: no random
  * numbers. */
 int shares_add(struct shares *t, struct share *s);
 /* NULL: this guest has exported nothing of this kind, on this device, under this token. */

@@ -204,21 +204,27 @@ void wk_share_forget(struct wk *w, const uint8_t handle[WK_HANDLE])
 void wk_share_freed(struct wk *w, uint64_t base)
 {
     struct wk_shares *s = &w->shares;
-    struct wk_exported *gone = NULL;
+    struct wk_exported *gone = NULL, *e;
 
     if (!__atomic_load_n(&s->mem, __ATOMIC_RELAXED))
         return;
     pthread_mutex_lock(&s->lock);
-    for (struct wk_exported **at = &s->mem; *at; at = &(*at)->next) {
-        if ((*at)->base != base)
+    /* Two threads may have exported it at once: it has two handles then. */
+    for (struct wk_exported **at = &s->mem; *at;) {
+        e = *at;
+        if (e->base != base) {
+            at = &e->next;
             continue;
-        gone = *at;
-        *at = gone->next;
-        break;
+        }
+        *at = e->next;
+        e->next = gone;
+        gone = e;
     }
     pthread_mutex_unlock(&s->lock);
-    if (!gone)
-        return;
-    wk_share_forget(w, gone->handle);
-    free(gone);
+    while (gone) {
+        e = gone;
+        gone = e->next;
+        wk_share_forget(w, e->handle);
+        free(e);
+    }
 }

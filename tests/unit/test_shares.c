@@ -131,6 +131,10 @@ static void test_limit(void **state)
     shares_drop_owner(&t, &owners[0]);
     exported(&t, 5, &owners[0], -1);
     assert_int_equal(t.n, 2);
+    t.most = 2; /* few descriptors: no guest gets a third */
+    s.guest = 7;
+    s.fd = -1;
+    assert_int_equal(shares_add(&t, &s), -ENOSPC);
     shares_drop_owner(&t, &owners[0]);
     shares_drop_owner(&t, &owners[1]);
 }
