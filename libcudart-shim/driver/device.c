@@ -3,6 +3,7 @@
  * device.c - what belongs to the context as a whole: initialisation, errors, limits, reset, and
  * the text that kernels print.
  */
+#include "blocks.h"
 #include "capture.h"
 #include "errors.h"
 #include "log.h"
@@ -62,8 +63,10 @@ int gvm_take_error(void)
 int gvm_ctx_settle(struct gvm_chan *c)
 {
     uint64_t mark = gvm_work_mark(c);
-    int rc = vgpu_CtxSync(c, 0);
+    int rc;
 
+    gvm_blocks_flush(c);
+    rc = vgpu_CtxSync(c, 0);
     if (rc == 0) {
         gvm_chan_settled(c);
         gvm_work_synced(c, mark);

@@ -406,6 +406,7 @@ int gvm_event_sync(uint64_t event)
         if (rc >= 0)
             return rc;
     }
+    gvm_blocks_flush(c);
     rc = gvm_chan_sticky(c);
     if (rc == 0 && gvm_chan_barred() && reached(c, e))
         return 800;

@@ -164,6 +164,7 @@ int gvm_mempool_destroy(uint64_t pool)
         return rc;
     if (pool == __atomic_load_n(&def, __ATOMIC_RELAXED))
         return 1;
+    gvm_blocks_flush(c);
     rc = vgpu_MemPoolDestroy(c, 0, p->o.id);
     pthread_mutex_lock(&lock);
     if (current == pool)
@@ -182,7 +183,10 @@ int gvm_mempool_trim(uint64_t pool, uint64_t keep)
 
     if (rc == 0 && p->imported)
         rc = 1;
-    return rc ? rc : vgpu_MemPoolTrim(c, 0, p->o.id, keep);
+    if (rc)
+        return rc;
+    gvm_blocks_flush(c);
+    return vgpu_MemPoolTrim(c, 0, p->o.id, keep);
 }
 
 int gvm_mempool_get(uint64_t pool, int attr, uint64_t *value)
@@ -193,7 +197,10 @@ int gvm_mempool_get(uint64_t pool, int attr, uint64_t *value)
 
     if (rc == 0 && (!value || p->imported))
         rc = 1;
-    return rc ? rc : vgpu_MemPoolGet(c, 0, p->o.id, attr, value);
+    if (rc)
+        return rc;
+    gvm_blocks_flush(c);
+    return vgpu_MemPoolGet(c, 0, p->o.id, attr, value);
 }
 
 int gvm_mempool_set(uint64_t pool, int attr, uint64_t value)
@@ -204,7 +211,10 @@ int gvm_mempool_set(uint64_t pool, int attr, uint64_t value)
 
     if (rc == 0 && p->imported)
         rc = 1;
-    return rc ? rc : vgpu_MemPoolSet(c, 0, p->o.id, attr, value);
+    if (rc)
+        return rc;
+    gvm_blocks_flush(c);
+    return vgpu_MemPoolSet(c, 0, p->o.id, attr, value);
 }
 
 /* ---- memory ------------------------------------------------------------------------------ */
@@ -231,7 +241,12 @@ int gvm_mempool_alloc(uint64_t pool, uint64_t bytes, uint64_t stream, uint64_t *
         return 0;
     }
     GVM_CAPTURE(gvm_cap_alloc(stream, bytes, dptr));
-    GVM_MAKE_ROOM(rc, c, vgpu_MemPoolAlloc(c, 0, p->o.id, s.id, bytes, &g.base));
+    rc = gvm_chan_check(c);
+    if (rc)
+        return rc;
+    g.base = gvm_blocks_take_async(pool, s.id, bytes);
+    if (!g.base)
+        GVM_MAKE_ROOM(rc, c, vgpu_MemPoolAlloc(c, 0, p->o.id, s.id, bytes, &g.base));
     if (rc)
         return rc;
     g.pool = pool;
@@ -264,6 +279,7 @@ void gvm_mempool_freed(const struct gvm_range *g)
 
 int gvm_mempool_free(uint64_t dptr, uint64_t stream)
 {
+    const struct pool *p;
     struct gvm_sref s;
     struct gvm_range g;
     struct gvm_chan *c;
@@ -291,7 +307,10 @@ int gvm_mempool_free(uint64_t dptr, uint64_t stream)
     if (!gvm_ranges_remove(&gvm_allocs, dptr, 1u << GVM_DEVICE, &g))
         return 1; /* another thread was first */
     gvm_mempool_freed(&g);
-    return vgpu_MemPoolFree(c, 0, s.id, dptr);
+    p = gvm_id_get(&pools, g.pool);
+    if (!p || p->types || p->imported || s.id == GVM_STREAM_PER_THREAD)
+        return vgpu_MemPoolFree(c, 0, s.id, dptr);
+    return gvm_blocks_put_async(c, g.pool, s.id, dptr, g.size);
 }
 
 /* ---- other processes --------------------------------------------------------------------- */

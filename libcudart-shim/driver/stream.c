@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "blocks.h"
 #include "capture.h"
 #include "objects.h"
 #include "stubs.h"
@@ -57,6 +58,7 @@ int gvm_stream_destroy(uint64_t stream)
     if (gvm_capturing())
         gvm_cap_leave(stream);
     gvm_credit_drop(c, &s->credit);
+    gvm_blocks_flush(c);
     /* Posted before the id is free: who mints it again comes later in the ring. */
     rc = vgpu_StreamDestroy(c, 0, s->o.id);
     gvm_id_free(&gvm_streams, s);
@@ -111,6 +113,7 @@ int gvm_stream_sync(uint64_t stream)
     if (rc)
         return rc;
     GVM_CAPTURE(gvm_cap_ask(stream));
+    gvm_blocks_flush(c);
     return gvm_after_wait(c, gvm_stream_wait_idle(c, &s));
 }
 

@@ -3,6 +3,7 @@
  * mallocs.cu - memory that is allocated and freed again and again.
  *   mallocs turns N      N allocations and frees of 1 MiB with nothing in between
  *   mallocs work N       the same with a kernel on a non-blocking stream in between
+ *   mallocs stream N     the same in the order of a stream, with a kernel
  *   mallocs quota MIB    to be run with MIB of device memory: freed memory is all there again
  *   mallocs errors       what may not be freed, and how exactly memory is known
  */
@@ -41,6 +42,23 @@ static void turns(int n, bool work)
         }
         CHECK(cudaFree(p));
     }
+}
+
+static void in_stream(int n)
+{
+    cudaStream_t s;
+    unsigned *p;
+
+    CHECK(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking));
+    for (int i = 0; i < n; i++) {
+        CHECK(cudaMallocAsync(&p, MIB, s));
+        late<<<1, 1, 0, s>>>(p, 2);
+        CHECK(cudaGetLastError());
+        CHECK(cudaFreeAsync(p, s));
+    }
+    CHECK(cudaStreamSynchronize(s));
+    EXPECT(cudaFreeAsync(p, s) == cudaErrorInvalidValue && cudaGetLastError());
+    CHECK(cudaStreamDestroy(s));
 }
 
 static size_t free_now(void)
@@ -92,6 +110,14 @@ static void quota(size_t mib)
     CHECK(cudaMallocAsync(&p, total - 4 * MIB, 0));
     CHECK(cudaFreeAsync(p, 0));
     CHECK(cudaDeviceSynchronize());
+    CHECK(cudaMallocAsync(&p, 8 * MIB, 0));
+    CHECK(cudaFreeAsync(p, 0));
+    CHECK(cudaDeviceSynchronize());
+    EXPECT(free_now() == total);
+    CHECK(cudaMallocAsync(&p, 8 * MIB, 0));
+    CHECK(cudaFreeAsync(p, 0));
+    CHECK(cudaMalloc(&p, total));
+    CHECK(cudaFree(p));
 }
 
 static void errors(void)
@@ -140,11 +166,14 @@ int main(int argc, char **argv)
         turns(n, false);
     else if (argc > 1 && !strcmp(argv[1], "work"))
         turns(n, true);
+    else if (argc > 1 && !strcmp(argv[1], "stream"))
+        in_stream(n);
     else if (argc > 1 && !strcmp(argv[1], "quota"))
         quota((size_t)n);
     else if (argc > 1 && !strcmp(argv[1], "errors"))
         errors();
     else
         return 2;
+    CHECK(cudaDeviceSynchronize()); /* all that was sent has been counted */
     return passed();
 }

@@ -227,6 +227,9 @@ def allocations(stage):
     expect(records(stage, 'turns', '1000'), records(stage, 'turns', '1'), 'records of 1000 turns')
     # Fill, fetch, launch, wait.
     expect(records(stage, 'work', '21') - records(stage, 'work', '11'), 40, 'records of 10 turns')
+    # Only the launches.
+    expect(records(stage, 'stream', '21') - records(stage, 'stream', '11'), 10,
+           'records of 10 turns in a stream')
     rc, out = stage.run('mallocs', run=['--mem', '64M'], args=['quota', '64'])
     expect(rc, 0, 'exit status with a quota', out)
     rc, out = stage.run('mallocs', args=['errors'])

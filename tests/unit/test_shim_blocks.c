@@ -17,7 +17,8 @@
 static struct {
     bool quiet;
     int err;
-    unsigned settled, freed;
+    unsigned settled, freed, pooled;
+    uint32_t stream;
     uint64_t last;
 } be;
 
@@ -37,6 +38,14 @@ int vgpu_MemFree(struct gvm_chan *ch, unsigned flags, uint64_t dptr)
 {
     be.freed++;
     be.last = dptr;
+    return 0;
+}
+
+int vgpu_MemPoolFree(struct gvm_chan *ch, unsigned flags, uint32_t stream, uint64_t dptr)
+{
+    be.pooled++;
+    be.last = dptr;
+    be.stream = stream;
     return 0;
 }
 
@@ -113,6 +122,30 @@ static void what_is_kept_is_bounded(void **state)
     assert_int_equal(be.last, 4096);
 }
 
+static void memory_of_a_pool_stays_on_its_stream(void **state)
+{
+    be.quiet = false;
+    assert_int_equal(gvm_blocks_put_async(NULL, 7, 20, 0x1000, 512), 0);
+    assert_int_equal(gvm_blocks_put_async(NULL, 7, 21, 0x2000, 512), 0);
+    assert_int_equal(be.settled + be.pooled, 0); /* the stream's order is enough */
+    assert_int_equal(gvm_blocks_take(512), 0);
+    assert_int_equal(gvm_blocks_take_async(8, 20, 512), 0);
+    assert_int_equal(gvm_blocks_take_async(7, 22, 512), 0);
+    assert_int_equal(gvm_blocks_take_async(7, 20, 512), 0x1000);
+    assert_int_equal(gvm_blocks_take_async(7, 20, 512), 0);
+    be.quiet = true;
+    assert_int_equal(gvm_blocks_put(NULL, 0x3000, 512), 0);
+    gvm_blocks_flush(NULL);
+    assert_int_equal(be.pooled, 1);
+    assert_int_equal(be.freed, 0);
+    assert_int_equal(be.last, 0x2000);
+    assert_int_equal(be.stream, 21);
+    assert_int_equal(gvm_blocks_take_async(7, 21, 512), 0);
+    assert_int_equal(gvm_blocks_take(512), 0x3000);
+    assert_int_equal(gvm_blocks_put_async(NULL, 7, 20, 0x1000, GVM_BLOCK_MAX + 1), 0);
+    assert_int_equal(be.pooled, 2);
+}
+
 static unsigned asked;
 
 static int refuses(int first)
@@ -140,6 +173,14 @@ static void a_refusal_is_final_only_without_kept_blocks(void **state)
     assert_int_equal(rc, 0);
     assert_int_equal(asked, 2);
     assert_int_equal(be.freed, 1);
+    assert_int_equal(be.settled, 0);
+
+    assert_int_equal(gvm_blocks_put_async(NULL, 7, 20, 0x1000, 512), 0);
+    asked = 0;
+    GVM_MAKE_ROOM(rc, NULL, refuses(2));
+    assert_int_equal(rc, 0);
+    assert_int_equal(be.pooled, 1);
+    assert_int_equal(be.settled, 1);
 }
 
 int main(void)
@@ -151,6 +192,7 @@ int main(void)
         cmocka_unit_test_setup(a_lost_context_keeps_nothing, clean),
         cmocka_unit_test_setup(large_blocks_go, clean),
         cmocka_unit_test_setup(what_is_kept_is_bounded, clean),
+        cmocka_unit_test_setup(memory_of_a_pool_stays_on_its_stream, clean),
         cmocka_unit_test_setup(a_refusal_is_final_only_without_kept_blocks, clean),
     };
 
