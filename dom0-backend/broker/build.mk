@@ -8,3 +8,5 @@ $(eval $(call program,gvm-backd,$(BROKER_OBJS) $(AGENT_OBJS) $(AGENT_PURE_OBJS) 
 
 UNIT_ctlring_OBJS := $(call objs,dom0-backend/broker/ctlring.c) $(PROTO_CTL_OBJS)
 UNIT_shares_OBJS := $(call objs,dom0-backend/broker/shares.c)
+UNIT_broker_share_OBJS := $(call objs,dom0-backend/broker/share.c dom0-backend/broker/shares.c) \
+	$(COMMON_OBJS)
