@@ -47,3 +47,16 @@ CUresult cuCtxDetach(CUcontext ctx)
 
     return (CUresult)(rc ? rc : ctx == gvm_ctx_current() ? 0 : 201);
 }
+
+/* In 32 bits, as far as they reach. */
+#undef cuDeviceTotalMem
+GVM_API CUresult cuDeviceTotalMem(unsigned *bytes, CUdevice dev);
+CUresult cuDeviceTotalMem(unsigned *bytes, CUdevice dev)
+{
+    size_t all = 0;
+    CUresult rc = bytes ? cuDeviceTotalMem_v2(&all, dev) : CUDA_ERROR_INVALID_VALUE;
+
+    if (rc == CUDA_SUCCESS)
+        *bytes = all > UINT32_MAX ? UINT32_MAX : (unsigned)all;
+    return rc;
+}

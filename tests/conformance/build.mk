@@ -47,6 +47,7 @@ $(BUILD)/conformance/kernels_image.o: $(BUILD)/conformance/kernels_image.c
 	$(CC) -c -o $@ $<
 
 TRANSCRIPT_FLAGS_stream_perthread := -default-stream per-thread
+TRANSCRIPT_FLAGS_stream_runtime_twins := -default-stream per-thread
 # Per program: TRANSCRIPT_FLAGS_FAMILY_NAME adds to nvcc's or gcc's command line.
 TRANSCRIPT_FLAGS_module_rdc := -rdc=true tests/conformance/module/parts/rdc_b.cu
 $(BUILD)/conformance/t/module_rdc: tests/conformance/module/parts/rdc_b.cu

@@ -300,6 +300,9 @@ int stream_drain(struct dev *d, struct dev_stream *s);
  * way completes first, as for a free. The sticky error, or 0; then only stream_thaw() is needed. */
 int stream_freeze(struct dev *d);
 void stream_thaw(struct dev *d);
+/* The ticket of the operation issued last, and whether all up to one are complete. */
+uint64_t stream_ticket(struct dev *d);
+bool stream_passed(struct dev *d, uint64_t upto);
 uint64_t stream_now_ns(void); /* CLOCK_MONOTONIC */
 /* Returns when some operation has completed since; called with dev.lock held, which it drops. */
 void stream_wait_step(struct dev *d);

@@ -30,6 +30,7 @@ void objects_fini(struct objects *o)
     for (unsigned i = 0; i < OBJECTS_MAX / OBJECTS_PAGE; i++)
         free(o->page[i]);
     free(o->free);
+    free(o->gone);
     pthread_mutex_destroy(&o->lock);
 }
 
@@ -48,7 +49,9 @@ static int objects_add(struct objects *o, const struct ptx_tex *t, struct storag
     pthread_mutex_lock(&o->lock);
     if (!o->free)
         o->free = malloc(OBJECTS_MAX * sizeof(*o->free));
-    if (!o->free || (!o->nfree && o->next == OBJECTS_MAX))
+    if (!o->gone)
+        o->gone = malloc(OBJECTS_MAX * sizeof(*o->gone));
+    if (!o->free || !o->gone || (!o->nfree && o->next == OBJECTS_MAX))
         goto out;
     slot = o->nfree ? o->free[o->nfree - 1] : o->next;
     p = slot / OBJECTS_PAGE;
@@ -63,6 +66,7 @@ static int objects_add(struct objects *o, const struct ptx_tex *t, struct storag
     *handle = handle_of(slot, o->generation++ & 0xffff);
     o->page[p][slot % OBJECTS_PAGE].tex = *t;
     o->page[p][slot % OBJECTS_PAGE].storage = s;
+    o->page[p][slot % OBJECTS_PAGE].gone = false;
     if (s)
         storage_get(s);
     __atomic_store_n(&o->page[p][slot % OBJECTS_PAGE].tex.handle, *handle, __ATOMIC_RELEASE);
@@ -84,25 +88,55 @@ const struct ptx_tex *objects_find(void *arg, uint64_t handle)
     return __atomic_load_n(&t->handle, __ATOMIC_ACQUIRE) == handle ? t : NULL;
 }
 
-static int objects_drop(struct dev *d, uint64_t handle, bool surface)
+static struct object *object_at(struct objects *o, uint32_t slot)
+{
+    return &o->page[slot / OBJECTS_PAGE][slot % OBJECTS_PAGE];
+}
+
+/* Takes one object away whose last possible use has passed. False: there is none. */
+static bool objects_sweep(struct dev *d)
 {
     struct objects *o = &d->objects;
-    uint32_t slot = (uint32_t)handle - 1;
     struct storage *s = NULL;
+    uint32_t i = 0;
     bool found;
 
     pthread_mutex_lock(&o->lock);
-    found = objects_find(d, handle) &&
-            o->page[slot / OBJECTS_PAGE][slot % OBJECTS_PAGE].tex.surface == surface;
+    while (i < o->ngone && !stream_passed(d, object_at(o, o->gone[i])->upto))
+        i++;
+    found = i < o->ngone;
     if (found) {
-        s = o->page[slot / OBJECTS_PAGE][slot % OBJECTS_PAGE].storage;
-        __atomic_store_n(&o->page[slot / OBJECTS_PAGE][slot % OBJECTS_PAGE].tex.handle, 0,
-                         __ATOMIC_RELEASE);
-        o->free[o->nfree++] = slot;
+        struct object *x = object_at(o, o->gone[i]);
+
+        s = x->storage;
+        __atomic_store_n(&x->tex.handle, 0, __ATOMIC_RELEASE);
+        o->free[o->nfree++] = o->gone[i];
+        o->gone[i] = o->gone[--o->ngone];
     }
     pthread_mutex_unlock(&o->lock);
     if (s)
         storage_put(d, s);
+    return found;
+}
+
+/* Programs destroy an object behind the launch that uses it. */
+static int objects_drop(struct dev *d, uint64_t handle, bool surface)
+{
+    struct objects *o = &d->objects;
+    uint32_t slot = (uint32_t)handle - 1;
+    bool found;
+
+    pthread_mutex_lock(&o->lock);
+    found = objects_find(d, handle) && !object_at(o, slot)->gone &&
+            object_at(o, slot)->tex.surface == surface;
+    if (found) {
+        object_at(o, slot)->gone = true;
+        object_at(o, slot)->upto = stream_ticket(d);
+        o->gone[o->ngone++] = slot;
+    }
+    pthread_mutex_unlock(&o->lock);
+    while (objects_sweep(d))
+        ;
     return found ? 0 : CUDA_ERROR_INVALID_VALUE;
 }
 
@@ -287,6 +321,8 @@ static int texture_create(struct dev *d, const struct dev_resource *r, const str
         err = use_view(&t, v);
     if (!err)
         err = use_sampler(&t, s);
+    while (objects_sweep(d))
+        ;
     return err ? err : objects_add(&d->objects, &t, storage, handle);
 }
 
@@ -305,6 +341,8 @@ static int surface_create(struct dev *d, struct dev_array *a, uint64_t *handle)
     if (err)
         return err;
     use_array(&t, a);
+    while (objects_sweep(d))
+        ;
     return objects_add(&d->objects, &t, a->storage, handle);
 }
 

@@ -24,15 +24,20 @@
 #define MAX_LINEAR_HEIGHT 65000u
 #define MAX_LINEAR_PITCH  2097120u
 
+struct object {
+    struct ptx_tex tex;
+    struct storage *storage; /* kept alive; NULL: linear memory */
+    bool gone;               /* destroyed: stays for what was issued before, up to this ticket */
+    uint64_t upto;
+};
+
 /* Objects that kernels may name. Slots are never freed while the device is open, so that a kernel
  * that uses an object being destroyed reads another object at worst. */
 struct objects {
-    pthread_mutex_t lock;
-    struct {
-        struct ptx_tex tex;
-        struct storage *storage; /* kept alive; NULL: linear memory */
-    } * page[OBJECTS_MAX / OBJECTS_PAGE];
+    pthread_mutex_t lock; /* before dev.lock */
+    struct object *page[OBJECTS_MAX / OBJECTS_PAGE];
     uint32_t *free, nfree, next, generation;
+    uint32_t *gone, ngone; /* slots */
 };
 
 void objects_init(struct objects *o);

@@ -124,6 +124,26 @@ static bool drained(const struct dev *d, const struct dev_stream *s, uint64_t up
     return true;
 }
 
+uint64_t stream_ticket(struct dev *d)
+{
+    uint64_t last;
+
+    pthread_mutex_lock(&d->lock);
+    last = d->ticket;
+    pthread_mutex_unlock(&d->lock);
+    return last;
+}
+
+bool stream_passed(struct dev *d, uint64_t upto)
+{
+    bool passed;
+
+    pthread_mutex_lock(&d->lock);
+    passed = drained(d, NULL, upto);
+    pthread_mutex_unlock(&d->lock);
+    return passed;
+}
+
 int stream_drain(struct dev *d, struct dev_stream *s)
 {
     uint64_t upto;
