@@ -5,6 +5,11 @@
  * struct vgpu_graph_head, then `nnode` nodes in an order in which each comes after those that it
  * depends on. A node: struct vgpu_graph_node, ndeps indices of earlier nodes (u32, padded to 8),
  * then the parameters that its type names (padded to 8); `bytes` is the length of all of it.
+ *
+ * The nodes of a conditional node's bodies follow it, one body after the other, and depend on nodes
+ * of the same body only. After all nodes come `ncond` struct vgpu_graph_cond: the conditions, whose
+ * numbers kernels take as parameters: an aligned word of a kernel's parameters that is one of these
+ * numbers becomes what the device calls the condition.
  */
 #ifndef VGPU_GRAPH_PROTO_H
 #define VGPU_GRAPH_PROTO_H
@@ -23,13 +28,33 @@ enum vgpu_graph_type {
     VGPU_NODE_EVENT_RECORD, /* u32 event, u32 0 */
     VGPU_NODE_EVENT_WAIT,   /* u32 event, u32 0 */
     VGPU_NODE_MEM,          /* u32 number of struct vgpu_mem_op, u32 0, then these */
+    VGPU_NODE_COND,         /* struct vgpu_graph_choice, then for each body u32 number of nodes */
     VGPU_NODE_TYPES
 };
 
 struct vgpu_graph_head {
     uint32_t magic;
     uint32_t nnode;
+    uint32_t ncond;
+    uint32_t reserved; /* 0 */
 };
+
+struct vgpu_graph_cond {
+    uint64_t number;
+    uint32_t value;       /* at each launch, if flags & 1 */
+    uint32_t flags;       /* CU_GRAPH_COND_ASSIGN_DEFAULT */
+    uint32_t owner, body; /* the graph to which it belongs: a body of this node */
+};
+#define VGPU_COND_TOP UINT32_MAX /* owner: none, the graph itself */
+
+struct vgpu_graph_choice {
+    uint64_t number;
+    uint32_t type;  /* VGPU_COND_*, CUgraphConditionalNodeType */
+    uint32_t nbody; /* if: 1 or 2, while: 1, switch: 1..VGPU_COND_BODIES */
+};
+enum { VGPU_COND_IF, VGPU_COND_WHILE, VGPU_COND_SWITCH };
+#define VGPU_COND_BODIES 4096u
+#define VGPU_COND_DEPTH  16u /* conditional nodes inside one another */
 
 struct vgpu_graph_node {
     uint32_t bytes; /* of the node, a multiple of 8 */

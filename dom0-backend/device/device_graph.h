@@ -29,8 +29,20 @@ enum dev_node_type {
     DEV_NODE_EVENT_RECORD,
     DEV_NODE_EVENT_WAIT,
     DEV_NODE_MEM,
+    DEV_NODE_COND, /* its bodies' nodes follow in the list, one body after the other */
     DEV_NODE_TYPES
 };
+
+/* A condition that kernels set. An aligned word of kernels' parameters that is `number` stands for
+ * it, and is to be replaced by what the device calls it. */
+struct dev_cond {
+    uint64_t number;
+    uint32_t value; /* at each launch, with `assign` */
+    bool assign;
+    uint32_t owner, body; /* belongs to this body of this node; owner DEV_COND_TOP: to none */
+};
+#define DEV_COND_TOP UINT32_MAX
+enum { DEV_COND_IF, DEV_COND_WHILE, DEV_COND_SWITCH };
 
 /* cuStreamBatchMemOp: numbers as in CUstreamBatchMemOpType and CUstreamWaitValue_flags. */
 enum {
@@ -74,6 +86,12 @@ struct dev_node {
             const struct dev_mem_op *op;
             unsigned n;
         } mem;
+        struct {
+            uint64_t number; /* of the condition; may be unknown: 1 */
+            unsigned type;   /* DEV_COND_* */
+            unsigned nbody;
+            const uint32_t *total; /* nodes of each body, with those of the bodies inside */
+        } cond;
     };
 };
 
@@ -91,7 +109,8 @@ struct dev_graph_ops {
      * `arg`s, which stay valid until exec_destroy(), and `arg`s until what was launched before it
      * is complete. Failure: *bad is the node at fault, or n. */
     int (*exec_create)(struct dev *d, const struct dev_node *nodes, uint32_t n,
-                       struct dev_exec **out, uint32_t *bad);
+                       const struct dev_cond *conds, uint32_t ncond, struct dev_exec **out,
+                       uint32_t *bad);
     /* May be called while it executes: what is under way completes first. */
     int (*exec_destroy)(struct dev *d, struct dev_exec *x);
     /* One operation of `s`. An executable graph never overlaps with itself. */

@@ -80,6 +80,10 @@ struct reader {
     const uint8_t *p; /* a private copy */
     size_t left;
     struct dev_node *nodes;
+    uint32_t n;
+    uint32_t *scope; /* of each node: the number of the body that it is in */
+    uint32_t nscope;
+    uint32_t *bad;
 };
 
 static int read_kernel(struct reader *r, struct dev_node *n, const uint8_t *p, size_t len)
@@ -209,6 +213,28 @@ static int read_mem_node(struct reader *r, struct dev_node *n, const uint8_t *p,
     return WK_OK;
 }
 
+static int read_choice(struct dev_node *n, const uint8_t *p, size_t len)
+{
+    struct vgpu_graph_choice c;
+    unsigned most;
+
+    if (len < sizeof(c))
+        return WK_INVALID_VALUE;
+    memcpy(&c, p, sizeof(c));
+    most = c.type == VGPU_COND_IF       ? 2
+           : c.type == VGPU_COND_WHILE  ? 1
+           : c.type == VGPU_COND_SWITCH ? VGPU_COND_BODIES
+                                        : 0;
+    if (!c.nbody || c.nbody > most || c.nbody * sizeof(uint32_t) > len - sizeof(c))
+        return WK_INVALID_VALUE;
+    n->type = DEV_NODE_COND;
+    n->cond.number = c.number;
+    n->cond.type = c.type;
+    n->cond.nbody = c.nbody;
+    n->cond.total = (const uint32_t *)(p + sizeof(c));
+    return WK_OK;
+}
+
 static int read_params(struct reader *r, struct dev_node *n, unsigned type, const uint8_t *p,
                        size_t len)
 {
@@ -239,12 +265,14 @@ static int read_params(struct reader *r, struct dev_node *n, unsigned type, cons
         return read_event(r, n, id, type == VGPU_NODE_EVENT_RECORD);
     case VGPU_NODE_MEM:
         return read_mem_node(r, n, p, len);
+    case VGPU_NODE_COND:
+        return read_choice(n, p, len);
     default:
         return WK_INVALID_VALUE;
     }
 }
 
-static int read_node(struct reader *r, uint32_t index)
+static int read_node(struct reader *r, uint32_t index, uint32_t scope)
 {
     struct dev_node *n = &r->nodes[index];
     struct vgpu_graph_node h;
@@ -263,14 +291,60 @@ static int read_node(struct reader *r, uint32_t index)
     n->deps = (const uint32_t *)(r->p + sizeof(h));
     n->ndeps = h.ndeps;
     for (uint32_t i = 0; i < h.ndeps; i++)
-        if (n->deps[i] >= index)
+        if (n->deps[i] >= index || r->scope[n->deps[i]] != scope)
             return WK_INVALID_VALUE;
+    r->scope[index] = scope;
+    /* What CUDA allows in bodies, less what runs in the guest. */
+    if (scope && (h.type == VGPU_NODE_CALL || h.type == VGPU_NODE_EVENT_RECORD ||
+                  h.type == VGPU_NODE_EVENT_WAIT || h.type == VGPU_NODE_MEM))
+        return WK_INVALID_VALUE;
     n->disabled = h.flags & VGPU_NODE_DISABLED;
     err = read_params(r, n, h.type, r->p + sizeof(h) + deps, h.bytes - sizeof(h) - deps);
     took = take_held(r->e, r->lane, base);
     r->p += h.bytes;
     r->left -= h.bytes;
     return err ? err : took;
+}
+
+/* `total` nodes from *at on: of the graph itself, or of a body. */
+static int read_scope(struct reader *r, uint32_t *at, uint32_t total, unsigned depth)
+{
+    uint32_t scope = r->nscope++, end;
+    int err = depth > VGPU_COND_DEPTH || total > r->n - *at ? WK_INVALID_VALUE : WK_OK;
+
+    for (end = *at + total; !err && *at < end;) {
+        const struct dev_node *n = &r->nodes[*at];
+
+        *r->bad = *at;
+        err = read_node(r, *at, scope);
+        ++*at;
+        if (err || n->type != DEV_NODE_COND)
+            continue;
+        for (unsigned k = 0; k < n->cond.nbody && !err; k++) {
+            if (n->cond.total[k] > end - *at)
+                return WK_INVALID_VALUE;
+            err = read_scope(r, at, n->cond.total[k], depth + 1);
+        }
+    }
+    return err;
+}
+
+/* After the nodes. */
+static int read_conds(struct reader *r, uint32_t n, struct dev_cond *v)
+{
+    struct vgpu_graph_cond c;
+
+    if (n > r->left / sizeof(c))
+        return WK_INVALID_VALUE;
+    for (uint32_t i = 0; i < n; i++, r->p += sizeof(c)) {
+        memcpy(&c, r->p, sizeof(c));
+        if (c.owner != VGPU_COND_TOP &&
+            (c.owner >= r->n || r->nodes[c.owner].type != DEV_NODE_COND ||
+             c.body >= r->nodes[c.owner].cond.nbody))
+            return WK_INVALID_VALUE;
+        v[i] = (struct dev_cond){c.number, c.value, c.flags & 1, c.owner, c.body};
+    }
+    return WK_OK;
 }
 
 /* ---- calls ------------------------------------------------------------------------------- */
@@ -291,8 +365,9 @@ int wk_GraphInstantiate(struct wk_lane *lane, const struct vgpu_args_GraphInstan
     struct wk *w = lane->w;
     struct vgpu_graph_head head;
     struct reader r = {.lane = lane};
+    struct dev_cond *conds = NULL;
     uint64_t *copy = NULL;
-    uint32_t n = 0;
+    uint32_t n = 0, at = 0;
     int err = WK_OUT_OF_MEMORY;
 
     if (!w->ops->graph || !w->ops->graph->exec_create)
@@ -307,13 +382,17 @@ int wk_GraphInstantiate(struct wk_lane *lane, const struct vgpu_args_GraphInstan
     n = head.nnode;
     /* Each node takes at least its header: that bounds what is allocated for n of them. */
     if (head.magic != VGPU_GRAPH_MAGIC ||
-        n > (a->graph_len - sizeof(head)) / sizeof(struct vgpu_graph_node)) {
+        n > (a->graph_len - sizeof(head)) / sizeof(struct vgpu_graph_node) ||
+        head.ncond > (a->graph_len - sizeof(head)) / sizeof(struct vgpu_graph_cond)) {
         err = WK_INVALID_VALUE;
+        n = 0;
         goto out;
     }
     r.e = calloc(1, sizeof(*r.e));
     r.nodes = calloc(n + 1, sizeof(*r.nodes));
-    if (!r.e || !r.nodes)
+    r.scope = calloc(n + 1, sizeof(*r.scope));
+    conds = calloc(head.ncond + 1, sizeof(*conds));
+    if (!r.e || !r.nodes || !r.scope || !conds)
         goto out;
     r.e->w = w;
     r.e->refs = 1;
@@ -323,14 +402,13 @@ int wk_GraphInstantiate(struct wk_lane *lane, const struct vgpu_args_GraphInstan
         goto out;
     r.p = (const uint8_t *)copy + sizeof(head);
     r.left = a->graph_len - sizeof(head);
-    err = WK_OK;
-    for (o->bad = 0; o->bad < n && !err;) {
-        err = read_node(&r, o->bad);
-        if (!err)
-            o->bad++;
-    }
+    r.n = n;
+    r.bad = &o->bad;
+    err = read_scope(&r, &at, n, 0);
     if (!err)
-        err = w->ops->graph->exec_create(w->dev, r.nodes, n, &r.e->x, &o->bad);
+        err = read_conds(&r, head.ncond, conds);
+    if (!err)
+        err = w->ops->graph->exec_create(w->dev, r.nodes, n, conds, head.ncond, &r.e->x, &o->bad);
     if (err)
         goto out;
     r.e->chunks = lane->chunks_held;
@@ -346,6 +424,8 @@ out:
         if (r.nodes[i].type == DEV_NODE_MEM)
             free((void *)(uintptr_t)r.nodes[i].mem.op);
     free(r.nodes);
+    free(r.scope);
+    free(conds);
     free(copy);
     return err;
 }

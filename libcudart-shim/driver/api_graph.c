@@ -77,6 +77,12 @@ static CUresult add_mem_ops(CUgraphNode *out, CUgraph g, const CUgraphNode *deps
     ADD(CU_GRAPH_NODE_TYPE_BATCH_MEM_OP, gvm_set_mem_ops(n, p));
 }
 
+static CUresult add_cond(CUgraphNode *out, CUgraph g, const CUgraphNode *deps,
+                         const CUgraphEdgeData *data, size_t ndeps, CUDA_CONDITIONAL_NODE_PARAMS *p)
+{
+    ADD(CU_GRAPH_NODE_TYPE_CONDITIONAL, gvm_set_cond(n, p));
+}
+
 static CUresult add_empty(CUgraphNode *out, CUgraph g, const CUgraphNode *deps,
                           const CUgraphEdgeData *data, size_t ndeps)
 {
@@ -169,6 +175,8 @@ CUresult cuGraphAddNode(CUgraphNode *out, CUgraph g, const CUgraphNode *deps,
                                              (CUDA_MEM_ALLOC_NODE_PARAMS *)&p->alloc);
     case CU_GRAPH_NODE_TYPE_MEM_FREE:
         return (CUresult)gvm_graph_add_free(out, g, deps, data, n, p->free.dptr);
+    case CU_GRAPH_NODE_TYPE_CONDITIONAL:
+        return add_cond(out, g, deps, data, n, &p->conditional);
     default:
         if ((unsigned)p->type > CU_GRAPH_NODE_TYPE_CONDITIONAL)
             return CUDA_ERROR_INVALID_VALUE;

@@ -767,7 +767,7 @@ static void close_capture(struct gvm_capture *c)
     put_capture(c);
 }
 
-static int end_capture(uint64_t stream, CUgraph *out)
+static int end_capture(uint64_t stream, CUgraph *out, bool wanted)
 {
     struct gvm_capture *c;
     struct member *m;
@@ -786,7 +786,9 @@ static int end_capture(uint64_t stream, CUgraph *out)
         rc = ERR_INVALIDATED;
     else if (!joined(c))
         rc = ERR_UNJOINED;
-    if (rc == 0)
+    if (rc == 0 && !wanted && !c->into)
+        gvm_graph_free(c->g);
+    else if (rc == 0)
         *out = c->g;
     else /* as natively, also a graph that was there before */
         gvm_graph_free(c->g);
@@ -833,9 +835,7 @@ CUresult cuStreamEndCapture(CUstream s, CUgraph *out)
     if (rc)
         return (CUresult)rc;
     pthread_mutex_lock(&gvm_graph_lock);
-    rc = end_capture(api_stream(s), &g);
-    if (g && !out) /* nobody wants it */
-        gvm_graph_free(g);
+    rc = end_capture(api_stream(s), &g, out != NULL);
     pthread_mutex_unlock(&gvm_graph_lock);
     if (out)
         *out = g;

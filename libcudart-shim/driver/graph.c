@@ -77,6 +77,7 @@ void gvm_graph_free(CUgraph g)
     for (uint32_t i = 0; i < g->n; i++)
         node_free(g->v[i]);
     gvm_user_drop_all(g);
+    free(g->cond);
     free(g->v);
     g->magic = 0;
     g->next = reuse.graphs;
@@ -225,6 +226,14 @@ CUgraph gvm_graph_copy(CUgraph g)
     for (uint32_t i = 0; i < g->n && rc == 0; i++)
         for (size_t k = 0; k < g->v[i]->ndep && rc == 0; k++)
             rc = edge_add(c->v[g->v[i]->dep[k].n->pos], c->v[i], &g->v[i]->dep[k].data);
+    if (rc == 0 && g->ncond) {
+        c->cond = malloc(g->ncond * sizeof(*c->cond));
+        rc = c->cond ? 0 : 2;
+        if (rc == 0) {
+            memcpy(c->cond, g->cond, g->ncond * sizeof(*c->cond));
+            c->ncond = g->ncond;
+        }
+    }
     if (rc == 0)
         rc = gvm_user_copy(c, g);
     if (rc && c) {

@@ -52,6 +52,12 @@ struct CUgraphNode_st {
         CUDA_MEM_ALLOC_NODE_PARAMS alloc;
         CUdeviceptr free;
         CUDA_BATCH_MEM_OP_NODE_PARAMS mem;
+        struct {
+            uint64_t number;
+            CUgraphConditionalNodeType type;
+            unsigned n;
+            CUgraph *body;
+        } cond;
     };
     CUgraphNode orig; /* of what it is a copy; may be gone */
     uint64_t orig_id;
@@ -63,6 +69,14 @@ struct gvm_user_ref {
     uint32_t count;
 };
 
+/* A condition that kernels may set; the program's handle is its number. */
+struct gvm_cond {
+    uint64_t number;
+    uint32_t value;
+    uint32_t flags;
+    bool used; /* by a node */
+};
+
 struct CUgraph_st {
     uint32_t magic;
     uint64_t id;
@@ -72,6 +86,8 @@ struct CUgraph_st {
     CUgraphNode parent;
     struct gvm_user_ref *user;
     uint32_t nuser;
+    struct gvm_cond *cond;
+    uint32_t ncond;
     uint32_t captures; /* under way into it */
     struct CUgraph_st *next;
 };
@@ -141,6 +157,13 @@ int gvm_graph_add_alloc(CUgraphNode *out, CUgraph g, const CUgraphNode *deps,
                         const CUgraphEdgeData *data, size_t n, CUDA_MEM_ALLOC_NODE_PARAMS *p);
 int gvm_graph_add_free(CUgraphNode *out, CUgraph g, const CUgraphNode *deps,
                        const CUgraphEdgeData *data, size_t n, CUdeviceptr dptr);
+
+/* ---- graph_cond.c: conditional nodes; with the lock held */
+
+bool gvm_graph_has_cond(CUgraph g);
+int gvm_set_cond(CUgraphNode n, CUDA_CONDITIONAL_NODE_PARAMS *p);
+int gvm_cond_copy(CUgraphNode to, const struct CUgraphNode_st *from);
+void gvm_cond_free(CUgraphNode n);
 
 /* ---- capture.c --------------------------------------------------------------------------- */
 

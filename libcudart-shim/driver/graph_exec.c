@@ -406,6 +406,17 @@ static int compare(CUgraph now, CUgraph g, struct change *c)
         if (g->v[i]->type == CU_GRAPH_NODE_TYPE_GRAPH &&
             compare(now->v[i]->child, g->v[i]->child, c))
             return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
+        if (g->v[i]->type == CU_GRAPH_NODE_TYPE_CONDITIONAL) {
+            if (now->v[i]->cond.type != g->v[i]->cond.type ||
+                now->v[i]->cond.n != g->v[i]->cond.n ||
+                now->v[i]->cond.number != g->v[i]->cond.number) {
+                c->why = CU_GRAPH_EXEC_UPDATE_ERROR_PARAMETERS_CHANGED;
+                return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
+            }
+            for (unsigned k = 0; k < g->v[i]->cond.n; k++)
+                if (compare(now->v[i]->cond.body[k], g->v[i]->cond.body[k], c))
+                    return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
+        }
     }
     c->why = CU_GRAPH_EXEC_UPDATE_SUCCESS;
     c->node = NULL;

@@ -324,6 +324,8 @@ int gvm_params_copy(CUgraphNode to, const struct CUgraphNode_st *from)
     }
     case CU_GRAPH_NODE_TYPE_GRAPH:
         return gvm_set_child(to, from->child);
+    case CU_GRAPH_NODE_TYPE_CONDITIONAL:
+        return gvm_cond_copy(to, from);
     case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
         return gvm_set_mem_ops(to, &from->mem);
     case CU_GRAPH_NODE_TYPE_MEMCPY:
@@ -354,6 +356,8 @@ void gvm_params_free(CUgraphNode n)
         kernel_free(&n->k);
         free(n->k.attr);
         n->k.attr = NULL;
+    } else if (n->type == CU_GRAPH_NODE_TYPE_CONDITIONAL) {
+        gvm_cond_free(n);
     } else if (n->type == CU_GRAPH_NODE_TYPE_BATCH_MEM_OP) {
         free(n->mem.paramArray);
         n->mem.paramArray = NULL;

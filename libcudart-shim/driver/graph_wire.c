@@ -42,6 +42,9 @@ struct out {
     CUgraphNode at;
     struct gvm_exec_res *res;
     struct gvm_chan *c;
+    struct vgpu_graph_cond *cond; /* what follows the nodes */
+    uint32_t ncond;
+    uint32_t owner, body; /* what is being written is this body of this node */
     int rc;
 };
 
@@ -448,6 +451,52 @@ static void put_host(struct out *o, CUgraphNode n, const uint32_t *deps, uint32_
 
 static void put_graph(struct out *o, CUgraph g, const uint32_t *entry);
 
+/* The conditions of g. */
+static void put_conds(struct out *o, CUgraph g)
+{
+    void *v = realloc(o->cond, (o->ncond + g->ncond + 1) * sizeof(*o->cond));
+
+    if (!v) {
+        o->rc = 2;
+        return;
+    }
+    o->cond = v;
+    for (uint32_t i = 0; i < g->ncond; i++)
+        o->cond[o->ncond++] = (struct vgpu_graph_cond){g->cond[i].number, g->cond[i].value,
+                                                       g->cond[i].flags, o->owner, o->body};
+}
+
+static void put_cond(struct out *o, CUgraphNode n, const uint32_t *deps, uint32_t ndeps)
+{
+    struct vgpu_graph_choice c = {n->cond.number, (uint32_t)n->cond.type, n->cond.n};
+    uint32_t *total = calloc(n->cond.n + 1, sizeof(*total));
+    uint32_t owner = o->owner, body = o->body;
+    size_t start, at;
+
+    if (!total) {
+        o->rc = 2;
+        return;
+    }
+    n->first = n->last = begin(o, VGPU_NODE_COND, deps, ndeps, &start);
+    put(o, &c, sizeof(c));
+    at = o->len;
+    put(o, total, n->cond.n * sizeof(*total));
+    end(o, start);
+    for (uint32_t i = 0; i < n->cond.n && o->rc == 0; i++) {
+        uint32_t before = o->n;
+
+        o->owner = n->first;
+        o->body = i;
+        put_graph(o, n->cond.body[i], NULL);
+        total[i] = o->n - before;
+    }
+    if (o->rc == 0)
+        memcpy(o->p + at, total, n->cond.n * sizeof(*total));
+    o->owner = owner;
+    o->body = body;
+    free(total);
+}
+
 static void put_child(struct out *o, CUgraphNode n, const uint32_t *deps, uint32_t ndeps)
 {
     CUgraph g = n->child;
@@ -494,6 +543,9 @@ static void put_node(struct out *o, CUgraphNode n, const uint32_t *entry)
     case CU_GRAPH_NODE_TYPE_HOST:
         put_host(o, n, deps, ndeps);
         break;
+    case CU_GRAPH_NODE_TYPE_CONDITIONAL:
+        put_cond(o, n, deps, ndeps);
+        break;
     case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
         put_mem_ops(o, n, deps, ndeps);
         break;
@@ -520,6 +572,7 @@ static void put_graph(struct out *o, CUgraph g, const uint32_t *entry)
         o->rc = 2;
         return;
     }
+    put_conds(o, g);
     if (!gvm_graph_order(g, order, &err))
         o->rc = err ? err : 1;
     for (uint32_t i = 0; i < g->n && o->rc == 0; i++)
@@ -610,7 +663,7 @@ static int send_blob(struct gvm_chan *c, struct out *o, struct gvm_obj **wire, u
 
 int gvm_exec_send(struct gvm_chan *c, CUgraphExec x, CUgraphNode *bad)
 {
-    struct out o = {.c = c};
+    struct out o = {.c = c, .owner = VGPU_COND_TOP};
     struct vgpu_graph_head h = {.magic = VGPU_GRAPH_MAGIC};
     struct gvm_obj *wire = NULL;
     uint32_t at = UINT32_MAX;
@@ -625,7 +678,9 @@ int gvm_exec_send(struct gvm_chan *c, CUgraphExec x, CUgraphNode *bad)
         *bad = o.at;
         goto out;
     }
+    put(&o, o.cond, o.ncond * sizeof(*o.cond));
     h.nnode = o.n;
+    h.ncond = o.ncond;
     memcpy(o.p, &h, sizeof(h));
     o.rc = send_blob(c, &o, &wire, &at);
     if (o.rc && at < o.n)
@@ -648,5 +703,6 @@ out:
         res_free(o.res);
     free(o.p);
     free(o.of);
+    free(o.cond);
     return o.rc;
 }

@@ -544,6 +544,8 @@ cudaError_t cudaGraphAddNode(cudaGraphNode_t *out, cudaGraph_t g, const cudaGrap
         p->alloc.dptr = (void *)(uintptr_t)q.alloc.dptr;
     if (err == 0 && p->type == cudaGraphNodeTypeGraph)
         p->graph.graph = q.graph.graph;
+    if (err == 0 && p->type == cudaGraphNodeTypeConditional)
+        p->conditional.phGraph_out = q.conditional.phGraph_out;
     return rt_done(err);
 }
 
@@ -577,4 +579,14 @@ cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *x, cudaGraph_t g,
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *x, cudaGraph_t g, unsigned long long flags)
 {
     return cudaGraphInstantiateWithFlags(x, g, flags);
+}
+
+cudaError_t cudaGraphConditionalHandleCreate(cudaGraphConditionalHandle *out, cudaGraph_t g,
+                                             unsigned value, unsigned flags)
+{
+    int err = gvm_context();
+
+    return rt_done(err ? err
+                       : (int)cuGraphConditionalHandleCreate((CUgraphConditionalHandle *)out, g,
+                                                             NULL, value, flags));
 }

@@ -188,6 +188,89 @@ static void test_mem_ops(void **state)
     assert_int_equal(vgpu_StreamMemOps(&ch, 1, 0, op, all), 1);
 }
 
+/* A graph with a conditional node of two bodies, as words of 32 bits:
+ * 0 empty, 1 chooses between { 2 empty, 3 after 2 } and { 4 empty }, 5 after 1. */
+struct graph_image {
+    struct vgpu_graph_head head;
+    struct vgpu_graph_node empty;
+    struct {
+        struct vgpu_graph_node n;
+        uint32_t dep, pad;
+        struct vgpu_graph_choice choice;
+        uint32_t total[2];
+    } cond;
+    struct vgpu_graph_node two;
+    struct {
+        struct vgpu_graph_node n;
+        uint32_t dep, pad;
+    } three;
+    struct vgpu_graph_node four;
+    struct {
+        struct vgpu_graph_node n;
+        uint32_t dep, pad;
+    } five;
+    struct vgpu_graph_cond value;
+};
+
+static const struct graph_image good_graph = {
+    .head = {VGPU_GRAPH_MAGIC, 6, 1, 0},
+    .empty = {16, VGPU_NODE_EMPTY, 0, 0, 0},
+    .cond = {{48, VGPU_NODE_COND, 0, 1, 0}, 0, 0, {77, VGPU_COND_IF, 2}, {2, 1}},
+    .two = {16, VGPU_NODE_EMPTY, 0, 0, 0},
+    .three = {{24, VGPU_NODE_EMPTY, 0, 1, 0}, 2, 0},
+    .four = {16, VGPU_NODE_EMPTY, 0, 0, 0},
+    .five = {{24, VGPU_NODE_EMPTY, 0, 1, 0}, 1, 0},
+    .value = {77, 1000, 1, 1, 1},
+};
+
+static int instantiate(struct fix *f, const struct graph_image *g, uint32_t len)
+{
+    struct gvm_chan ch = {.f = f};
+    uint32_t bad = 0;
+    int rc;
+
+    memcpy(f->pool, g, sizeof(*g));
+    rc = vgpu_GraphInstantiate(&ch, 0, 40, 0, 0, len, &bad);
+    if (rc == 0)
+        assert_int_equal(vgpu_GraphExecDestroy(&ch, 1, 40), 0);
+    return rc;
+}
+
+static void test_graph_bodies(void **state)
+{
+    const uint32_t len = sizeof(good_graph);
+    struct graph_image g = good_graph;
+    struct fix *f = *state;
+
+    assert_int_equal(instantiate(f, &g, len), 0);
+    assert_string_equal(mock_notes(), "exec 6/1 sum 1006;exec_destroy;");
+    for (uint32_t n = 0; n < len; n += 8)
+        assert_int_equal(instantiate(f, &g, n), 1);
+#define WRONG(member, value)                                                                       \
+    do {                                                                                           \
+        g = good_graph;                                                                            \
+        g.member = value;                                                                          \
+        assert_int_equal(instantiate(f, &g, len), 1);                                              \
+    } while (0)
+    WRONG(head.nnode, UINT32_MAX);
+    WRONG(head.ncond, 2);
+    WRONG(head.ncond, UINT32_MAX);
+    WRONG(cond.choice.type, 3);
+    WRONG(cond.choice.nbody, 0);
+    WRONG(cond.choice.nbody, 3);
+    WRONG(cond.total[0], 5);
+    WRONG(cond.total[1], UINT32_MAX);
+    WRONG(three.dep, 0); /* outside of its body */
+    WRONG(five.dep, 3);  /* inside of one */
+    WRONG(five.dep, 4);
+    WRONG(four.type, VGPU_NODE_CALL);
+    WRONG(four.type, VGPU_NODE_MEM);
+    WRONG(value.owner, 0);
+    WRONG(value.owner, 6);
+    WRONG(value.body, 2);
+#undef WRONG
+}
+
 static void test_fill(void **state)
 {
     struct fix *f = *state;
@@ -418,10 +501,10 @@ static void test_output(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_info),      TEST(test_memory),  TEST(test_copies),  TEST(test_inline_fails),
-        TEST(test_fill),      TEST(test_mem_ops), TEST(test_modules), TEST(test_table),
-        TEST(test_functions), TEST(test_launch),  TEST(test_streams), TEST(test_events),
-        TEST(test_marks),     TEST(test_limits),  TEST(test_output),
+        TEST(test_info),   TEST(test_memory),    TEST(test_copies),       TEST(test_inline_fails),
+        TEST(test_fill),   TEST(test_mem_ops),   TEST(test_graph_bodies), TEST(test_modules),
+        TEST(test_table),  TEST(test_functions), TEST(test_launch),       TEST(test_streams),
+        TEST(test_events), TEST(test_marks),     TEST(test_limits),       TEST(test_output),
     };
 
     log_init("test", LOG_ERR_);

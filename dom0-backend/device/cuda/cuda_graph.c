@@ -181,7 +181,37 @@ struct build {
     CUgraphNode *first, *last; /* of each node: a call takes two */
     CUgraphNode *deps;
     struct dev_gate *gates;
+    const struct dev_cond *conds;
+    CUgraphConditionalHandle *real; /* what the driver calls them; 0: not made yet */
+    uint32_t ncond;
 };
+
+static CUgraphConditionalHandle real_of(const struct build *b, uint64_t number)
+{
+    for (uint32_t i = 0; i < b->ncond; i++)
+        if (b->conds[i].number == number)
+            return b->real[i];
+    return 0;
+}
+
+/* The parameters with the driver's handles for the guest's numbers. NULL: no memory. */
+static uint8_t *params_of(const struct build *b, const struct dev_launch *l)
+{
+    uint8_t *p = malloc(l->params_len + 8);
+    uint64_t v;
+
+    if (!p)
+        return NULL;
+    if (l->params_len)
+        memcpy(p, l->params, l->params_len);
+    for (uint32_t at = 0; b->ncond && at + 8 <= l->params_len; at += 8) {
+        memcpy(&v, p + at, 8);
+        v = v ? real_of(b, v) : 0;
+        if (v)
+            memcpy(p + at, &v, 8);
+    }
+    return p;
+}
 
 static int add_kernel(struct build *b, uint32_t i, const struct dev_node *n)
 {
@@ -198,17 +228,23 @@ static int add_kernel(struct build *b, uint32_t i, const struct dev_node *n)
         .blockDimZ = l->block[2],
         .sharedMemBytes = l->shmem,
     };
+    uint8_t *params;
     CUresult rc;
 
     if (l->params_len < f->param_end)
         return CUDA_ERROR_INVALID_VALUE;
+    params = params_of(b, l);
     p.kernelParams = calloc(f->nparam + 1, sizeof(*p.kernelParams));
-    if (!p.kernelParams)
+    if (!p.kernelParams || !params) {
+        free(p.kernelParams);
+        free(params);
         return CUDA_ERROR_OUT_OF_MEMORY;
+    }
     for (unsigned k = 0; k < f->nparam; k++)
-        p.kernelParams[k] = (uint8_t *)(uintptr_t)l->params + f->param[k].offset;
+        p.kernelParams[k] = params + f->param[k].offset;
     rc = cu.cuGraphAddKernelNode_v2(&b->first[i], b->g, b->deps, n->ndeps, &p);
     free(p.kernelParams);
+    free(params);
     memset(&v, 0, sizeof(v));
     if (rc == CUDA_SUCCESS && l->cooperative) {
         v.cooperative = 1;
@@ -334,6 +370,68 @@ static int add(struct build *b, uint32_t i, const struct dev_node *n)
     }
 }
 
+/* Conditions of one graph. */
+static int add_conds(struct build *b, CUgraph g, uint32_t owner, uint32_t body)
+{
+    int err = 0;
+
+    for (uint32_t i = 0; i < b->ncond && !err; i++)
+        if (b->conds[i].owner == owner && b->conds[i].body == body)
+            err = cudev_rc(b->d,
+                           cu.cuGraphConditionalHandleCreate(
+                               &b->real[i], g, b->d->ctx, b->conds[i].value,
+                               b->conds[i].assign ? CU_GRAPH_COND_ASSIGN_DEFAULT : 0),
+                           "cuGraphConditionalHandleCreate");
+    return err;
+}
+
+static int add_choice(struct build *b, uint32_t i, const struct dev_node *n, CUgraph **bodies)
+{
+    CUgraphNodeParams p;
+    CUresult rc;
+
+    memset(&p, 0, sizeof(p));
+    p.type = CU_GRAPH_NODE_TYPE_CONDITIONAL;
+    p.conditional.handle = real_of(b, n->cond.number);
+    p.conditional.type = (CUgraphConditionalNodeType)n->cond.type;
+    p.conditional.size = n->cond.nbody;
+    p.conditional.ctx = b->d->ctx;
+    if (!p.conditional.handle)
+        return CUDA_ERROR_INVALID_VALUE;
+    for (uint32_t k = 0; k < n->ndeps; k++)
+        b->deps[k] = b->last[n->deps[k]] ? b->last[n->deps[k]] : b->first[n->deps[k]];
+    rc = cu.cuGraphAddNode_v2(&b->first[i], b->g, b->deps, NULL, n->ndeps, &p);
+    *bodies = p.conditional.phGraph_out;
+    return (int)rc;
+}
+
+/* Nodes [at, end) into g, which is a body of `owner`. The worker has bounded the depth. */
+static int add_all(struct build *b, CUgraph g, const struct dev_node *nodes, uint32_t at,
+                   uint32_t end, uint32_t owner, uint32_t body, uint32_t *bad)
+{
+    CUgraph *bodies = NULL;
+    int err = add_conds(b, g, owner, body);
+
+    while (at < end && !err) {
+        uint32_t i = at++;
+
+        b->g = g;
+        err = nodes[i].type == DEV_NODE_COND ? add_choice(b, i, &nodes[i], &bodies)
+                                             : add(b, i, &nodes[i]);
+        err = cudev_rc(b->d, (CUresult)err, "cuGraphAddNode");
+        if (err)
+            *bad = i;
+        for (unsigned k = 0; nodes[i].type == DEV_NODE_COND && k < nodes[i].cond.nbody && !err;
+             k++) {
+            uint32_t total = nodes[i].cond.total[k];
+
+            err = add_all(b, bodies[k], nodes, at, at + total, i, k, bad);
+            at += total;
+        }
+    }
+    return err;
+}
+
 static void free_gates(struct dev_gate *g)
 {
     while (g) {
@@ -345,9 +443,11 @@ static void free_gates(struct dev_gate *g)
 }
 
 static int exec_create(struct dev *d, const struct dev_node *nodes, uint32_t n,
-                       struct dev_exec **out, uint32_t *bad)
+                       const struct dev_cond *conds, uint32_t ncond, struct dev_exec **out,
+                       uint32_t *bad)
 {
-    struct build b = {.d = d};
+    struct build b = {.d = d, .conds = conds, .ncond = ncond};
+    CUgraph g = NULL;
     struct dev_exec *x = calloc(1, sizeof(*x));
     uint32_t most = 1;
     int err = cudev_enter(d);
@@ -359,22 +459,22 @@ static int exec_create(struct dev *d, const struct dev_node *nodes, uint32_t n,
     b.first = calloc(n + 1, sizeof(*b.first));
     b.last = calloc(n + 1, sizeof(*b.last));
     b.deps = calloc(most, sizeof(*b.deps));
-    if (!err && (!x || !b.first || !b.last || !b.deps))
+    b.real = calloc(ncond + 1, sizeof(*b.real));
+    if (!err && ncond && (!cu.cuGraphAddNode_v2 || !cu.cuGraphConditionalHandleCreate))
+        err = CUDA_ERROR_NOT_SUPPORTED;
+    if (!err && (!x || !b.first || !b.last || !b.deps || !b.real))
         err = CUDA_ERROR_OUT_OF_MEMORY;
     if (!err)
-        err = cudev_rc(d, cu.cuGraphCreate(&b.g, 0), "cuGraphCreate");
-    for (uint32_t i = 0; i < n && !err; i++) {
-        err = cudev_rc(d, (CUresult)add(&b, i, &nodes[i]), "cuGraphAddNode");
-        if (err)
-            *bad = i;
-    }
+        err = cudev_rc(d, cu.cuGraphCreate(&g, 0), "cuGraphCreate");
     if (!err)
-        err = cudev_rc(d, cu.cuGraphInstantiateWithFlags(&x->x, b.g, 0), "cuGraphInstantiate");
+        err = add_all(&b, g, nodes, 0, n, DEV_COND_TOP, 0, bad);
+    if (!err)
+        err = cudev_rc(d, cu.cuGraphInstantiateWithFlags(&x->x, g, 0), "cuGraphInstantiate");
     for (uint32_t i = 0; i < n && !err; i++)
         if (nodes[i].disabled && nodes[i].type != DEV_NODE_EMPTY)
             cudev_rc(d, cu.cuGraphNodeSetEnabled(x->x, b.first[i], 0), "cuGraphNodeSetEnabled");
-    if (b.g)
-        cu.cuGraphDestroy(b.g);
+    if (g)
+        cu.cuGraphDestroy(g);
     if (err) {
         free_gates(b.gates);
         free(x);
@@ -386,6 +486,7 @@ static int exec_create(struct dev *d, const struct dev_node *nodes, uint32_t n,
     free(b.first);
     free(b.last);
     free(b.deps);
+    free(b.real);
     return err;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* builtin.c - functions that the device library provides: vprintf, malloc, free, __assertfail. */
+/* builtin.c - functions of the device library: vprintf, malloc, free, __assertfail, conditions. */
 #include "interp.h"
 
 #define FMT_MAX 4096 /* bytes of a format or %s string that are looked at */
@@ -252,6 +252,14 @@ int ptx_builtin(struct warp *w, const struct uop *u, const struct call *c, uint3
             uint64_t a = arg_value(w, c, 0, __builtin_ctz(k), local_base);
             if (a && l->heap_free)
                 l->heap_free(l->arg, a);
+        }
+        break;
+    case BI_SETCOND: /* its handle is the address of its word (device_graph.c) */
+        for (uint32_t k = mask; k; k &= k - 1) {
+            int i = __builtin_ctz(k);
+            uint64_t word = arg_value(w, c, 0, i, local_base);
+            uint32_t v = (uint32_t)arg_value(w, c, 1, i, local_base);
+            memcpy(ptx_generic(w, u, i, word, sizeof(v)), &v, sizeof(v));
         }
         break;
     default:

@@ -14,6 +14,15 @@ struct graph_ops {
     uint32_t n;
     struct op **op; /* NULL: nothing to do */
     struct dev_event **event;
+    struct graph_cond *cond;
+    uint32_t ncond;
+};
+
+/* Kernels know a condition by the address of its word. */
+struct graph_cond {
+    uint64_t number, word;
+    uint32_t value;
+    bool assign;
 };
 
 struct dev_exec {
@@ -37,12 +46,79 @@ static void ops_put(struct dev *d, struct graph_ops *o)
     for (uint32_t i = 0; i < o->n; i++)
         if (o->op[i])
             op_free(d, o->op[i]);
+    for (uint32_t i = 0; i < o->ncond; i++)
+        arena_free(&d->arena, o->cond[i].word, ARENA_MODULE, NULL);
+    free(o->cond);
     free(o->op);
     free(o->event);
     free(o);
 }
 
-static int make(struct dev *d, const struct dev_node *n, struct op **out)
+static uint64_t word_of(const struct graph_ops *o, uint64_t number)
+{
+    for (uint32_t i = 0; i < o->ncond; i++)
+        if (o->cond[i].number == number)
+            return o->cond[i].word;
+    return 0;
+}
+
+static int make_conds(struct dev *d, struct graph_ops *o, const struct dev_cond *v, uint32_t n)
+{
+    int err = 0;
+
+    o->cond = calloc(n + 1, sizeof(*o->cond));
+    if (!o->cond)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    for (uint32_t i = 0; i < n && !err; i++) {
+        struct graph_cond *c = &o->cond[i];
+
+        *c = (struct graph_cond){.number = v[i].number, .value = v[i].value, .assign = v[i].assign};
+        err = arena_alloc(&d->arena, sizeof(uint32_t), ARENA_MODULE, &c->word);
+        if (!err) {
+            *(uint32_t *)(uintptr_t)c->word = 0;
+            o->ncond++;
+        }
+    }
+    return err;
+}
+
+/* Words for the guest's numbers in a kernel's parameters. */
+static void name_conds(const struct graph_ops *o, uint8_t *params, size_t n)
+{
+    uint64_t v;
+
+    for (size_t at = 0; o->ncond && at + 8 <= n; at += 8) {
+        memcpy(&v, params + at, 8);
+        v = v ? word_of(o, v) : 0;
+        if (v)
+            memcpy(params + at, &v, 8);
+    }
+}
+
+static int make_choice(const struct graph_ops *o, const struct dev_node *n, struct op **out)
+{
+    struct op *op = calloc(1, sizeof(*op));
+
+    if (!op)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    op->kind = OP_COND;
+    op->cond.word = word_of(o, n->cond.number);
+    op->cond.type = n->cond.type;
+    op->cond.nbody = n->cond.nbody;
+    op->cond.total = calloc(n->cond.nbody, sizeof(*op->cond.total));
+    if (!op->cond.word || !op->cond.total) {
+        int err = op->cond.word ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_INVALID_VALUE;
+
+        free(op->cond.total);
+        free(op);
+        return err;
+    }
+    memcpy(op->cond.total, n->cond.total, n->cond.nbody * sizeof(*op->cond.total));
+    *out = op;
+    return 0;
+}
+
+static int make(struct dev *d, const struct graph_ops *o, const struct dev_node *n, struct op **out)
 {
     int err = 0;
 
@@ -50,6 +126,8 @@ static int make(struct dev *d, const struct dev_node *n, struct op **out)
     switch (n->type) {
     case DEV_NODE_KERNEL:
         err = launch_op(d, n->kernel.func, &n->kernel.l, out);
+        if (!err)
+            name_conds(o, (*out)->launch.params, n->kernel.l.params_len);
         break;
     case DEV_NODE_COPY:
         err = box_op(d, &n->copy, out);
@@ -57,6 +135,9 @@ static int make(struct dev *d, const struct dev_node *n, struct op **out)
     case DEV_NODE_FILL:
         err = fill_op(d, n->fill.dst, n->fill.pitch, n->fill.value, n->fill.elem, n->fill.width,
                       n->fill.height, out);
+        break;
+    case DEV_NODE_COND:
+        err = make_choice(o, n, out);
         break;
     case DEV_NODE_MEM:
         err = mem_op_make(d, n->mem.op, n->mem.n, out);
@@ -82,7 +163,8 @@ static int make(struct dev *d, const struct dev_node *n, struct op **out)
 }
 
 static int exec_create(struct dev *d, const struct dev_node *nodes, uint32_t n,
-                       struct dev_exec **out, uint32_t *bad)
+                       const struct dev_cond *conds, uint32_t ncond, struct dev_exec **out,
+                       uint32_t *bad)
 {
     struct dev_exec *x = calloc(1, sizeof(*x));
     struct graph_ops *o = calloc(1, sizeof(*o));
@@ -99,10 +181,13 @@ static int exec_create(struct dev *d, const struct dev_node *nodes, uint32_t n,
     o->event = calloc(n + 1, sizeof(*o->event));
     if (!o->op || !o->event)
         goto out;
+    err = make_conds(d, o, conds, ncond);
+    if (err)
+        goto out;
     for (o->n = 0, err = 0; o->n < n; o->n++) {
         const struct dev_node *node = &nodes[o->n];
 
-        err = make(d, node, &o->op[o->n]);
+        err = make(d, o, node, &o->op[o->n]);
         if (err) {
             *bad = o->n;
             goto out;
@@ -263,13 +348,44 @@ static void pass_mark(struct dev *d, struct mark *m)
     pthread_mutex_unlock(&d->lock);
 }
 
-void graph_run(struct dev *d, struct graph_run *r, struct ptx_exec **x)
+static void run_nodes(struct dev *d, struct graph_run *r, uint32_t at, uint32_t end,
+                      struct ptx_exec **x);
+
+/* The bodies of a conditional node, which begin at `at`. Returns what comes after them. */
+static uint32_t run_choice(struct dev *d, struct graph_run *r, const struct op *op, uint32_t at,
+                           struct ptx_exec **x)
 {
-    for (uint32_t i = 0; i < r->ops->n; i++) {
+    const uint32_t *word = (const uint32_t *)(uintptr_t)op->cond.word;
+    uint32_t v = __atomic_load_n(word, __ATOMIC_ACQUIRE), which = v, after = at;
+
+    if (op->cond.type != DEV_COND_SWITCH)
+        which = v ? 0 : 1;
+    for (unsigned k = 0; k < op->cond.nbody; after += op->cond.total[k++]) {
+        uint32_t end = after + op->cond.total[k];
+
+        if (k != which || dev_stopped(d) || dev_sticky(d))
+            continue;
+        do
+            run_nodes(d, r, after, end, x);
+        while (op->cond.type == DEV_COND_WHILE && !dev_stopped(d) && !dev_sticky(d) &&
+               __atomic_load_n(word, __ATOMIC_ACQUIRE));
+    }
+    return after;
+}
+
+static void run_nodes(struct dev *d, struct graph_run *r, uint32_t at, uint32_t end,
+                      struct ptx_exec **x)
+{
+    while (at < end) {
+        uint32_t i = at++;
         struct op *op = r->ops->op[i];
 
         if (!op)
             continue;
+        if (op->kind == OP_COND) {
+            at = run_choice(d, r, op, at, x);
+            continue;
+        }
         if (op->kind == OP_MARK) {
             pass_mark(d, r->mark[i]);
         } else if (op->kind == OP_WAIT) {
@@ -281,6 +397,15 @@ void graph_run(struct dev *d, struct graph_run *r, struct ptx_exec **x)
             op_run(d, op, x);
         }
     }
+}
+
+void graph_run(struct dev *d, struct graph_run *r, struct ptx_exec **x)
+{
+    for (uint32_t i = 0; i < r->ops->ncond; i++)
+        if (r->ops->cond[i].assign)
+            __atomic_store_n((uint32_t *)(uintptr_t)r->ops->cond[i].word, r->ops->cond[i].value,
+                             __ATOMIC_RELEASE);
+    run_nodes(d, r, 0, r->ops->n, x);
     pass_mark(d, r->done);
 }
 

@@ -157,6 +157,7 @@ enum op_kind {
     OP_WAIT,
     OP_CALL,
     OP_MEM,
+    OP_COND, /* in graphs only */
     OP_GRAPH
 };
 
@@ -196,6 +197,11 @@ struct op {
             struct dev_mem_op *op;
             unsigned n;
         } mem;
+        struct {
+            uint64_t word; /* device memory in which the condition lies */
+            unsigned type, nbody;
+            uint32_t *total;
+        } cond;
         struct graph_run *run; /* OP_GRAPH */
     };
     struct mark *mark; /* OP_MARK, OP_WAIT */

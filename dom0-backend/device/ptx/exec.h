@@ -80,7 +80,7 @@ struct call_arg {
     uint32_t size; /* bytes */
     uint8_t wide;  /* !is_var: 8-byte lanes */
 };
-enum builtin { BI_NONE, BI_VPRINTF, BI_MALLOC, BI_FREE, BI_ASSERTFAIL };
+enum builtin { BI_NONE, BI_VPRINTF, BI_MALLOC, BI_FREE, BI_ASSERTFAIL, BI_SETCOND };
 struct call {
     int func; /* index in prog->funcs, -1 = indirect through uop.a */
     enum builtin builtin;

@@ -317,7 +317,8 @@ static const struct {
 } builtins[] = {{"vprintf", BI_VPRINTF, 2, 1},
                 {"malloc", BI_MALLOC, 1, 1},
                 {"free", BI_FREE, 1, 0},
-                {"__assertfail", BI_ASSERTFAIL, 5, 0}};
+                {"__assertfail", BI_ASSERTFAIL, 5, 0},
+                {"cudaGraphSetConditional", BI_SETCOND, 2, 0}};
 
 static int call_args(struct lower *lo, const struct ir_opnd *list, bool ret, struct call_arg **out,
                      uint32_t *n, const struct ir_func *callee)

@@ -353,6 +353,8 @@ void op_free(struct dev *d, struct op *op)
         free(op->box);
     if (op->kind == OP_MEM)
         free(op->mem.op);
+    if (op->kind == OP_COND)
+        free(op->cond.total);
     if (op->kind == OP_LAUNCH) {
         module_put(d, op->launch.func->m);
         free(op->launch.params);

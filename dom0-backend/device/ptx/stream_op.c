@@ -197,6 +197,7 @@ void op_run(struct dev *d, struct op *op, struct ptx_exec **x)
         break;
     case OP_MARK:
     case OP_WAIT:
-        break; /* done by the stream */
+    case OP_COND:
+        break; /* done by the stream, by the graph */
     }
 }
