@@ -55,7 +55,7 @@ static bool may_start(const struct dev_stream *s, const struct op *op)
 static bool touches(const struct op *op)
 {
     return op->kind == OP_COPY || op->kind == OP_BOX || op->kind == OP_FILL ||
-           op->kind == OP_LAUNCH || op->kind == OP_GRAPH;
+           op->kind == OP_LAUNCH || op->kind == OP_MEM || op->kind == OP_GRAPH;
 }
 
 static void wait_moved(struct dev *d)
