@@ -158,6 +158,8 @@ struct dev_ops {
     struct dev_func *(*module_func)(struct dev_module *m, unsigned index);
     int (*module_global)(struct dev *d, struct dev_module *m, const char *name, uint64_t *dptr,
                          uint64_t *size); /* cuModuleGetGlobal; 500 = not found */
+    /* Whether its kernels may print text that only a call which waits hands over; NULL: no. */
+    bool (*module_prints)(struct dev_module *m);
     unsigned (*module_nglobal)(struct dev_module *m);
     const char *(*module_global_name)(struct dev_module *m, unsigned index);
 
@@ -187,9 +189,15 @@ struct dev_ops {
     int (*stream_write32)(struct dev *d, struct dev_stream *s, uint32_t *where, uint32_t value,
                           void (*done)(void *arg), void *arg);
     int (*ctx_sync)(struct dev *d);
+    /* Replies and counters of the channel (len octets, page aligned): 0 if copies and stream_write32
+     * reach them without the CPU's help. NULL: they do not. */
+    int (*channel_add)(struct dev *d, void *addr, size_t len);
     /* What a wait does besides waiting (output of kernels is handed over): for work that queries
      * have found complete. NULL: nothing. */
     int (*settle)(struct dev *d);
+    /* For a thread with nothing better to do: makes the calls of done() above that are due. The
+     * number of those that are not. NULL: the device needs no help. */
+    unsigned (*look)(struct dev *d);
     /* Memory of the worker's own that copies from the device reach without the CPU's help, at least
      * n octets, zeroed; there is one such area. NULL (also returned): the device has none. */
     void *(*landing)(struct dev *d, size_t n);

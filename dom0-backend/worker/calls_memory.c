@@ -111,6 +111,31 @@ int wk_CopyFetch(struct wk_lane *lane, const struct vgpu_args_CopyFetch *a,
     return WK_OK;
 }
 
+static void landed(void *arg)
+{
+    wk_notify_waiters(arg);
+}
+
+int wk_CopyLand(struct wk_lane *lane, const struct vgpu_args_CopyLand *a,
+                struct vgpu_out_CopyLand *o)
+{
+    struct wk *w = lane->w;
+    struct wk_stream *s = a->stream;
+    int err;
+
+    if (!w->direct)
+        return WK_NOT_SUPPORTED;
+    err = wk_flow_enter(w, s);
+    if (!err)
+        err = w->ops->copy_d2h(w->dev, s->s, w->ch.replies[lane->index].payload, a->src, a->n);
+    if (!err)
+        err =
+            w->ops->stream_write32(w->dev, s->s, &w->ch.counters[a->counter], a->value, landed, w);
+    if (!err)
+        wk_count(w, bytes_out, a->n);
+    return err;
+}
+
 int wk_CopyToDevice(struct wk_lane *lane, const struct vgpu_args_CopyToDevice *a,
                     struct vgpu_out_CopyToDevice *o)
 {

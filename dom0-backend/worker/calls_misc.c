@@ -32,7 +32,7 @@ int wk_Info(struct wk_lane *lane, const struct vgpu_args_Info *a, struct vgpu_ou
     v.driver_version = d->driver_version;
     v.prio_least = d->prio_least;
     v.prio_greatest = d->prio_greatest;
-    v.caps = d->caps;
+    v.caps = d->caps | (w->direct ? VGPU_DEVICE_WRITES_CHANNEL : 0);
     memcpy(v.attr, d->attr, sizeof(v.attr));
     if (!w->ops->memory) /* whatever the hardware could */
         v.attr[ATTR_VMM] = v.attr[ATTR_MEMORY_POOLS] = 0;

@@ -46,6 +46,9 @@ int wk_module_enter(struct wk *w, const void *image, uint64_t len, uint32_t id, 
     err = WK_INVALID_HANDLE;
     if (!wk_obj_enter(w, &m->o, WK_OBJ_MODULE, id))
         goto unload;
+    /* In the page before the guest can launch any of its kernels. */
+    if (w->ops->module_prints && w->ops->module_prints(m->m))
+        VGPU_STORE_RELEASE(&w->ch.back->prints, 1u);
     *out = m;
     return WK_OK;
 

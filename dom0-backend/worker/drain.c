@@ -176,10 +176,12 @@ static uint64_t now_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* True as soon as there is a record, false after `ns` without one. */
+/* True as soon as there is a record, false after `ns` without one. While the guest may be waiting for
+ * something that will not take long, its waiting is looked after, too. */
 static bool spin_for_record(struct wk *w, uint64_t ns)
 {
-    uint64_t end = now_ns() + ns;
+    uint64_t start = now_ns(), spent;
+    bool more;
 
     do {
         for (int i = 0; i < 32; i++) {
@@ -187,8 +189,11 @@ static bool spin_for_record(struct wk *w, uint64_t ns)
                 return true;
             __builtin_ia32_pause();
         }
-        sched_yield(); /* the guest or the device may be waiting for this processor */
-    } while (now_ns() < end);
+        more = w->ops->look && w->ops->look(w->dev);
+        if (w->few_cpus) /* the guest or the device may be waiting for this one */
+            sched_yield();
+        spent = now_ns() - start;
+    } while (spent < ns || (more && spent < POLL_NS));
     return false;
 }
 

@@ -129,12 +129,11 @@ static int parse(int argc, char **argv, struct options *o)
     return 0;
 }
 
-/* Spinning on the only CPU keeps the guest process from producing what is waited for. */
-static bool one_cpu(void)
+static int cpus(void)
 {
     cpu_set_t set;
 
-    return sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) < 2;
+    return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 2;
 }
 
 static struct wk_stats *map_stats(void)
@@ -223,7 +222,9 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     fcntl(WK_FD_SOCKET, F_SETFD, FD_CLOEXEC);
     w.ctl_fd = WK_FD_SOCKET;
-    w.spin_us = one_cpu() ? 0 : o.spin_us;
+    /* Spinning on the only CPU keeps the guest process from producing what is waited for. */
+    w.spin_us = cpus() < 2 ? 0 : o.spin_us;
+    w.few_cpus = cpus() < 4;
     w.stats = map_stats();
     confine_start();
 

@@ -33,6 +33,10 @@ int wk_init(struct wk *w, const struct dev_ops *ops, struct dev *dev, void *base
     w->out = malloc(WK_OUTPUT_MAX);
     /* 16 octets more, so that the decoder can end a string that fills the record. */
     w->rec = aligned_alloc(16, VGPU_REC_MAX + 16);
+    w->direct =
+        ops->channel_add &&
+        ops->channel_add(dev, w->ch.replies,
+                         (size_t)(VGPU_CH_RING_PAGE - VGPU_CH_REPLY_PAGE) * VGPU_PAGE_SIZE) == 0;
     w->fetch = ops->landing ? ops->landing(dev, VGPU_LANES * WK_FETCH_MAX) : NULL;
     w->landing = w->fetch != NULL;
     if (!w->fetch)

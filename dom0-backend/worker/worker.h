@@ -125,6 +125,7 @@ struct wk {
     } expect;
     uint8_t *rec;   /* the drain thread's private copy of the record being run */
     uint8_t *fetch; /* of all lanes */
+    bool direct;    /* the device writes replies and counters by itself */
     bool landing;   /* it is the device's: copies to it need no thread that waits */
 
     uint8_t *pool_base; /* pool window */
@@ -154,6 +155,7 @@ struct wk {
     /* Process level (control.c). */
     _Atomic int ctl_fd; /* broker's socket, -1: none at the moment */
     uint32_t spin_us;
+    bool few_cpus;        /* whoever spins lets others run */
     struct wk_msg assign; /* the assignment, for a restarted broker */
     struct {
         void *channel; /* NULL: nothing is prepared */

@@ -192,6 +192,7 @@ static int lane_get(struct gvm_chan *c)
     } else {
         static uint32_t said;
 
+        __atomic_store_n(&c->shared, true, __ATOMIC_SEQ_CST);
         if (gvm_once(&said))
             gvm_log("more than %u threads call CUDA at a time: some wait for each other",
                     VGPU_LANES);

@@ -46,6 +46,7 @@ struct gvm_lane {
     uint64_t tag;             /* the lane in a record's first word */
     struct gvm_credit credit; /* of the per-thread default stream */
     uint32_t err_seen;        /* last lane_err word that was reported */
+    uint32_t mark;            /* its counter + 1 (mark.c), 0: none yet */
     uint32_t spin_ns;         /* how long the next wait polls before it sleeps */
     pthread_mutex_t call;     /* held over replied calls, and over every record of a shared lane */
 };
@@ -74,6 +75,8 @@ struct gvm_chan {
      * issued on blocking streams, and how much of it is known to be complete. */
     uint64_t work_issued, work_done;
     struct gvm_credit credit; /* of the legacy default stream */
+
+    bool shared; /* some lane has, or has had, several threads at a time; atomic */
 
     pthread_mutex_t lanes_lock;
     uint32_t lane_next;

@@ -8,6 +8,7 @@
  *   anything else          in pieces through staging buffers (pipe.h)
  */
 #include "capture.h"
+#include "mark.h"
 #include "objects.h"
 #include "pipe.h"
 #include "pool.h"
@@ -108,8 +109,11 @@ static int get_small(struct gvm_chan *c, const struct gvm_sref *s, uint8_t *dst,
                      size_t n)
 {
     uint32_t got = 0;
-    int rc = vgpu_CopyFetch(c, 0, s->id, src, (uint32_t)n, dst, (uint32_t)n, &got);
+    int rc = gvm_mark_fetch(c, s, dst, src, (uint32_t)n);
 
+    if (rc >= 0)
+        return rc;
+    rc = vgpu_CopyFetch(c, 0, s->id, src, (uint32_t)n, dst, (uint32_t)n, &got);
     return rc == 0 && got != n ? 999 : rc;
 }
 

@@ -8,6 +8,7 @@
 #include "errors.h"
 #include "log.h"
 #include "module.h"
+#include "mark.h"
 #include "objects.h"
 #include "pool.h"
 #include "stage.h"
@@ -62,12 +63,16 @@ int gvm_take_error(void)
 
 int gvm_ctx_settle(struct gvm_chan *c)
 {
+    uint32_t streams = gvm_streams_count();
     uint64_t mark = gvm_work_mark(c);
     int rc;
 
     gvm_blocks_flush(c);
-    rc = vgpu_CtxSync(c, 0);
+    rc = gvm_mark_all(c);
+    if (rc < 0)
+        rc = vgpu_CtxSync(c, 0);
     if (rc == 0) {
+        gvm_streams_idle(streams);
         gvm_chan_settled(c);
         gvm_work_synced(c, mark);
     }

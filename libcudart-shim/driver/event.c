@@ -12,6 +12,7 @@
 #include "ipc.h"
 #include "module.h"
 #include "mempool.h"
+#include "mark.h"
 #include "objects.h"
 #include "blocks.h"
 #include "stage.h"
@@ -85,6 +86,19 @@ int gvm_slot_mark(struct gvm_chan *c, uint32_t slot, const struct gvm_sref *s, u
     return vgpu_StreamMark(c, 0, s->id, slot, *value, due);
 }
 
+int gvm_slot_answered(struct gvm_chan *c, uint32_t slot, const struct gvm_sref *s, uint32_t *value)
+{
+    *value = __atomic_add_fetch(&slots.value[slot], 1, __ATOMIC_RELAXED);
+    return vgpu_StreamMark(c, VGPU_REC_REPLY, s->id, slot, *value, 0);
+}
+
+int gvm_slot_land(struct gvm_chan *c, uint32_t slot, const struct gvm_sref *s, uint64_t src,
+                  uint32_t n, uint32_t *value)
+{
+    *value = __atomic_add_fetch(&slots.value[slot], 1, __ATOMIC_RELAXED);
+    return vgpu_CopyLand(c, VGPU_REC_REPLY, s->id, src, n, slot, *value);
+}
+
 /* The last events that went with a context. */
 static struct {
     pthread_mutex_t lock;
@@ -138,6 +152,7 @@ void gvm_objects_reset(void)
     gvm_ipc_reset();
     gvm_registered_reset();
     gvm_shadow_reset();
+    gvm_streams_reset();
     gvm_id_each(&gvm_streams, forget, &gvm_streams);
     gvm_id_each(&gvm_events, orphan, NULL);
     gvm_id_each(&gvm_events, forget, &gvm_events);

@@ -54,11 +54,16 @@ struct gvm_sref {
     bool blocking; /* takes part in the order of the legacy default stream */
 };
 
+/* Some thread has used its own default stream (mark.c). */
+extern uint32_t gvm_streams_own;
+
 /* CUstream value -> id. 400: no such stream. */
 static inline int gvm_stream_ref(uint64_t stream, struct gvm_sref *s)
 {
     if (stream <= GVM_STREAM_PER_THREAD) {
         *s = (struct gvm_sref){(uint32_t)stream, true};
+        if (stream == GVM_STREAM_PER_THREAD && !__atomic_load_n(&gvm_streams_own, __ATOMIC_RELAXED))
+            __atomic_store_n(&gvm_streams_own, 1, __ATOMIC_SEQ_CST);
     } else {
         const struct gvm_stream *o = gvm_id_get(&gvm_streams, stream);
 
@@ -160,6 +165,11 @@ uint32_t gvm_slot_value(uint32_t slot);
 #define GVM_DUE_MAX 1000000u
 int gvm_slot_mark(struct gvm_chan *c, uint32_t slot, const struct gvm_sref *s, uint32_t due,
                   uint32_t *value);
+/* The same, answered when it has been issued: 0, or why it could not be. */
+int gvm_slot_answered(struct gvm_chan *c, uint32_t slot, const struct gvm_sref *s, uint32_t *value);
+/* That behind a copy of n octets to the lane's reply slot. */
+int gvm_slot_land(struct gvm_chan *c, uint32_t slot, const struct gvm_sref *s, uint64_t src,
+                  uint32_t n, uint32_t *value);
 
 /* What a call that waited for the device answers: rc, else an error that a posted call left. */
 int gvm_after_wait(struct gvm_chan *c, int rc);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "blocks.h"
 #include "capture.h"
+#include "mark.h"
 #include "objects.h"
 #include "stubs.h"
 
@@ -36,11 +37,14 @@ int gvm_stream_create(uint32_t flags, int priority, uint64_t *stream)
     s->flags = flags;
     s->priority = priority;
     s->owner = gvm_owner();
+    gvm_stream_made(!(flags & GVM_STREAM_NON_BLOCKING));
     rc = vgpu_StreamCreate(c, 0, s->o.id, flags, priority);
-    if (rc)
+    if (rc) {
+        gvm_stream_gone();
         gvm_id_free(&gvm_streams, s);
-    else
+    } else {
         *stream = gvm_handle(&gvm_streams, s);
+    }
     return rc;
 }
 
@@ -61,6 +65,7 @@ int gvm_stream_destroy(uint64_t stream)
     gvm_blocks_flush(c);
     /* Posted before the id is free: who mints it again comes later in the ring. */
     rc = vgpu_StreamDestroy(c, 0, s->o.id);
+    gvm_stream_gone();
     gvm_id_free(&gvm_streams, s);
     return rc;
 }
@@ -95,7 +100,10 @@ int gvm_stream_query(uint64_t stream)
 int gvm_stream_wait_idle(struct gvm_chan *c, const struct gvm_sref *s)
 {
     uint64_t mark = gvm_work_mark(c);
-    int rc = vgpu_StreamSync(c, 0, s->id);
+    int rc = gvm_mark_stream(c, s);
+
+    if (rc < 0)
+        rc = vgpu_StreamSync(c, 0, s->id);
 
     if (rc == 0 && gvm_is_legacy(s))
         gvm_work_synced(c, mark);

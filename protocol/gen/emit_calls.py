@@ -38,7 +38,8 @@ struct vgpu_device_info {
     int32_t attr[256];      /* CUdevice_attribute values by number; 0: unknown */
     uint32_t reserved[62];  /* 0 */
 };
-#define VGPU_DEVICE_POOL_DIRECT 1u /* kernels reach pool memory at its own address */
+#define VGPU_DEVICE_POOL_DIRECT    1u /* kernels reach pool memory at its own address */
+#define VGPU_DEVICE_WRITES_CHANNEL 2u /* replies (CopyLand) and counters are written by the device */
 _Static_assert(sizeof(struct vgpu_device_info) == 1600, "device information is 1600 octets");
 
 /*

@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include <lz4.h>
+#include <zstd.h>
 
 #include "dom0-backend/device/device.h"
 #include "dom0-backend/device/device_link.h"
@@ -249,6 +251,7 @@ CASE(test_no_pin)
     CHECK(ops->pool_add(dev, (void *)POOL, MIB) == 0);
     ops->info(dev, &info);
     CHECK(info.caps == 0);
+    CHECK(ops->channel_add(dev, &word, sizeof(word)) == 801);
     CHECK(ops->event_create(dev, 0, &e) == 0);
     CHECK(ops->event_record_write32(dev, e, NULL, &word, 7, NULL, NULL) == 0);
     CHECK(f->registered == 0 && word == 0);
@@ -342,7 +345,75 @@ CASE(test_images)
     CHECK(f->image_len == 8); /* an end was put behind it */
 }
 
+static bool prints(const void *image, size_t n)
+{
+    struct dev_module *m;
+    char log[128];
+    bool is;
+
+    CHECK(ops->module_load(dev, image, n, &m, log, sizeof(log)) == 0);
+    is = ops->module_prints(m);
+    CHECK(ops->module_unload(dev, m) == 0);
+    return is;
+}
+
+/* A fatbin of one entry. */
+static size_t fatbin(uint8_t *out, uint16_t kind, uint64_t flags, const void *data, size_t n,
+                     uint64_t whole)
+{
+    const struct {
+        uint32_t magic;
+        uint16_t version, header;
+        uint64_t size;
+        uint16_t kind, v;
+        uint32_t own;
+        uint64_t len;
+        uint32_t packed, pad[5];
+        uint64_t flags, more, whole;
+    } h = {0xba55ed50, 1, 16, 64 + n, kind, 0, 64, n, (uint32_t)n, {0}, flags, 0, whole};
+
+    _Static_assert(sizeof(h) == 80, "headers");
+    memcpy(out, &h, sizeof(h));
+    memcpy(out + sizeof(h), data, n);
+    return sizeof(h) + n;
+}
+
+CASE(test_prints)
+{
+    static const char yes[] = ".version 7.0 .extern .func vprintf", no[] = ".version 7.0 .entry k";
+    uint8_t image[512], packed[256];
+    size_t n;
+
+    open_driver(0);
+    CHECK(prints(yes, sizeof(yes)) && !prints(no, sizeof(no)));
+    CHECK(prints(image, fatbin(image, 1, 0, yes, sizeof(yes), 0)));
+    CHECK(!prints(image, fatbin(image, 2, 0, no, sizeof(no), 0)));
+    CHECK(prints(image, fatbin(image, 8, 0, no, sizeof(no), 0))); /* not to be looked into */
+    n = ZSTD_compress(packed, sizeof(packed), yes, sizeof(yes), 3);
+    CHECK(prints(image, fatbin(image, 2, 0x8000, packed, n, sizeof(yes))));
+    n = ZSTD_compress(packed, sizeof(packed), no, sizeof(no), 3);
+    CHECK(!prints(image, fatbin(image, 2, 0x8000, packed, n, sizeof(no))));
+    CHECK(prints(image, fatbin(image, 2, 0x8000, packed, n, sizeof(no) + 1))); /* another length */
+    CHECK(prints(image, fatbin(image, 2, 0x8000, packed, n, 1ull << 40)));     /* too much */
+    CHECK(prints(image, fatbin(image, 2, 0x2000, packed, n, sizeof(no))));     /* no LZ4 */
+    n = (size_t)LZ4_compress_default(no, (char *)packed, sizeof(no), sizeof(packed));
+    CHECK(!prints(image, fatbin(image, 2, 0x2000, packed, n, sizeof(no))));
+}
+
 /* ---- order, errors, output */
+
+/* Registered once, whole; afterwards the GPU writes there by itself. */
+CASE(test_channel)
+{
+    _Alignas(4096) static uint32_t page[20 * 1024];
+
+    open_driver(0);
+    CHECK(ops->channel_add(dev, page, sizeof(page)) == 0);
+    CHECK(f->registered == 1);
+    CHECK(ops->stream_write32(dev, NULL, &page[19 * 1024], 3, NULL, NULL) == 0);
+    CHECK(f->registered == 1 && page[19 * 1024] == 3);
+    CHECK(ops->look(dev) == 0);
+}
 
 CASE(test_event_order)
 {
@@ -547,6 +618,7 @@ int main(void)
         cmocka_unit_test(test_event_order),   cmocka_unit_test(test_fault),
         cmocka_unit_test(test_quiet_error),   cmocka_unit_test(test_output),
         cmocka_unit_test(test_streams_again), cmocka_unit_test(test_prepare),
+        cmocka_unit_test(test_prints),        cmocka_unit_test(test_channel),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

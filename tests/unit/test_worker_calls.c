@@ -400,6 +400,32 @@ static void test_streams(void **state)
     assert_int_equal(vgpu_CtxSync(&ch, 0), 0);
 }
 
+/* A copy to the lane's reply slot, and its counter; the reply only says that it has been issued. */
+static void test_land(void **state)
+{
+    struct fix *f = *state;
+    struct gvm_chan ch = {.f = f, .lane = 3};
+    uint64_t d, size;
+
+    mock_ops.window(f->w.dev, &d, &size);
+    memcpy((void *)(uintptr_t)d, "\5\6\7\10", 4);
+    assert_int_equal(vgpu_CopyLand(&ch, VGPU_REC_REPLY, 0, d, 4, 9, 1), 801);
+    assert_int_equal(f->guest.counters[9], 0);
+    f->w.direct = true;
+    f->guest.front->waiting[3] = 1;
+    f->rings = 0;
+    assert_int_equal(vgpu_CopyLand(&ch, 0, 0, d, 4, 9, 1), 0);
+    assert_memory_equal(f->guest.replies[3].payload, "\5\6\7\10", 4);
+    assert_int_equal(f->guest.counters[9], 1);
+    assert_int_equal(f->rings, 1);
+    f->guest.front->waiting[3] = 0;
+    assert_int_equal(vgpu_CopyLand(&ch, VGPU_REC_REPLY, 0, d - 1, 4, 9, 2), 1);
+    assert_int_equal(f->guest.counters[9], 1);
+    mock_fail("write32", 999);
+    assert_int_equal(vgpu_CopyLand(&ch, VGPU_REC_REPLY, 0, d, 4, 9, 3), 999);
+    mock_fail(NULL, 0);
+}
+
 static void test_events(void **state)
 {
     struct fix *f = *state;
@@ -505,6 +531,7 @@ int main(void)
         TEST(test_fill),   TEST(test_mem_ops),   TEST(test_graph_bodies), TEST(test_modules),
         TEST(test_table),  TEST(test_functions), TEST(test_launch),       TEST(test_streams),
         TEST(test_events), TEST(test_marks),     TEST(test_limits),       TEST(test_output),
+        TEST(test_land),
     };
 
     log_init("test", LOG_ERR_);

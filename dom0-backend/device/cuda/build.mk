@@ -22,5 +22,6 @@ $(FAKE_CUDA): $(FAKE_CUDA_OBJS)
 		-o $@ $^
 UNIT_cuda_device_OBJS = $(CUDA_OBJS) $(COMMON_OBJS)
 UNIT_cuda_device_CFLAGS = -DBUILD_DIR='"$(BUILD)"'
+UNIT_cuda_device_LIBS = -lzstd -llz4
 UNIT_cuda_device_NEEDS = $(FAKE_CUDA)
 endif

@@ -193,7 +193,7 @@ static int cudev_open(const struct dev_config *cfg, struct dev **out)
     if (err)
         goto out;
     /* cuda_sync.c spins before it waits. */
-    cu.cuDevicePrimaryCtxSetFlags_v2(d->dev, CU_CTX_SCHED_BLOCKING_SYNC | CU_CTX_MAP_HOST);
+    cu.cuDevicePrimaryCtxSetFlags_v2(d->dev, CU_CTX_SCHED_BLOCKING_SYNC);
     err = (int)cu.cuDevicePrimaryCtxRetain(&d->ctx, d->dev);
     if (!err)
         err = (int)cu.cuCtxSetCurrent(d->ctx);
@@ -320,6 +320,7 @@ const struct dev_ops dev_cuda_ops = {
     .module_unload = cudev_module_unload,
     .module_nfunc = cudev_module_nfunc,
     .module_func = cudev_module_func,
+    .module_prints = cudev_module_prints,
     .module_global = cudev_module_global,
     .module_nglobal = cudev_module_nglobal,
     .module_global_name = cudev_module_global_name,
@@ -338,7 +339,9 @@ const struct dev_ops dev_cuda_ops = {
     .stream_host = cudev_stream_host,
     .stream_write32 = cudev_stream_write32,
     .ctx_sync = cudev_ctx_sync,
+    .channel_add = cudev_channel_add,
     .settle = cudev_settle,
+    .look = cudev_watch_look,
     .landing = cudev_landing,
     .event_create = cudev_event_create,
     .event_destroy = cudev_event_destroy,

@@ -88,6 +88,7 @@ struct dev_func {
 
 struct dev_module {
     CUmodule m;
+    bool prints;
     unsigned nfunc;
     struct dev_func *func;
 };
@@ -139,6 +140,8 @@ struct cudev_image {
 int cudev_image_check(const void *image, size_t n, struct cudev_image *out, char *log,
                       size_t log_n);
 void cudev_image_drop(struct cudev_image *i);
+/* cuda_prints.c: false if no kernel of the image can print. */
+bool cudev_may_print(const struct cudev_image *i);
 /* Octets of the fatbin at the start of n; 0: not one, or cut off. */
 size_t cudev_fatbin_size(const void *image, size_t n);
 
@@ -149,6 +152,7 @@ int cudev_module_unload(struct dev *d, struct dev_module *m);
 /* A module made of a loaded one, as cudev_module_load() does; owns cm. */
 int cudev_module_of(struct dev *d, CUmodule cm, struct dev_module **out, char *log, size_t log_n);
 unsigned cudev_module_nfunc(struct dev_module *m);
+bool cudev_module_prints(struct dev_module *m);
 struct dev_func *cudev_module_func(struct dev_module *m, unsigned index);
 int cudev_module_global(struct dev *d, struct dev_module *m, const char *name, uint64_t *dptr,
                         uint64_t *size);
@@ -188,6 +192,9 @@ struct cudev_store {
     void *arg;
 };
 int cudev_watch_open(struct dev *d);
+int cudev_channel_add(struct dev *d, void *addr, size_t len);
+/* Looks for words that have come and tells who waited. The number of those that have not. */
+unsigned cudev_watch_look(struct dev *d);
 /* Whether the GPU can write there; registers the page at its first use. */
 bool cudev_watch_reach(struct dev *d, const uint32_t *where);
 /* Calls done(arg) once *where has come to value, or the context has faulted. 0 or 2. */

@@ -57,6 +57,7 @@ int cudev_module_of(struct dev *d, CUmodule cm, struct dev_module **out, char *l
     if (!m)
         goto fail;
     m->m = cm;
+    m->prints = true;
     if (!cu.cuModuleGetFunctionCount || !cu.cuModuleEnumerateFunctions || !cu.cuFuncGetName ||
         !cu.cuFuncGetParamInfo) {
         snprintf(log, log_n, "the driver cannot list the kernels of a module: 12.4 is needed");
@@ -94,6 +95,7 @@ int cudev_module_load(struct dev *d, const void *image, size_t n, struct dev_mod
     char text[1024] = "";
     void *val[] = {text, (void *)(uintptr_t)sizeof(text)};
     struct cudev_image img;
+    bool prints;
     CUmodule cm;
     int err = cudev_enter(d);
 
@@ -104,13 +106,17 @@ int cudev_module_load(struct dev *d, const void *image, size_t n, struct dev_mod
     if (err)
         return err;
     err = cudev_rc(d, (CUresult)cudev_image_load(&img, 2, opt, val, &cm), "cuModuleLoadDataEx");
+    prints = err || cudev_may_print(&img);
     cudev_image_drop(&img);
     if (err) {
         text[strcspn(text, "\n")] = '\0';
         snprintf(log, log_n, "%s", text);
         return err;
     }
-    return cudev_module_of(d, cm, out, log, log_n);
+    err = cudev_module_of(d, cm, out, log, log_n);
+    if (!err)
+        (*out)->prints = prints;
+    return err;
 }
 
 int cudev_module_unload(struct dev *d, struct dev_module *m)
@@ -126,6 +132,11 @@ int cudev_module_unload(struct dev *d, struct dev_module *m)
 unsigned cudev_module_nfunc(struct dev_module *m)
 {
     return m->nfunc;
+}
+
+bool cudev_module_prints(struct dev_module *m)
+{
+    return m->prints;
 }
 
 struct dev_func *cudev_module_func(struct dev_module *m, unsigned index)

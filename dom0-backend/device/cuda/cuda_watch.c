@@ -19,6 +19,7 @@
 #define PAGE      4096u
 #define PAGES_MAX 64u
 #define ASK_NS    20000000ull
+#define LINGER_NS 1000000ull /* awake without anything to do, for what may come next */
 
 struct word {
     const uint32_t *where;
@@ -46,7 +47,29 @@ struct cudev_watch {
         bool ok;
     } page[PAGES_MAX];
     unsigned npage;
+    uintptr_t channel; /* octets from there that it reaches, too */
+    size_t channel_len;
+    bool asleep;
 };
+
+int cudev_channel_add(struct dev *d, void *addr, size_t len)
+{
+    CUdeviceptr at = 0;
+    int err = cudev_enter(d);
+
+    if (!err && d->cfg.no_pin)
+        err = CUDA_ERROR_NOT_SUPPORTED;
+    if (!err)
+        err = (int)cu.cuMemHostRegister_v2(
+            addr, len, CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_PORTABLE);
+    if (err)
+        return err;
+    if (cu.cuMemHostGetDevicePointer_v2(&at, addr, 0) != CUDA_SUCCESS || at != (uintptr_t)addr)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    d->watch->channel = (uintptr_t)addr;
+    d->watch->channel_len = len;
+    return 0;
+}
 
 bool cudev_watch_reach(struct dev *d, const uint32_t *where)
 {
@@ -55,6 +78,8 @@ bool cudev_watch_reach(struct dev *d, const uint32_t *where)
     CUdeviceptr at = 0;
     bool ok = false;
 
+    if ((uintptr_t)where - w->channel < w->channel_len)
+        return true;
     pthread_mutex_lock(&w->lock);
     for (unsigned i = 0; i < w->npage; i++) {
         if (w->page[i].page == page) {
@@ -96,7 +121,7 @@ int cudev_watch_add(struct dev *d, const uint32_t *where, uint32_t value, void (
         w->room = room;
     }
     w->word[w->n++] = (struct word){where, value, done, arg};
-    if (w->n == 1)
+    if (w->asleep)
         pthread_cond_signal(&w->wake);
 out:
     pthread_mutex_unlock(&w->lock);
@@ -117,7 +142,8 @@ struct cudev_call *cudev_call_new(struct dev *d, void (*fn)(void *arg), void *ar
     if (c->next)
         c->next->prev = &c->next;
     w->calls = c;
-    pthread_cond_signal(&w->wake);
+    if (w->asleep)
+        pthread_cond_signal(&w->wake);
     pthread_mutex_unlock(&w->lock);
     return c;
 }
@@ -204,6 +230,18 @@ static bool look(struct cudev_watch *w)
     return any;
 }
 
+unsigned cudev_watch_look(struct dev *d)
+{
+    struct cudev_watch *w = d->watch;
+    unsigned left;
+
+    pthread_mutex_lock(&w->lock);
+    look(w);
+    left = w->n;
+    pthread_mutex_unlock(&w->lock);
+    return left;
+}
+
 static void *watcher(void *arg)
 {
     struct dev *d = arg;
@@ -213,10 +251,14 @@ static void *watcher(void *arg)
     cu.cuCtxSetCurrent(d->ctx);
     pthread_mutex_lock(&w->lock);
     for (;;) {
-        while (!w->n && !w->calls)
-            pthread_cond_wait(&w->wake, &w->lock);
         uint64_t now = now_ns();
 
+        while (!w->n && !w->calls && now - busy > LINGER_NS) {
+            w->asleep = true;
+            pthread_cond_wait(&w->wake, &w->lock);
+            w->asleep = false;
+            busy = now = now_ns();
+        }
         if (look(w))
             busy = now;
         if (now - asked > ASK_NS) {
@@ -230,11 +272,9 @@ static void *watcher(void *arg)
         }
         if (atomic_load(&d->sticky))
             release_all(w);
-        if (!w->n && !w->calls)
-            continue;
         pthread_mutex_unlock(&w->lock);
         /* Soon after something came more is likely; a long kernel is asked about seldom. */
-        usleep(w->n && now - busy < 2000000u ? 20 : 500);
+        usleep(now - busy < 2000000u ? 20 : 500);
         pthread_mutex_lock(&w->lock);
     }
     return NULL;

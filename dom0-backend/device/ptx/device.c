@@ -325,6 +325,7 @@ const struct dev_ops dev_ptx_ops = {
     .ctx_sync = swdev_ctx_sync,
     .event_create = swdev_event_create,
     .event_destroy = swdev_event_destroy,
+    .channel_add = swdev_channel_add,
     .event_record = swdev_event_record,
     .event_record_write32 = swdev_event_record_write32,
     .event_query = swdev_event_query,

@@ -324,6 +324,7 @@ int swdev_stream_wait(struct dev *d, struct dev_stream *s, struct dev_event *e);
 int swdev_stream_host(struct dev *d, struct dev_stream *s, void (*fn)(void *arg), void *arg);
 int swdev_stream_write32(struct dev *d, struct dev_stream *s, uint32_t *where, uint32_t value,
                          void (*done)(void *arg), void *arg);
+int swdev_channel_add(struct dev *d, void *addr, size_t len);
 int swdev_ctx_sync(struct dev *d);
 
 /* Waits for a step with dev.lock held; the device's own waits for marks. */
