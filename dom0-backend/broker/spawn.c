@@ -193,7 +193,8 @@ static void __attribute__((noreturn)) child(const struct spawn *s, int exe, char
 
 pid_t spawn_worker(const struct spawn *s, int *pidfd)
 {
-    static char *const clean_env[] = {"PATH=/usr/bin:/bin", "LANG=C", NULL};
+    static char jit[32];
+    static char *clean_env[] = {"PATH=/usr/bin:/bin", "LANG=C", NULL, NULL};
     static bool told;
     char *const *env = s->confine ? clean_env : environ;
     unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUTS;
@@ -201,6 +202,10 @@ pid_t spawn_worker(const struct spawn *s, int *pidfd)
     int exe = open(s->path, O_PATH | O_CLOEXEC);
     long pid = -1;
 
+    if (getenv("GVM_PTX_JIT") && !clean_env[2]) { /* the one setting of a device */
+        snprintf(jit, sizeof(jit), "GVM_PTX_JIT=%s", getenv("GVM_PTX_JIT"));
+        clean_env[2] = jit;
+    }
     *pidfd = -1;
     if (exe < 0)
         return -errno;

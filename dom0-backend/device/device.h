@@ -118,6 +118,8 @@ struct dev_ops {
      * filter goes on; afterwards only memory, futex and (cuda) the driver's ioctls are used. */
     int (*open)(const struct dev_config *cfg, struct dev **out);
     void (*seal)(struct dev *d);
+    /* Whether it makes executable pages (written first, never both at once). NULL: it does not. */
+    bool (*makes_code)(struct dev *d);
     void (*close)(struct dev *d);
     void (*info)(struct dev *d, struct dev_info *out);
     /* The range in which mem_alloc() returns addresses; the guest reserves it too. */

@@ -179,7 +179,7 @@ static bool driver_has(int call)
     return false;
 }
 
-static int add_rules(scmp_filter_ctx f, bool xen, bool driver)
+static int add_rules(scmp_filter_ctx f, bool xen, bool driver, bool jit)
 {
     const uint64_t low = 0xffffffffu;
     int err = 0;
@@ -192,15 +192,25 @@ static int add_rules(scmp_filter_ctx f, bool xen, bool driver)
     if (driver)
         err |= add_driver_rules(f);
 
-    /* Memory, but never executable. */
+    /* Memory, but never executable; a device that makes code may turn pages from writable to
+     * executable, never both at once. */
     err |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
                             SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     err |= seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(mmap), 1,
                             SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
     err |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
                             SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-    err |= seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(mprotect), 1,
-                            SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
+    if (jit) {
+        const uint64_t xw = PROT_EXEC | PROT_WRITE;
+
+        err |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+                                SCMP_A2(SCMP_CMP_EQ, PROT_READ | PROT_EXEC));
+        err |= seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(mprotect), 1,
+                                SCMP_A2(SCMP_CMP_MASKED_EQ, xw, xw));
+    } else {
+        err |= seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(mprotect), 1,
+                                SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
+    }
 
     /* Threads, not processes. clone3's flags are in memory that a filter cannot read: the C library
      * falls back to clone when it is told that there is no clone3. */
@@ -254,7 +264,7 @@ static int add_rules(scmp_filter_ctx f, bool xen, bool driver)
     return err ? -EINVAL : 0;
 }
 
-int confine_lock(bool xen, bool driver)
+int confine_lock(bool xen, bool driver, bool jit)
 {
     const rlim_t most = 1024; /* each thing that is shared may have one */
     const struct rlimit files = {most, most};
@@ -275,7 +285,7 @@ int confine_lock(bool xen, bool driver)
     /* All threads, those of the device included. */
     err = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1);
     if (!err)
-        err = add_rules(f, xen, driver);
+        err = add_rules(f, xen, driver, jit);
     if (!err)
         err = seccomp_load(f);
     seccomp_release(f);

@@ -166,7 +166,7 @@ static int assign(struct wk *w, const struct wk_msg *m, int *fds, int nfds, cons
             return err;
     }
     w->ops->seal(w->dev);
-    err = confine_lock(w->xen, w->ops->driver);
+    err = confine_lock(w->xen, w->ops->driver, w->ops->makes_code && w->ops->makes_code(w->dev));
     if (err) {
         *why = "the system call filter cannot be set";
         return err;

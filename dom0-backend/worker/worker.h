@@ -260,8 +260,8 @@ int wk_module_enter(struct wk *w, const void *image, uint64_t len, uint32_t id, 
 /* Early, while the process has one thread: limits, no new privileges, own namespaces if allowed. */
 void confine_start(void);
 /* The seccomp filter on all threads, after which the first guest octet may be read. `xen` allows
- * the event channel's NOTIFY. 0 or -errno. */
-int confine_lock(bool xen, bool driver);
+ * the event channel's NOTIFY, `jit` that written pages become executable. 0 or -errno. */
+int confine_lock(bool xen, bool driver, bool jit);
 
 /* ---- control.c */
 

@@ -480,6 +480,15 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: forms record|check|dump FILE.ptx OUT|GOLDEN|N\n");
         return 2;
     }
+    if (getenv("GVM_TEST_JIT")) {
+        char why[300];
+
+        if (!ptx_jit_load(PTX_JIT_FIRST, why, sizeof(why))) {
+            fprintf(stderr, "forms: %s\n", why);
+            return 1;
+        }
+        ptx_jit_lanes((unsigned)atoi(getenv("GVM_TEST_JIT")));
+    }
     load_forms(argv[2]);
     if (!strcmp(argv[1], "record"))
         return record(argv[3]);

@@ -22,7 +22,15 @@ static void on_signal(int sig, siginfo_t *si, void *uc)
 
 int pf_setup(void **state)
 {
+    const char *lanes = getenv("GVM_TEST_JIT"); /* the same tests with compiled code */
+
     memset(&pf_extra, 0, sizeof(pf_extra));
+    if (lanes && !ptx_jit_load(PTX_JIT_FIRST, pf_log, sizeof(pf_log))) {
+        fprintf(stderr, "%s\n", pf_log);
+        return -1;
+    }
+    if (lanes)
+        ptx_jit_lanes((unsigned)atoi(lanes));
     if (mem.base) {
         madvise((void *)(uintptr_t)mem.base, WINDOW, MADV_DONTNEED);
         mprotect((void *)(uintptr_t)mem.base, WINDOW, PROT_NONE);

@@ -45,7 +45,7 @@
 
 /* Runs fn behind the filter; returns the wait status. fn returns 0 when all is as expected, else
  * the number of what was not. */
-static int locked_for(bool xen, bool driver, int (*fn)(void))
+static int locked_for(bool xen, bool driver, bool jit, int (*fn)(void))
 {
     int status;
     pid_t pid = fork();
@@ -54,7 +54,7 @@ static int locked_for(bool xen, bool driver, int (*fn)(void))
         const struct rlimit none = {0, 0};
 
         setrlimit(RLIMIT_CORE, &none);
-        if (confine_lock(xen, driver) != 0)
+        if (confine_lock(xen, driver, jit) != 0)
             _exit(100);
         _exit(fn());
     }
@@ -65,7 +65,7 @@ static int locked_for(bool xen, bool driver, int (*fn)(void))
 
 static int locked(bool xen, int (*fn)(void))
 {
-    return locked_for(xen, false, fn);
+    return locked_for(xen, false, false, fn);
 }
 
 static void assert_ok(int status)
@@ -214,7 +214,8 @@ static void test_older_threads(void **state)
         int seen = 0;
 
         pthread_mutex_lock(&gate);
-        if (pthread_create(&t, NULL, gated_main, &seen) != 0 || confine_lock(false, false) != 0)
+        if (pthread_create(&t, NULL, gated_main, &seen) != 0 ||
+            confine_lock(false, false, false) != 0)
             _exit(100);
         pthread_mutex_unlock(&gate);
         pthread_join(t, NULL);
@@ -290,8 +291,34 @@ static int driver_forbidden(void)
 static void test_driver(void **state)
 {
     SKIP_UNFILTERED();
-    assert_ok(locked_for(false, true, driver_forbidden));
-    assert_ok(locked_for(true, true, driver_forbidden));
+    assert_ok(locked_for(false, true, false, driver_forbidden));
+    assert_ok(locked_for(true, true, false, driver_forbidden));
+}
+
+/* With a compiler: pages become executable, but are never writable at the same time. */
+static int makes_code(void)
+{
+    static const unsigned char ret[] = {0xb8, 7, 0, 0, 0, 0xc3}; /* mov eax, 7; ret */
+    const size_t page = 4096;
+    void *p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int (*fn)(void);
+
+    if (p == MAP_FAILED)
+        return 1;
+    memcpy(p, ret, sizeof(ret));
+    DENIED(2, mprotect(p, page, PROT_READ | PROT_WRITE | PROT_EXEC));
+    DENIED(3, mmap(NULL, page, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (mprotect(p, page, PROT_READ | PROT_EXEC))
+        return 4;
+    memcpy(&fn, &p, sizeof(fn));
+    return fn() == 7 ? 0 : 5;
+}
+
+static void test_code(void **state)
+{
+    SKIP_UNFILTERED();
+    assert_ok(locked_for(false, false, true, makes_code));
+    assert_ok(locked_for(true, false, true, makes_code));
 }
 
 /* An ordinary user, without privileges: the early half must not fail, whatever the host allows. */
@@ -319,7 +346,7 @@ int main(void)
         cmocka_unit_test(test_forbidden), cmocka_unit_test(test_ioctl),
         cmocka_unit_test(test_useful),    cmocka_unit_test(test_killed),
         cmocka_unit_test(test_start),     cmocka_unit_test(test_older_threads),
-        cmocka_unit_test(test_driver),
+        cmocka_unit_test(test_driver),    cmocka_unit_test(test_code),
     };
 
     log_init("test", LOG_INFO_);

@@ -3,9 +3,9 @@
 # PTX_OPS_SRCS, the micro-op handlers, are compiled twice: for plain x86-64 and for AVX2.
 PTX_OPS_SRCS := ops_atom.c ops_bits.c ops_cmp.c ops_cvt.c ops_fp.c ops_half.c ops_int.c ops_mem.c \
 	ops_misc.c ops_mma.c ops_tex.c ops_vec.c ops_warp.c
-PTX_CORE_SRCS := barrier.c builtin.c cfg.c cta.c handlers.c interp.c lex.c lower.c lower_alu.c \
+PTX_CORE_SRCS := barrier.c builtin.c cfg.c cta.c handlers.c interp.c jit_run.c lex.c lower.c lower_alu.c \
 	lower_ctl.c lower_cvt.c lower_mem.c lower_mma.c lower_tex.c module.c optable.c parse.c parse_fn.c pool.c texture.c $(PTX_OPS_SRCS)
-PTX_DEV_SRCS := arena.c call.c device.c device_array.c device_copy.c device_crew.c device_func.c device_graph.c device_info.c device_link.c device_mem.c \
+PTX_DEV_SRCS := arena.c call.c device.c device_array.c device_copy.c device_crew.c device_func.c device_graph.c device_info.c device_jit.c device_link.c device_mem.c \
 	device_module.c device_output.c device_texture.c device_thread.c event.c fatbin.c stream.c stream_op.c
 PTX_DEV_SRCS += arena_map.c arena_share.c memop.c device_pool.c device_share.c device_vmm.c
 
@@ -28,6 +28,21 @@ PTX_DEV_OBJS := $(call objs,$(addprefix dom0-backend/device/ptx/,$(PTX_DEV_SRCS)
 # Nothing to link before the interpreter is there.
 PTX_OBJS := $(if $(PTX_CORE_SRCS),$(PTX_CORE_OBJS) $(PTX_DEV_OBJS))
 PTX_LIBS := -lzstd -llz4 -lm
+
+# The compiler, a plug-in that the device loads when it is there: built where LLVM's C interface is
+# installed (package llvm-dev). It shares struct layouts with the interpreter, and its allocator.
+LLVM_CONFIG ?= $(firstword $(shell command -v llvm-config llvm-config-14 llvm-config-15 2>/dev/null))
+PTX_JIT := $(if $(LLVM_CONFIG),$(BUILD)/gvm-ptx-jit.so)
+PTX_JIT_OBJS := $(call objs,$(addprefix dom0-backend/device/ptx/jit/,alu.c decode.c flow.c gen.c llvm.c mem.c) \
+	dom0-backend/device/ptx/pool.c)
+ifneq ($(PTX_JIT),)
+ALL += $(PTX_JIT)
+$(call objs,$(addprefix dom0-backend/device/ptx/jit/,alu.c decode.c flow.c gen.c llvm.c mem.c)): \
+	GVM_CFLAGS += -isystem $(shell $(LLVM_CONFIG) --includedir) -fvisibility=hidden -fno-strict-aliasing
+$(PTX_JIT): $(PTX_JIT_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(GVM_LDFLAGS) -shared -o $@ $^ -L$(shell $(LLVM_CONFIG) --libdir) $(shell $(LLVM_CONFIG) --libs core)
+endif
 
 # Unit tests: tests/unit/test_dev_*.c, with kernels that the compiler makes where there is one;
 # tests say so and skip what needs them where there is none.
@@ -63,6 +78,9 @@ UNIT_ptx_warp_OBJS = $(PTX_TEST_OBJS)
 UNIT_ptx_warp_LIBS = -lm
 UNIT_ptx_exec_OBJS = $(PTX_TEST_OBJS)
 UNIT_ptx_exec_LIBS = -lm
+UNIT_ptx_jit_OBJS = $(PTX_TEST_OBJS)
+UNIT_ptx_jit_LIBS = -lm
+UNIT_ptx_jit_NEEDS = $(PTX_JIT)
 UNIT_ptx_tex_OBJS = $(PTX_TEST_OBJS)
 UNIT_ptx_tex_LIBS = -lm
 # The plain handlers alone: the AVX2 twins are the same source.

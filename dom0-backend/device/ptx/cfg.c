@@ -358,7 +358,7 @@ static int assign(struct lower *lo, struct scan *s, uint32_t npos, bool share)
     rc = 0;
     /* estimate for the attribute: 32-bit registers */
     uint32_t regs = count[1] + 2 * count[2] + 8;
-    if (f->entry)
+    if (f->entry && !lo->unshared)
         lo->k->info.regs = regs < 16 ? 16 : regs > 255 ? 255 : regs;
 out:
     free(by_start);
@@ -388,7 +388,7 @@ int cfg_build(struct lower *lo)
         goto out;
     memset(s.start, 0xff, sizeof(uint32_t) * (f->nregs + 1));
     /* liveness needs blocks x registers bits; give up sharing where that is out of all proportion */
-    bool share = (uint64_t)c.nb * l.words <= (16u << 20);
+    bool share = !lo->unshared && (uint64_t)c.nb * l.words <= (16u << 20);
     for (uint32_t i = 0; i < f->ninsns; i++) {
         bool elem = ptx_opcodes[f->insns[i].op].flags & OPF_ELEM;
         s.pos = 2 * i;

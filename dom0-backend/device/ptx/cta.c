@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* cta.c - execution of CTAs: memory, start values, scheduling of warps, faults. */
 #include <sys/mman.h>
+#include <time.h>
 #include <xmmintrin.h>
 
 #include "addr.h"
 #include "interp.h"
+#include "jit.h"
 
 static __thread struct ptx_exec *current; /* of this thread, for the signal handler */
 
@@ -123,7 +125,20 @@ static void explain_signal(struct ptx_exec *x)
     int lane = -1;
     uint64_t best = UINT64_MAX;
     char msg[100];
-    if (u && u->kind == K_FN && (u->a == NO_ADDR_REG || (u->a & 3) < B_COUNT)) {
+    if (x->site) { /* compiled code */
+        const struct jit_site *s = x->site;
+        u = &w->frame0->fn->uops[s->uop];
+        for (uint32_t k = w->mask; k; k &= k - 1) {
+            int i = __builtin_ctz(k);
+            uint64_t ad =
+                s->gathered ? x->lane_addr[i] : x->site_addr + (uint64_t)s->stride * (uint32_t)i;
+            uint64_t d = ad > x->sig_addr ? ad - x->sig_addr : x->sig_addr - ad;
+            if (d < best) {
+                best = d;
+                lane = i;
+            }
+        }
+    } else if (u && u->kind == K_FN && (u->a == NO_ADDR_REG || (u->a & 3) < B_COUNT)) {
         uint64_t ad[WARP] __attribute__((aligned(64)));
         lane_addrs(w, u, ad);
         for (uint32_t k = w->mask; k; k &= k - 1) {
@@ -300,7 +315,10 @@ static bool cta_turn(struct cta *c)
         if (w->status != WS_READY)
             continue;
         ran = true;
-        warp_run(w);
+        if (w->x->jit)
+            jit_warp_run(w);
+        else
+            warp_run(w);
         if (w->status == WS_DONE)
             c->live_warps--;
     }
@@ -379,6 +397,13 @@ static int check_launch(struct ptx_kernel *k, const struct ptx_launch *l, uint64
     return 0;
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 /* CTAs one after the other in one slot, or all together in a cooperative launch. */
 static void run_all(struct ptx_exec *x, const struct layout *y, uint32_t nslots, uint64_t first,
                     uint64_t count)
@@ -422,7 +447,9 @@ static void run_all(struct ptx_exec *x, const struct layout *y, uint32_t nslots,
 int ptx_exec_ctas(struct ptx_kernel *k, const struct ptx_launch *l, struct ptx_exec *x,
                   uint64_t first, uint64_t count, struct ptx_fault *fault)
 {
+    static const volatile int never;
     struct layout y;
+    volatile uint64_t start;
     memset(fault, 0, sizeof(*fault));
     int err = check_launch(k, l, first, count, fault);
     if (err || !count)
@@ -439,6 +466,10 @@ int ptx_exec_ctas(struct ptx_kernel *k, const struct ptx_launch *l, struct ptx_e
     x->prog = k->prog;
     x->local_stride = y.local_stride;
     x->cur_uop = NULL;
+    x->site = NULL;
+    x->stop = l->stop ? l->stop : &never;
+    x->jit = jit_find(k, l);
+    start = x->jit ? 0 : now_ns();
     x->csr_saved = _mm_getcsr();
     set_csr(x, 0);
     current = x;
@@ -461,6 +492,8 @@ int ptx_exec_ctas(struct ptx_kernel *k, const struct ptx_launch *l, struct ptx_e
     current = NULL;
     _mm_setcsr(x->csr_saved);
     free_call_frames(x);
+    if (!x->jit && !err)
+        jit_note(k, l, now_ns() - start);
     if (x->mem_size > KEEP_MAX) {
         munmap(x->mem, x->mem_size);
         x->mem = NULL;

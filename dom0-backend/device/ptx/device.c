@@ -165,7 +165,9 @@ static int swdev_open(const struct dev_config *cfg, struct dev **out)
     /* With one processor nothing happens while somebody spins. */
     d->spin_ns = cpu_threads(0) > 1 ? SPIN_NS : 0;
     device_describe(&d->inf, d->nsm, mem);
-    err = signals_get();
+    err = jit_setup();
+    if (!err)
+        err = signals_get();
     if (err)
         goto out_arena;
     output_init(&d->out);
@@ -288,6 +290,7 @@ const struct dev_ops dev_ptx_ops = {
     .reserve = swdev_reserve,
     .open = swdev_open,
     .seal = swdev_seal,
+    .makes_code = swdev_makes_code,
     .close = swdev_close,
     .info = swdev_info,
     .window = swdev_window,

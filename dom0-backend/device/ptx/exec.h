@@ -61,6 +61,7 @@ struct uop {
     int64_t imm;          /* address offset, pointer to more */
     uint32_t target;      /* K_BRA: micro-op index */
     uint32_t line;
+    const char *name; /* K_FN: the handler's */
 };
 /* Bits of uop.csr, as in MXCSR: rounding 13..14 moved down, FTZ|DAZ. */
 #define CSR_RN  0u
@@ -109,6 +110,7 @@ struct prog {
     uint32_t nconst, cap_const; /* bytes */
     uint32_t shared_bytes;      /* static */
     bool spins, cooperative;
+    struct jit_state *jit; /* compiled code, see jit.h; NULL: none wanted so far */
 };
 
 /* ---- running state ---------------------------------------------------------------------------------- */
@@ -163,6 +165,7 @@ struct warp {
     bool fair;      /* a spinning group gave way: no switch back before this one waits */
     uint8_t status; /* WS_* */
     uint8_t index;  /* in the CTA */
+    bool jit_yield; /* compiled code wants other warps to run */
     struct group pend[WARP];
     struct frame *frame0;
     struct frame *free_frames;
@@ -194,6 +197,12 @@ struct ptx_exec {
     struct ptx_fault fault;
     uint64_t sig_addr;
     int sig;
+    /* Compiled code: what runs, and the access it makes, for the report of a fault. */
+    const struct jit_code *jit;
+    const struct jit_site *site; /* NULL: cur_uop says it */
+    uint64_t site_addr;          /* of lane 0, unless the site says that lane_addr has them */
+    uint64_t lane_addr[WARP] __attribute__((aligned(64)));
+    const volatile int *stop; /* never NULL */
     /* memory, grown as needed and kept from launch to launch */
     uint8_t *mem;
     size_t mem_size;
@@ -213,7 +222,7 @@ struct uop_handler {
     const char *name;
     uop_fn fn;
 };
-uop_fn ptx_handler(const char *name); /* for this CPU; NULL = none */
+const struct uop_handler *ptx_handler(const char *name); /* for this CPU; NULL = none */
 
 int ptx_builtin(struct warp *w, const struct uop *u, const struct call *c, uint32_t mask,
                 uint32_t local_base);

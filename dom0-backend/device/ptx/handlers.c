@@ -61,11 +61,11 @@ static void init(void)
 #undef X
 }
 
-uop_fn ptx_handler(const char *name)
+const struct uop_handler *ptx_handler(const char *name)
 {
     pthread_once(&once, init);
     for (uint32_t h = hash(name); slots[h % SIZE]; h++)
         if (!strcmp(slots[h % SIZE]->name, name))
-            return slots[h % SIZE]->fn;
+            return slots[h % SIZE];
     return NULL;
 }

@@ -144,6 +144,28 @@ static bool pick_next(struct warp *w)
     return true;
 }
 
+void warp_park(struct warp *w, struct frame *f, const struct uop *pc, uint32_t mask)
+{
+    park(w, f, pc, mask, G_RUN, 0);
+}
+
+bool warp_pick(struct warp *w)
+{
+    return pick_next(w);
+}
+
+bool warp_oldest(struct warp *w)
+{
+    w->spin = 0;
+    for (uint32_t i = 0; i < w->npend; i++)
+        if (w->pend[i].state == G_RUN) {
+            load_group(w, i);
+            w->fair = true;
+            return true;
+        }
+    return false;
+}
+
 /* At block start u: merge who is here, then let a better group take over. Returns where to go on. */
 static const struct uop *join(struct warp *w, const struct uop *u)
 {

@@ -9,6 +9,12 @@
 
 void warp_run(struct warp *w); /* until it is done, blocked, or gives way; sets w->status */
 void frame_free(struct warp *w, struct frame *f);
+/* Lanes wait in w->pend, ready to run at pc. */
+void warp_park(struct warp *w, struct frame *f, const struct uop *pc, uint32_t mask);
+/* Takes up the best group that is ready; false: none is, w->status is set. */
+bool warp_pick(struct warp *w);
+/* Takes up the group that has waited longest; false: none is ready. */
+bool warp_oldest(struct warp *w);
 
 /* barrier.c */
 void bar_arrive(struct warp *w, const struct uop *u, uint32_t mask);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* lower.c - IR to micro-ops: operands, constants, the walk over functions and the call graph. */
+#include "jit.h"
 #include "lower.h"
 
 int low_fail(struct lower *lo, int err, const char *fmt, ...)
@@ -62,14 +63,16 @@ struct uop *emit(struct lower *lo, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(name, sizeof(name), fmt, ap);
     va_end(ap);
-    uop_fn fn = ptx_handler(name);
-    if (!fn) {
+    const struct uop_handler *h = ptx_handler(name);
+    if (!h) {
         low_fail(lo, E_NOT_SUPPORTED, "the form '%s' is not supported", name);
         return NULL;
     }
     struct uop *u = emit_kind(lo, K_FN);
-    if (u)
-        u->fn = fn;
+    if (u) {
+        u->fn = h->fn;
+        u->name = h->name;
+    }
     return u;
 }
 
@@ -733,14 +736,16 @@ void ptx_prog_free(struct prog *g)
     free(g->funcs);
     free(g->func_map);
     free(g->consts);
+    jit_state_put(g->jit);
     pool_free(&g->pool);
     free(g);
 }
 
-static int prepare_locked(struct ptx_kernel *k, char *log, size_t log_n)
+static int lower_prog(struct ptx_kernel *k, bool unshared, struct prog **out, char *log,
+                      size_t log_n)
 {
     struct reach r;
-    struct lower lo = {.k = k, .log = log, .log_n = log_n};
+    struct lower lo = {.k = k, .log = log, .log_n = log_n, .unshared = unshared};
     struct prog *g = calloc(1, sizeof(*g));
     if (!g || reachable(k, &r)) {
         free(g);
@@ -770,8 +775,24 @@ out:
         ptx_prog_free(g);
         return lo.err;
     }
-    k->prog = g;
+    *out = g;
     return 0;
+}
+
+int ptx_lower_twice(struct ptx_kernel *k, struct prog **real, struct prog **virt)
+{
+    char log[16];
+    int err;
+
+    *real = *virt = NULL;
+    pthread_mutex_lock(&k->mod->lock);
+    err = lower_prog(k, false, real, log, sizeof(log));
+    if (!err && (err = lower_prog(k, true, virt, log, sizeof(log)))) {
+        ptx_prog_free(*real);
+        *real = NULL;
+    }
+    pthread_mutex_unlock(&k->mod->lock);
+    return err;
 }
 
 int ptx_kernel_prepare(struct ptx_kernel *k, char *log, size_t log_n)
@@ -779,7 +800,7 @@ int ptx_kernel_prepare(struct ptx_kernel *k, char *log, size_t log_n)
     int err;
     pthread_mutex_lock(&k->mod->lock);
     if (!k->prog && !k->prep_err)
-        k->prep_err = prepare_locked(k, k->prep_log, sizeof(k->prep_log));
+        k->prep_err = lower_prog(k, false, &k->prog, k->prep_log, sizeof(k->prep_log));
     err = k->prep_err;
     if (log && log_n)
         snprintf(log, log_n, "%s", k->prep_log);

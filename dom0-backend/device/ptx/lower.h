@@ -16,6 +16,7 @@ struct lower {
     uint64_t rem[MOD_WORDS]; /* modifiers of the instruction not yet honoured */
     uint32_t tmp;            /* next scratch slot in the frame, reset per instruction */
     uint32_t tmp_base, tmp_max;
+    bool unshared; /* every register has a slot of its own: for the compiler's analyses */
     const struct ir_insn *cur;
     int err;
     char *log;

@@ -178,4 +178,30 @@ int ptx_exec_ctas(struct ptx_kernel *k, const struct ptx_launch *l, struct ptx_e
  */
 bool ptx_exec_signal(int sig, const siginfo_t *si);
 
+/* ---- compiled kernels ---------------------------------------------------------------------- */
+
+enum ptx_jit {
+    PTX_JIT_OFF,  /* as without the plug-in */
+    PTX_JIT_ON,   /* compile in the background what is interpreted for long */
+    PTX_JIT_FIRST /* compile before the first launch, and wait for it: tests and measurements */
+};
+/*
+ * Loads the compiler, the plug-in gvm-ptx-jit.so beside the program, in ../lib/gvm or in
+ * /usr/lib/gvm, once per process and before a system call filter that does not let files be opened. False, and one line
+ * in log, when it is not there or does not fit this processor; kernels are then interpreted.
+ */
+bool ptx_jit_load(enum ptx_jit mode, char *log, size_t log_n);
+void ptx_jit_set(enum ptx_jit mode); /* after a successful load */
+/* Kernels compiled and refused so far in this process, and how often compiled code was entered. */
+struct ptx_jit_stats {
+    uint64_t compiled, refused, entered;
+    uint64_t compile_ns;
+};
+struct ptx_jit_stats ptx_jit_stats(void);
+/* Where a line about each kernel compiled, or not, and why, goes: any thread; NULL: nowhere. */
+void ptx_jit_notes(void (*fn)(const char *line));
+/* Lets the next compilations use this many lanes at once: 1, 8, 16, 32; 0 = as the processor
+ * likes. For tests. */
+void ptx_jit_lanes(unsigned lanes);
+
 #endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* device_jit.c - whether kernels are compiled: GVM_PTX_JIT, and the plug-in. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "dom0-backend/common/log.h"
+#include "dom0-backend/device/ptx/device_int.h"
+
+#define BY_DEFAULT false
+
+static bool loaded;
+
+static void on_note(const char *line)
+{
+    log_debug("%s", line);
+}
+
+int jit_setup(void)
+{
+    const char *v = getenv("GVM_PTX_JIT");
+    char why[300];
+
+    if (v && (strlen(v) != 1 || *v < '0' || *v > '2')) {
+        log_error(
+            "GVM_PTX_JIT=%.40s: allowed are 0 (interpret), 1 (compile what runs for long) and 2 "
+            "(compile before the first launch)",
+            v);
+        return CUDA_ERROR_INVALID_VALUE;
+    }
+    if (v ? *v == '0' : !BY_DEFAULT)
+        return 0;
+    ptx_jit_notes(on_note);
+    loaded = ptx_jit_load(v && *v == '2' ? PTX_JIT_FIRST : PTX_JIT_ON, why, sizeof(why));
+    if (!loaded && v)
+        log_warn("GVM_PTX_JIT=%s: kernels are interpreted all the same: %s", v, why);
+    else if (!loaded)
+        log_debug("kernels are interpreted: %s", why);
+    return 0;
+}
+
+bool swdev_makes_code(struct dev *d)
+{
+    (void)d;
+    return loaded;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * jit.h - compiled kernels: what the interpreter, the tier policy (jit_run.c) and the compiler
+ * plug-in gvm-ptx-jit.so (folder jit/) share.
+ *
+ * The compiler starts from micro-ops. Code for one kernel runs `lanes` lanes of one warp from an
+ * entry point (kernel start, after a barrier, head of a loop that may spin) until they have exited
+ * or wait; it then leaves the registers in the warp's frame, as the interpreter has them, and its
+ * groups of lanes in warp.pend. So a warp can change between compiled code and interpreter at every
+ * entry point, no stack of a warp outlives a call, and what compiled code cannot do it leaves to
+ * the interpreter or to a micro-op's handler. Slow paths of memory accesses are the handlers, too:
+ * a fault is found, and reported, by the same code in both.
+ */
+#ifndef GVM_PTX_JIT_H
+#define GVM_PTX_JIT_H
+
+#include "exec.h"
+
+#define JIT_ABI  1u
+#define JIT_FILE "gvm-ptx-jit.so"
+
+/* A place where compiled code accesses device memory: what explains a signal there. */
+struct jit_site {
+    const struct jit_code *code;
+    uint32_t uop;
+    bool gathered;  /* addresses are in ptx_exec.lane_addr */
+    int64_t stride; /* from lane to lane otherwise */
+};
+
+/* lane0: first lane of the part of the warp that runs; mask: its lanes, bit 0 = lane0. */
+typedef void (*jit_fn)(struct warp *w, uint32_t mask, uint32_t entry, uint32_t lane0,
+                       const struct uop *uops);
+
+struct jit_code {
+    jit_fn fn;
+    void *mem; /* executable and data pages, for release() */
+    size_t mem_size, data_size;
+    uint32_t lanes; /* 1, 8, 16 or 32 */
+    uint32_t csr;   /* MXCSR mode of the code */
+    uint32_t nuops;
+    int32_t *entry; /* by micro-op: argument of fn, -1 = none */
+    struct jit_site *sites;
+};
+
+/* What compiled code calls. mask: lanes of the whole warp. */
+struct jit_helpers {
+    /* A micro-op by its handler; registers are in the frame. */
+    void (*handler)(struct warp *w, const struct uop *u, uint32_t mask);
+    void (*barrier)(struct warp *w, const struct uop *u, uint32_t mask);
+    /* The lanes wait in warp.pend at u; yield: others should run now. */
+    void (*park)(struct warp *w, const struct uop *u, uint32_t mask);
+    void (*yield)(struct warp *w, const struct uop *u, uint32_t mask);
+    void (*stop)(struct warp *w, const struct uop *u, uint32_t mask);
+    void (*trap)(struct warp *w, const struct uop *u, uint32_t mask);
+};
+
+struct jit_job {
+    const struct prog *real; /* as the interpreter runs it: places in the frame */
+    const struct prog *virt; /* the same micro-ops with a slot for every register: its identity */
+    const char *name;        /* of the kernel */
+    uint32_t param_bytes;
+    uint32_t lanes; /* wanted; the code may have more */
+    uint32_t row; /* so many lanes have tid.x one after the other and the same tid.y, tid.z; or 0 */
+    const struct jit_helpers *helpers;
+};
+
+/* What the plug-in exports as `gvm_ptx_jit`. */
+struct jit_ops {
+    uint32_t abi;
+    uint32_t sizes[4]; /* of struct uop, warp, ptx_exec, frame: built from the same tree */
+    /* 0, or -1 and one line in log: the kernel stays with the interpreter. Any thread. */
+    int (*compile)(const struct jit_job *job, struct jit_code **out, char *log, size_t log_n);
+    void (*release)(struct jit_code *code);
+};
+#define JIT_SIZES                                                                                  \
+    {                                                                                              \
+        sizeof(struct uop), sizeof(struct warp), sizeof(struct ptx_exec), sizeof(struct frame)     \
+    }
+
+/* ---- jit_run.c ------------------------------------------------------------------------------- */
+
+struct jit_state; /* of a prepared kernel */
+void jit_state_put(struct jit_state *s);
+
+/* Before CTAs of a launch run: compiled code for them, or NULL. May ask for it. */
+const struct jit_code *jit_find(struct ptx_kernel *k, const struct ptx_launch *l);
+/* After CTAs were interpreted for ns: enough of that makes the compiler start. */
+void jit_note(struct ptx_kernel *k, const struct ptx_launch *l, uint64_t ns);
+/* As warp_run(), with compiled code where that is possible. */
+void jit_warp_run(struct warp *w);
+
+/* lower.c: the kernel lowered again, twice; 0, or an error and nothing. */
+int ptx_lower_twice(struct ptx_kernel *k, struct prog **real, struct prog **virt);
+void ptx_prog_free(struct prog *g);
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/* jit_int.h - what the parts of the compiler plug-in share. */
+#ifndef GVM_PTX_JIT_INT_H
+#define GVM_PTX_JIT_INT_H
+
+#include <llvm-c/Core.h>
+
+#include "dom0-backend/device/ptx/jit.h"
+
+/* Limits: compile time and memory grow with them, and PTX comes from a guest. */
+#define JIT_MAX_UOPS   6000u
+#define JIT_MAX_REGS   20000u
+#define JIT_MAX_BLOCKS 1500u
+#define JIT_MAX_STACK  (128u << 10) /* of the compiled function; threads have 1 MiB */
+
+/* ---- operands --------------------------------------------------------------------------------- */
+
+enum cls { C_PRED, C_32, C_64 }; /* one bit, 32 or 64 bits per lane */
+enum opd_kind { OPD_NONE, OPD_REG, OPD_CONST, OPD_SREG };
+struct opd {
+    uint8_t kind, cls;
+    uint32_t idx; /* register number, special register */
+    uint64_t val; /* OPD_CONST */
+};
+
+/* What is known of a register's lanes. */
+enum shape { S_TOP, S_UNI, S_AFF, S_VAR }; /* no write seen, all equal, base + lane * stride, any */
+struct reg {
+    uint32_t off; /* in the real frame, bytes */
+    uint8_t cls, shape;
+    bool loose; /* single precision whose NaN may not be canonical yet */
+    int64_t stride;
+    LLVMValueRef var;
+};
+
+/* Operations. Those without code of their own are done by their handler. */
+enum op {
+    OP_HANDLER,
+    OP_ADD,
+    OP_SUB,
+    OP_MUL,
+    OP_MULHI,
+    OP_MULWIDE,
+    OP_MAD,
+    OP_MADHI,
+    OP_MADWIDE,
+    OP_NEG,
+    OP_DIV,
+    OP_REM,
+    OP_MIN,
+    OP_MAX,
+    OP_MINNAN,
+    OP_MAXNAN,
+    OP_ABS,
+    OP_AND,
+    OP_OR,
+    OP_XOR,
+    OP_NOT,
+    OP_CNOT,
+    OP_MOV,
+    OP_SHL,
+    OP_SHR,
+    OP_SHFL_WRAP,
+    OP_SHFL_CLAMP,
+    OP_SHFR_WRAP,
+    OP_SHFR_CLAMP,
+    OP_BFE,
+    OP_BFI,
+    OP_CLZ,
+    OP_POPC,
+    OP_BREV,
+    OP_PRMT,
+    OP_LOP3,
+    OP_SELP,
+    OP_SLCT,
+    OP_PACK64,
+    OP_PACK32,
+    OP_LOW,
+    OP_HIGH,
+    OP_SHR16,
+    OP_EXT16,
+    OP_BYTE,
+    OP_EXT,
+    OP_CVT64,
+    OP_CVT32,
+    OP_CVTI,
+    OP_CVTF32,
+    OP_CVTF64,
+    OP_RINT,
+    OP_CANON,
+    OP_FMA,
+    OP_RCP,
+    OP_SQRT,
+    OP_RSQRT,
+    OP_COPYSIGN,
+    OP_FTZ,
+    OP_SAT,
+    OP_RELU,
+    OP_EX2,
+    OP_CMP,
+    OP_SHFL,
+    OP_VOTE,
+    OP_BALLOT,
+    OP_ADDIMM,
+    OP_NOP,
+    OP_LD,
+    OP_ST,
+    OP_SREG,
+};
+/* Element types as the names of handlers say them. */
+enum ty {
+    TY_NONE,
+    TY_U8,
+    TY_S8,
+    TY_U16,
+    TY_S16,
+    TY_U32,
+    TY_S32,
+    TY_U64,
+    TY_S64,
+    TY_F32,
+    TY_F64,
+    TY_F16,
+    TY_PRED
+};
+
+struct jop {
+    uint8_t op, ty, cmp;
+    uint8_t space, nelem; /* OP_LD, OP_ST */
+    bool native;          /* has code of its own */
+    struct opd d, a, b, c, e;
+    struct opd guard; /* kind OPD_NONE: always */
+    bool guard_neg;
+    int64_t imm;
+};
+enum {
+    CMP_EQ,
+    CMP_NE,
+    CMP_LT,
+    CMP_LE,
+    CMP_GT,
+    CMP_GE,
+    CMP_EQU,
+    CMP_NEU,
+    CMP_LTU,
+    CMP_LEU,
+    CMP_GTU,
+    CMP_GEU,
+    CMP_NUM,
+    CMP_NAN
+};
+
+struct block {
+    uint32_t start, end; /* micro-ops [start, end) */
+    bool exits;          /* nothing but the end of the threads that come here */
+    bool parks;          /* lanes may wait here while others run */
+    uint32_t from;       /* ... in blocks [from, this) */
+    int32_t entry;       /* -1, or number of the entry point */
+    LLVMBasicBlockRef bb, check;
+    LLVMValueRef pend;
+};
+
+struct unit {
+    const struct jit_job *job;
+    const struct uop *real, *virt;
+    uint32_t n;
+    struct jop *ops;
+    struct reg *regs;
+    uint32_t nregs, cap_regs;
+    struct block *blocks;
+    uint32_t nblocks;
+    uint32_t *block_of;  /* by micro-op */
+    uint32_t words;      /* of a set of registers */
+    uint64_t *live_in;   /* by block */
+    uint64_t *pend_live; /* by block: registers that waiting lanes need */
+    bool *diverges;      /* by block: its branch may split the lanes */
+    uint32_t nentries;
+    uint32_t csr; /* MXCSR mode of the code */
+    uint32_t lanes;
+    bool rows; /* in a part of the warp tid.x counts up, tid.y and tid.z are the same */
+    char *log;
+    size_t log_n;
+};
+
+static inline bool set_has(const uint64_t *s, uint32_t i)
+{
+    return s[i >> 6] >> (i & 63) & 1;
+}
+static inline void set_add(uint64_t *s, uint32_t i)
+{
+    s[i >> 6] |= 1ull << (i & 63);
+}
+
+int unit_fail(struct unit *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* decode.c: micro-ops to jops, registers numbered. 0 or -1. */
+int unit_decode(struct unit *t);
+/* flow.c: blocks, liveness, where lanes wait, shapes. 0 or -1. */
+int unit_analyse(struct unit *t);
+void unit_free(struct unit *t);
+/* Registers that are live before micro-op i (in its block) into set. */
+void live_before(const struct unit *t, uint32_t i, uint64_t *set);
+/* Calls cb for every register the micro-op reads (def false), then those it writes. */
+typedef void (*opd_cb)(void *arg, const struct opd *o, bool def);
+void each_operand(const struct jop *j, opd_cb cb, void *arg);
+/* Same for operands a builtin call takes: in unit_calls[] of the micro-op. */
+void shape_of(const struct unit *t, const struct jop *j, uint8_t *shape, int64_t *stride);
+bool branch_taken_by_some(const struct unit *t, const struct jop *j);
+
+/* ---- code ------------------------------------------------------------------------------------------ */
+
+struct gen {
+    struct unit *t;
+    struct jit_code *code;
+    LLVMContextRef ctx;
+    LLVMModuleRef mod;
+    LLVMBuilderRef b;
+    LLVMValueRef fn;
+    uint32_t w;                                           /* lanes */
+    LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, mt, ptr; /* mt: a mask of lanes; ptr: i8 pointer */
+    LLVMValueRef warp, uops, lane0, frame, exec, shared, params, local, stop; /* pointers as i64 */
+    LLVMValueRef lane0_64, shared_size, local_size, local_stride, win_base, win_mask;
+    LLVMValueRef act, spins; /* allocas */
+    LLVMBasicBlockRef ret;
+    uint32_t cur, cur_block; /* micro-op, block */
+    uint32_t nsites;
+    LLVMBasicBlockRef *tails; /* by block: park what waits there and further down */
+};
+
+/* gen.c */
+int gen_unit(struct gen *g);
+LLVMTypeRef vec(const struct gen *g, LLVMTypeRef t);
+LLVMTypeRef lane_type(const struct gen *g, unsigned cls);
+LLVMValueRef ci32(const struct gen *g, uint32_t v);
+LLVMValueRef ci64(const struct gen *g, uint64_t v);
+LLVMValueRef cmask(const struct gen *g, uint32_t v);
+LLVMValueRef splat(struct gen *g, LLVMValueRef s);
+LLVMValueRef iota(struct gen *g, LLVMTypeRef t); /* <0, 1, ...> */
+/* Operand as a vector, or as one value (it must be uniform, or base of an affine one). */
+LLVMValueRef get_vec(struct gen *g, const struct opd *o);
+LLVMValueRef get_one(struct gen *g, const struct opd *o);
+/* Either, as the register that is written is. */
+LLVMValueRef get(struct gen *g, const struct opd *o, bool vector);
+unsigned opd_shape(const struct unit *t, const struct opd *o, int64_t *stride);
+bool is_uni(const struct unit *t, const struct opd *o);
+void put(struct gen *g, const struct jop *j, const struct opd *d, LLVMValueRef v, bool masked);
+LLVMValueRef op_mask(struct gen *g, const struct jop *j); /* lanes that execute it, mt */
+LLVMValueRef mask_vec(struct gen *g, LLVMValueRef m);
+LLVMBasicBlockRef new_bb(struct gen *g, const char *name);
+void at(struct gen *g, LLVMBasicBlockRef bb);
+LLVMValueRef intrinsic(struct gen *g, const char *name, LLVMTypeRef *over, unsigned nover,
+                       LLVMValueRef *args, unsigned nargs);
+LLVMValueRef load_at(struct gen *g, LLVMValueRef addr, LLVMTypeRef t, unsigned align);
+void store_at(struct gen *g, LLVMValueRef addr, LLVMValueRef v, unsigned align);
+LLVMValueRef field(struct gen *g, LLVMValueRef base, size_t off, LLVMTypeRef t);
+void call_helper(struct gen *g, const void *fn, uint32_t uop, LLVMValueRef mask);
+void gen_handler(struct gen *g, const struct jop *j, uint32_t i);
+/* Gives the micro-op's lanes, and all that wait, to the interpreter; ends the basic block. */
+void gen_leave(struct gen *g, uint32_t i);
+
+/* alu.c: true when it has code for j (also asked before shapes are known); gen_alu emits it. */
+bool alu_native(const struct unit *t, const struct jop *j, const struct uop *u);
+int gen_alu(struct gen *g, const struct jop *j, uint32_t i);
+LLVMValueRef canon(struct gen *g, LLVMValueRef bits);
+/* mem.c */
+bool mem_native(const struct unit *t, const struct jop *j, const struct uop *u);
+void gen_mem(struct gen *g, const struct jop *j, uint32_t i);
+
+/* llvm.c */
+int emit_code(struct gen *g, char *log, size_t log_n);
+
+#endif

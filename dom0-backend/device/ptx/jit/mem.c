@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mem.c - loads and stores. In line is what usually happens: one address for all lanes, lanes side
+ * by side, or any addresses in range. Everything else - an address out of range or misaligned,
+ * other apertures, parts of a vector - goes to the micro-op's handler, which does it or reports it.
+ */
+#include "dom0-backend/device/ptx/addr.h"
+#include "jit_int.h"
+
+static unsigned elem_bytes(const struct jop *j)
+{
+    return j->ty <= TY_S8 ? 1 : j->ty <= TY_S16 ? 2 : j->ty <= TY_S32 ? 4 : 8;
+}
+
+bool mem_native(const struct unit *t, const struct jop *j, const struct uop *u)
+{
+    if (j->space == AS_PARAM)
+        return j->op == OP_LD && j->a.kind == OPD_NONE && u->imm >= 0 &&
+               u->imm % (elem_bytes(j) * j->nelem) == 0 &&
+               (uint64_t)u->imm + elem_bytes(j) * j->nelem <= t->job->param_bytes;
+    return true;
+}
+
+struct access {
+    struct gen *g;
+    const struct jop *j;
+    uint32_t i;
+    unsigned esz, total;
+    LLVMTypeRef et; /* an element in memory */
+    LLVMValueRef mask;
+    LLVMBasicBlockRef slow, done;
+};
+
+static const struct opd *data(const struct jop *j, unsigned k)
+{
+    const struct opd *o[4] = {&j->d, &j->b, &j->c, &j->e};
+
+    return j->op == OP_ST && j->nelem == 1 ? &j->b : o[k];
+}
+
+/* As it is in memory to as it is in a register. */
+static LLVMValueRef from_mem(struct access *x, LLVMValueRef v, bool vector)
+{
+    struct gen *g = x->g;
+    LLVMTypeRef t = lane_type(g, data(x->j, 0)->cls);
+    bool sign = x->j->ty == TY_S8 || x->j->ty == TY_S16 || x->j->ty == TY_S32;
+
+    if (vector)
+        t = vec(g, t);
+    if (LLVMTypeOf(v) == t)
+        return v;
+    return sign ? LLVMBuildSExt(g->b, v, t, "") : LLVMBuildZExt(g->b, v, t, "");
+}
+
+static LLVMValueRef to_mem(struct access *x, unsigned k, bool vector)
+{
+    struct gen *g = x->g;
+    const struct opd *o = data(x->j, k);
+    LLVMTypeRef t = vector ? vec(g, x->et) : x->et;
+    LLVMValueRef v = get(g, o, vector);
+
+    if (o->kind == OPD_REG && g->t->regs[o->idx].loose)
+        v = canon(g, v);
+    return LLVMTypeOf(v) == t ? v : LLVMBuildTrunc(g->b, v, t, "");
+}
+
+/* ---- addresses ----------------------------------------------------------------------------------------- */
+
+/* Address of one lane, or base of an affine one, as 64 bits. */
+static LLVMValueRef addr_one(struct access *x)
+{
+    struct gen *g = x->g;
+    const struct jop *j = x->j;
+    LLVMValueRef a;
+
+    if (j->a.kind == OPD_NONE)
+        return ci64(g, (uint64_t)j->imm);
+    a = get_one(g, &j->a);
+    if (j->a.cls == C_64)
+        return LLVMBuildAdd(g->b, a, ci64(g, (uint64_t)j->imm), "");
+    a = LLVMBuildAdd(g->b, a, ci32(g, (uint32_t)j->imm), "");
+    return LLVMBuildZExt(g->b, a, g->i64, "");
+}
+
+static LLVMValueRef addr_vec(struct access *x)
+{
+    struct gen *g = x->g;
+    const struct jop *j = x->j;
+    LLVMValueRef a;
+
+    if (j->a.kind == OPD_NONE)
+        return splat(g, addr_one(x));
+    a = get_vec(g, &j->a);
+    if (j->a.cls == C_64)
+        return LLVMBuildAdd(g->b, a, splat(g, ci64(g, (uint64_t)j->imm)), "");
+    a = LLVMBuildAdd(g->b, a, splat(g, ci32(g, (uint32_t)j->imm)), "");
+    return LLVMBuildZExt(g->b, a, vec(g, g->i64), "");
+}
+
+/* Bits that must be zero: not in the space, or not aligned. a: one address or many. */
+static LLVMValueRef badness(struct access *x, LLVMValueRef a, bool vector)
+{
+    struct gen *g = x->g;
+    LLVMBuilderRef b = g->b;
+    LLVMValueRef mis = ci64(g, x->total - 1), bad;
+
+    if (vector)
+        mis = splat(g, mis);
+    mis = LLVMBuildAnd(b, a, mis, "");
+    if (x->j->space == AS_GLOBAL || x->j->space == AS_GENERIC) {
+        LLVMValueRef base = g->win_base, out = LLVMBuildNot(b, g->win_mask, "");
+
+        if (vector) {
+            base = splat(g, base);
+            out = splat(g, out);
+        }
+        bad = LLVMBuildAnd(b, LLVMBuildXor(b, a, base, ""), out, "");
+    } else {
+        LLVMValueRef lim = LLVMBuildSub(
+            b, x->j->space == AS_SHARED ? g->shared_size : g->local_size, ci64(g, x->total), "");
+        LLVMValueRef top = ci64(g, 1ull << 63);
+
+        if (vector) {
+            lim = splat(g, lim);
+            top = splat(g, top);
+        }
+        /* the sign of lim - a, of a, and of lim */
+        bad = LLVMBuildOr(b, LLVMBuildSub(b, lim, a, ""), a, "");
+        bad = LLVMBuildAnd(b, LLVMBuildOr(b, bad, lim, ""), top, "");
+    }
+    return LLVMBuildOr(b, bad, mis, "");
+}
+
+/* On to a new block where the condition holds, to the slow path where it does not. */
+static void require(struct access *x, LLVMValueRef good)
+{
+    LLVMBasicBlockRef fast = new_bb(x->g, "fast");
+
+    LLVMBuildCondBr(x->g->b, good, fast, x->slow);
+    at(x->g, fast);
+}
+
+static LLVMValueRef is_zero(struct gen *g, LLVMValueRef v)
+{
+    return LLVMBuildICmp(g->b, LLVMIntEQ, v, LLVMConstNull(LLVMTypeOf(v)), "");
+}
+
+/* The host's address. */
+static LLVMValueRef host(struct access *x, LLVMValueRef a, bool vector)
+{
+    struct gen *g = x->g;
+    LLVMValueRef base, mask;
+
+    if (x->j->space == AS_GLOBAL || x->j->space == AS_GENERIC) {
+        base = g->win_base;
+        mask = g->win_mask;
+        if (vector) {
+            base = splat(g, base);
+            mask = splat(g, mask);
+        }
+        return LLVMBuildOr(g->b, base, LLVMBuildAnd(g->b, a, mask, ""), "");
+    }
+    base = g->shared;
+    if (x->j->space == AS_LOCAL) {
+        base =
+            LLVMBuildAdd(g->b, g->local, LLVMBuildMul(g->b, g->lane0_64, g->local_stride, ""), "");
+        if (vector)
+            a = LLVMBuildAdd(
+                g->b, a, LLVMBuildMul(g->b, iota(g, g->i64), splat(g, g->local_stride), ""), "");
+    }
+    if (vector)
+        base = splat(g, base);
+    return LLVMBuildAdd(g->b, base, a, "");
+}
+
+/* For the report of a fault: which access, whose lanes, where. */
+static void note_site(struct access *x, LLVMValueRef a, int64_t stride, LLVMValueRef all)
+{
+    struct gen *g = x->g;
+    struct jit_site *s = &g->code->sites[g->nsites];
+    LLVMValueRef m = x->mask;
+
+    if (x->j->space != AS_GLOBAL && x->j->space != AS_GENERIC)
+        return;
+    g->nsites++;
+    s->code = g->code;
+    s->uop = x->i;
+    s->stride = stride;
+    s->gathered = all != NULL;
+    if (g->w != WARP)
+        m = LLVMBuildShl(g->b, LLVMBuildZExt(g->b, m, g->i32, ""), g->lane0, "");
+    store_at(g, LLVMBuildAdd(g->b, g->warp, ci64(g, offsetof(struct warp, mask)), ""), m, 4);
+    store_at(g, LLVMBuildAdd(g->b, g->exec, ci64(g, offsetof(struct ptx_exec, site)), ""),
+             ci64(g, (uint64_t)(uintptr_t)s), 8);
+    if (all) {
+        LLVMValueRef at_ =
+            LLVMBuildAdd(g->b, g->exec, ci64(g, offsetof(struct ptx_exec, lane_addr)), "");
+
+        store_at(g, LLVMBuildAdd(g->b, at_, LLVMBuildShl(g->b, g->lane0_64, ci64(g, 3), ""), ""),
+                 all, 8);
+        return;
+    }
+    if (stride)
+        a = LLVMBuildSub(g->b, a, LLVMBuildMul(g->b, g->lane0_64, ci64(g, (uint64_t)stride), ""),
+                         "");
+    store_at(g, LLVMBuildAdd(g->b, g->exec, ci64(g, offsetof(struct ptx_exec, site_addr)), ""), a,
+             8);
+}
+
+static LLVMValueRef plus(struct gen *g, LLVMValueRef a, uint64_t n)
+{
+    return n ? LLVMBuildAdd(g->b, a, ci64(g, n), "") : a;
+}
+
+/* ---- one address for all lanes ---------------------------------------------------------------------------- */
+
+static LLVMValueRef last_of(struct gen *g, LLVMValueRef m)
+{
+    LLVMValueRef a[2] = {LLVMBuildZExtOrBitCast(g->b, m, g->i32, ""), LLVMConstInt(g->i1, 1, 0)};
+
+    return LLVMBuildSub(g->b, ci32(g, 31), intrinsic(g, "llvm.ctlz", &g->i32, 1, a, 2), "");
+}
+
+static void same_address(struct access *x)
+{
+    struct gen *g = x->g;
+    const struct jop *j = x->j;
+    LLVMValueRef a = addr_one(x), p;
+
+    if (j->space == AS_PARAM) {
+        p = LLVMBuildAdd(g->b, g->params, a, "");
+    } else {
+        require(x, is_zero(g, badness(x, a, false)));
+        note_site(x, a, 0, NULL);
+        p = host(x, a, false);
+    }
+    for (unsigned k = 0; k < j->nelem; k++) {
+        LLVMValueRef q = plus(g, p, k * x->esz);
+
+        if (j->op == OP_LD) {
+            put(g, j, data(j, k), from_mem(x, load_at(g, q, x->et, x->esz), false), true);
+        } else if (is_uni(g->t, data(j, k))) {
+            store_at(g, q, to_mem(x, k, false), x->esz);
+        } else { /* the last lane stays */
+            LLVMValueRef v =
+                LLVMBuildExtractElement(g->b, to_mem(x, k, true), last_of(g, x->mask), "");
+
+            store_at(g, q, v, x->esz);
+        }
+    }
+    LLVMBuildBr(g->b, x->done);
+}
+
+/* ---- lanes side by side -------------------------------------------------------------------------------------- */
+
+static void load_side(struct access *x, LLVMValueRef p)
+{
+    struct gen *g = x->g;
+    const unsigned n = x->j->nelem;
+    LLVMValueRef v = load_at(g, p, LLVMVectorType(x->et, g->w * n), x->total);
+
+    for (unsigned k = 0; k < n; k++) {
+        LLVMValueRef idx[WARP], e = v;
+
+        for (uint32_t l = 0; l < g->w; l++)
+            idx[l] = ci32(g, l * n + k);
+        if (n > 1)
+            e = LLVMBuildShuffleVector(g->b, v, LLVMGetUndef(LLVMTypeOf(v)),
+                                       LLVMConstVector(idx, g->w), "");
+        put(g, x->j, data(x->j, k), from_mem(x, e, true), true);
+    }
+}
+
+static LLVMValueRef interleave(struct gen *g, LLVMValueRef a, LLVMValueRef b)
+{
+    LLVMValueRef idx[4 * WARP];
+    unsigned n = LLVMGetVectorSize(LLVMTypeOf(a));
+
+    for (unsigned l = 0; l < n; l++) {
+        idx[2 * l] = ci32(g, l);
+        idx[2 * l + 1] = ci32(g, n + l);
+    }
+    return LLVMBuildShuffleVector(g->b, a, b, LLVMConstVector(idx, 2 * n), "");
+}
+
+static void store_side(struct access *x, LLVMValueRef p)
+{
+    struct gen *g = x->g;
+    LLVMValueRef v = to_mem(x, 0, true);
+
+    if (x->j->nelem == 2)
+        v = interleave(g, v, to_mem(x, 1, true));
+    if (x->j->nelem == 4)
+        v = interleave(g, interleave(g, v, to_mem(x, 2, true)),
+                       interleave(g, to_mem(x, 1, true), to_mem(x, 3, true)));
+    store_at(g, p, v, x->total);
+}
+
+static void side_by_side(struct access *x, int64_t stride)
+{
+    struct gen *g = x->g;
+    LLVMBasicBlockRef full = new_bb(g, "full"), part = new_bb(g, "part");
+    LLVMValueRef a = addr_one(x), p, last;
+
+    last = plus(g, a, (uint64_t)stride * (g->w - 1));
+    require(x, is_zero(g, LLVMBuildOr(g->b, badness(x, a, false), badness(x, last, false), "")));
+    note_site(x, a, stride, NULL);
+    p = host(x, a, false);
+    bool by_part = x->j->nelem == 1 && x->esz >= 4;
+
+    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntEQ, x->mask, LLVMConstAllOnes(g->mt), ""),
+                    full, by_part ? part : x->slow);
+    at(g, full);
+    if (x->j->op == OP_LD)
+        load_side(x, p);
+    else
+        store_side(x, p);
+    LLVMBuildBr(g->b, x->done);
+    at(g, part);
+    if (!by_part) {
+        LLVMBuildUnreachable(g->b);
+        return;
+    }
+    LLVMTypeRef vt = vec(g, x->et), over[2] = {vt, LLVMPointerType(vt, 0)};
+    LLVMValueRef ptr = LLVMBuildIntToPtr(g->b, p, over[1], ""), m = mask_vec(g, x->mask);
+
+    if (x->j->op == OP_LD) {
+        LLVMValueRef args[4] = {ptr, ci32(g, x->esz), m, LLVMConstNull(vt)};
+        LLVMValueRef v = intrinsic(g, "llvm.masked.load", over, 2, args, 4);
+
+        put(g, x->j, data(x->j, 0), from_mem(x, v, true), true);
+    } else {
+        LLVMValueRef args[4] = {to_mem(x, 0, true), ptr, ci32(g, x->esz), m};
+
+        intrinsic(g, "llvm.masked.store", over, 2, args, 4);
+    }
+    LLVMBuildBr(g->b, x->done);
+}
+
+/* ---- any addresses ---------------------------------------------------------------------------------------------- */
+
+static void scattered(struct access *x)
+{
+    struct gen *g = x->g;
+    const struct jop *j = x->j;
+    LLVMValueRef a = addr_vec(x), bad, p, full, first;
+    LLVMTypeRef vt = LLVMTypeOf(a);
+
+    full = LLVMBuildICmp(g->b, LLVMIntEQ, x->mask, LLVMConstAllOnes(g->mt), "");
+    if (j->op == OP_LD) { /* lanes that are not there read what the first one reads */
+        LLVMBasicBlockRef some = new_bb(g, "some"), all = new_bb(g, "all"),
+                          here = LLVMGetInsertBlock(g->b);
+        LLVMValueRef arg[2] = {LLVMBuildZExtOrBitCast(g->b, x->mask, g->i32, ""),
+                               LLVMConstInt(g->i1, 1, 0)},
+                     s, phi;
+
+        LLVMBuildCondBr(g->b, full, all, some);
+        at(g, some);
+        first = LLVMBuildExtractElement(g->b, a, intrinsic(g, "llvm.cttz", &g->i32, 1, arg, 2), "");
+        s = LLVMBuildSelect(g->b, mask_vec(g, x->mask), a, splat(g, first), "");
+        LLVMBuildBr(g->b, all);
+        at(g, all);
+        phi = LLVMBuildPhi(g->b, vt, "");
+        LLVMAddIncoming(phi, (LLVMValueRef[]){a, s}, (LLVMBasicBlockRef[]){here, some}, 2);
+        a = phi;
+    } else {
+        require(x, full);
+    }
+    bad = badness(x, a, true);
+    require(x, is_zero(g, intrinsic(g, "llvm.vector.reduce.or", &vt, 1, &bad, 1)));
+    note_site(x, a, 0, a);
+    p = host(x, a, true);
+    LLVMValueRef v[4];
+
+    for (unsigned k = 0; k < j->nelem; k++)
+        v[k] = j->op == OP_LD ? LLVMGetUndef(vec(g, x->et)) : to_mem(x, k, true);
+    for (uint32_t l = 0; l < g->w; l++) {
+        LLVMValueRef q = LLVMBuildExtractElement(g->b, p, ci32(g, l), "");
+
+        for (unsigned k = 0; k < j->nelem; k++) {
+            LLVMValueRef r = plus(g, q, k * x->esz);
+
+            if (j->op == OP_LD)
+                v[k] = LLVMBuildInsertElement(g->b, v[k], load_at(g, r, x->et, x->esz), ci32(g, l),
+                                              "");
+            else
+                store_at(g, r, LLVMBuildExtractElement(g->b, v[k], ci32(g, l), ""), x->esz);
+        }
+    }
+    if (j->op == OP_LD)
+        for (unsigned k = 0; k < j->nelem; k++)
+            put(g, j, data(j, k), from_mem(x, v[k], true), true);
+    LLVMBuildBr(g->b, x->done);
+}
+
+void gen_mem(struct gen *g, const struct jop *j, uint32_t i)
+{
+    struct access x = {.g = g, .j = j, .i = i};
+    int64_t stride;
+    unsigned shape = opd_shape(g->t, &j->a, &stride);
+    struct jop plain = *j;
+
+    x.esz = elem_bytes(j);
+    x.total = x.esz * j->nelem;
+    x.et = LLVMIntTypeInContext(g->ctx, x.esz * 8);
+    x.mask = op_mask(g, j);
+    x.slow = new_bb(g, "slow");
+    x.done = new_bb(g, "done");
+    if (j->guard.kind == OPD_REG) {
+        LLVMBasicBlockRef run = new_bb(g, "run");
+
+        LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntNE, x.mask, cmask(g, 0), ""), run, x.done);
+        at(g, run);
+    }
+    if (shape == S_AFF && !stride)
+        shape = S_UNI;
+    if (g->w == 1 || (shape == S_UNI && j->space != AS_LOCAL))
+        same_address(&x);
+    else if (shape == S_AFF && stride == (int64_t)x.total && j->space != AS_LOCAL)
+        side_by_side(&x, stride);
+    else
+        scattered(&x);
+    at(g, x.slow);
+    if (j->space == AS_PARAM) {
+        LLVMBuildUnreachable(g->b);
+    } else {
+        (void)plain;
+        gen_handler(g, j, i);
+        LLVMBuildBr(g->b, x.done);
+    }
+    at(g, x.done);
+}

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * jit_run.c - runs warps with compiled code and decides what is compiled, when. The compiler itself
+ * is a plug-in (jit/): without it everything is interpreted.
+ *
+ * One thread of the process compiles, one kernel after the other, from copies that it owns: a
+ * module may go while its kernel is being compiled. The code belongs to jit_state, which kernel and
+ * compilation hold together.
+ */
+#include <cpuid.h>
+#include <dlfcn.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "interp.h"
+#include "jit.h"
+
+#define WARM_NS     3000000u /* interpreted for so long, a kernel is worth compiling */
+#define STACK_BYTES (64u << 20)
+#define MAX_QUEUE   256u
+#define JIT_DIR     "/usr/lib/gvm/" /* of a confined worker, which does not know where it lies */
+
+enum { COLD, QUEUED, READY, REFUSED };
+struct variant {
+    struct jit_code *code;
+    int state; /* written under `lock`; READY is seen with acquire */
+};
+struct jit_state {
+    int refs;
+    uint64_t ns;         /* interpreted so far */
+    struct variant v[4]; /* by row_kind() */
+};
+struct request {
+    struct request *next;
+    struct jit_state *state;
+    struct prog *real, *virt;
+    char name[128];
+    uint32_t param_bytes;
+    unsigned kind;
+};
+
+static const struct jit_ops *ops;
+static enum ptx_jit mode = PTX_JIT_OFF;
+static unsigned force_lanes;
+static void (*note)(const char *line);
+static struct ptx_jit_stats stats;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
+static struct request *queue;
+static unsigned queued;
+static bool thread_runs;
+
+/* ---- running ----------------------------------------------------------------------------------- */
+
+static void h_handler(struct warp *w, const struct uop *u, uint32_t mask)
+{
+    struct ptx_exec *x = w->x;
+    uint32_t csr = x->csr;
+
+    w->mask = mask;
+    x->site = NULL;
+    if (u->kind == K_CALL) {
+        x->cur_uop = u;
+        ptx_builtin(w, u, (const struct call *)(intptr_t)u->imm, mask, 0);
+        return;
+    }
+    if ((u->csr ^ csr) & u->csrmask)
+        set_csr(x, u->csr);
+    u->fn(w, u);
+    if (x->csr != csr)
+        set_csr(x, csr);
+}
+
+static void h_barrier(struct warp *w, const struct uop *u, uint32_t mask)
+{
+    w->x->site = NULL;
+    w->x->cur_uop = u;
+    w->mask = w->active = mask;
+    bar_arrive(w, u, mask);
+    if (w->active) { /* bar.arrive does not wait */
+        warp_park(w, w->frame0, w->pc, w->active);
+        w->active = 0;
+    }
+}
+
+static void h_park(struct warp *w, const struct uop *u, uint32_t mask)
+{
+    warp_park(w, w->frame0, u, mask);
+}
+
+static void h_yield(struct warp *w, const struct uop *u, uint32_t mask)
+{
+    warp_park(w, w->frame0, u, mask);
+    w->jit_yield = true;
+}
+
+static void h_stop(struct warp *w, const struct uop *u, uint32_t mask)
+{
+    w->mask = mask;
+    check_stop(w, u);
+}
+
+static void h_trap(struct warp *w, const struct uop *u, uint32_t mask)
+{
+    ptx_throw(w, u, E_LAUNCH_FAILED, __builtin_ctz(mask), 0, "trap");
+}
+
+static const struct jit_helpers helpers = {.handler = h_handler,
+                                           .barrier = h_barrier,
+                                           .park = h_park,
+                                           .yield = h_yield,
+                                           .stop = h_stop,
+                                           .trap = h_trap};
+
+/* The entry of the group that runs, or -1: compiled code keeps whole parts of the frame, so no
+ * other lanes of the same parts may wait with registers of theirs in it. */
+static int entry_of(const struct warp *w, const struct jit_code *jc)
+{
+    const uint64_t at = (uint64_t)(w->pc - w->frame0->fn->uops);
+    uint32_t mine = 0;
+
+    if (w->frame != w->frame0 || at >= jc->nuops || jc->entry[at] < 0)
+        return -1;
+    for (uint32_t l = 0; l < WARP; l += jc->lanes) {
+        uint32_t part = (jc->lanes == WARP ? FULL : (1u << jc->lanes) - 1) << l;
+
+        if (w->active & part)
+            mine |= part;
+    }
+    for (uint32_t i = 0; i < w->npend; i++)
+        if (w->pend[i].mask & mine)
+            return -1;
+    return jc->entry[at];
+}
+
+static void run_parts(struct warp *w, const struct jit_code *jc, int entry)
+{
+    const uint32_t m = w->active, n = jc->lanes, before = w->alive;
+    const struct uop *uops = w->frame0->fn->uops;
+
+    w->active = 0;
+    if (w->x->csr != jc->csr)
+        set_csr(w->x, jc->csr);
+    for (uint32_t l = 0; l < WARP; l += n) {
+        uint32_t part = n == WARP ? m : m >> l & ((1u << n) - 1);
+
+        if (part)
+            jc->fn(w, part, (uint32_t)entry, l, uops);
+    }
+    w->frame0->live &= w->alive;
+    if (w->alive != before && (w->cta->nwarps > 1 || w->npend))
+        bar_recheck(w->cta);
+}
+
+void jit_warp_run(struct warp *w)
+{
+    struct ptx_exec *x = w->x;
+    const struct jit_code *jc = x->jit;
+
+    x->cur_warp = w;
+    for (;;) {
+        int entry;
+
+        if (!w->active && !warp_pick(w))
+            return;
+        entry = entry_of(w, jc);
+        if (entry < 0) {
+            x->site = NULL;
+            warp_run(w);
+            return;
+        }
+        w->jit_yield = false;
+        run_parts(w, jc, entry);
+        if (w->jit_yield) {
+            /* the group that has waited longest goes on, after the other warps */
+            check_stop(w, x->cur_uop);
+            if (warp_oldest(w)) {
+                w->status = WS_READY;
+                return;
+            }
+        }
+    }
+}
+
+/* ---- states and the compiling thread -------------------------------------------------------------- */
+
+void jit_state_put(struct jit_state *s)
+{
+    bool last;
+
+    if (!s)
+        return;
+    pthread_mutex_lock(&lock);
+    last = --s->refs == 0;
+    pthread_mutex_unlock(&lock);
+    if (!last)
+        return;
+    for (int i = 0; i < 4; i++)
+        if (s->v[i].code)
+            ops->release(s->v[i].code);
+    free(s);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* QEMU without KVM computes vectors lane by lane, at more than the price of scalars. */
+static bool emulated(void)
+{
+    unsigned a, b, c, d;
+
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & 1u << 31))
+        return false;
+    __cpuid(0x40000000, a, b, c, d);
+    return b == 0x54474354 && c == 0x43544743 && d == 0x47435447; /* TCGTCGTCGTCG */
+}
+
+static unsigned best_lanes(void)
+{
+    return force_lanes ? force_lanes : emulated() ? 1 : 16;
+}
+
+static void request_free(struct request *r)
+{
+    ptx_prog_free(r->real);
+    ptx_prog_free(r->virt);
+    jit_state_put(r->state);
+    free(r);
+}
+
+static void compile(struct request *r)
+{
+    struct jit_job job = {.real = r->real,
+                          .virt = r->virt,
+                          .name = r->name,
+                          .param_bytes = r->param_bytes,
+                          .lanes = best_lanes(),
+                          .row = r->kind ? 4u << r->kind : 0,
+                          .helpers = &helpers};
+    struct variant *v = &r->state->v[r->kind];
+    struct jit_code *code = NULL;
+    char log[200], line[400];
+    uint64_t start = now_ns();
+    int err = ops->compile(&job, &code, log, sizeof(log));
+
+    if (note) {
+        if (err)
+            snprintf(line, sizeof(line), "kernel %.80s stays interpreted: %s", r->name, log);
+        else
+            snprintf(line, sizeof(line), "kernel %.80s compiled for %u lanes in %.1f ms, %zu bytes",
+                     r->name, code->lanes, (double)(now_ns() - start) / 1e6, code->mem_size);
+        note(line);
+    }
+    pthread_mutex_lock(&lock);
+    stats.compile_ns += now_ns() - start;
+    stats.compiled += !err;
+    stats.refused += err != 0;
+    v->code = err ? NULL : code;
+    __atomic_store_n(&v->state, err ? REFUSED : READY, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&lock);
+}
+
+static void *compiler(void *arg)
+{
+    (void)arg;
+    pthread_mutex_lock(&lock);
+    for (;;) {
+        struct request *r = queue;
+
+        if (!r) {
+            pthread_cond_wait(&work, &lock);
+            continue;
+        }
+        queue = r->next;
+        queued--;
+        pthread_mutex_unlock(&lock);
+        compile(r);
+        request_free(r);
+        pthread_mutex_lock(&lock);
+    }
+    return NULL;
+}
+
+static bool start_thread(void)
+{
+    pthread_attr_t attr;
+    pthread_t t;
+    sigset_t all, before;
+
+    if (thread_runs)
+        return true;
+    sigfillset(&all);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    thread_runs = !pthread_create(&t, &attr, compiler, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    return thread_runs;
+}
+
+/* Blocks are told apart by how threads of a row lie in warps: 3: by 32, 2: by 16, 1: by 8, 0. */
+static unsigned row_kind(const struct ptx_launch *l)
+{
+    if (l->block[0] % 32 == 0 || (l->block[1] == 1 && l->block[2] == 1))
+        return 3;
+    return l->block[0] % 16 == 0 ? 2 : l->block[0] % 8 == 0 ? 1 : 0;
+}
+
+/* Makes a compilation of the kernel; whether it is queued or done at once is for the caller. */
+static struct request *request_new(struct ptx_kernel *k, struct jit_state *s, unsigned kind)
+{
+    struct request *r = calloc(1, sizeof(*r));
+
+    if (!r)
+        return NULL;
+    if (ptx_lower_twice(k, &r->real, &r->virt)) {
+        free(r);
+        return NULL;
+    }
+    snprintf(r->name, sizeof(r->name), "%s", k->fn->name);
+    r->param_bytes = k->fn->param_bytes;
+    r->kind = kind;
+    r->state = s;
+    pthread_mutex_lock(&lock);
+    s->refs++;
+    pthread_mutex_unlock(&lock);
+    return r;
+}
+
+static struct jit_state *state_of(struct prog *g)
+{
+    struct jit_state *s;
+
+    pthread_mutex_lock(&lock);
+    if (!g->jit && (s = calloc(1, sizeof(*s)))) {
+        s->refs = 1;
+        __atomic_store_n(&g->jit, s, __ATOMIC_RELEASE);
+    }
+    s = g->jit;
+    pthread_mutex_unlock(&lock);
+    return s;
+}
+
+static void ask_for(struct ptx_kernel *k, struct jit_state *s, unsigned kind, bool wait)
+{
+    struct variant *v = &s->v[kind];
+    struct request *r, **at;
+    bool mine;
+
+    pthread_mutex_lock(&lock);
+    mine = v->state == COLD && queued < MAX_QUEUE && (wait || start_thread());
+    if (mine)
+        v->state = QUEUED;
+    pthread_mutex_unlock(&lock);
+    if (!mine)
+        return;
+    r = request_new(k, s, kind);
+    if (!r) {
+        __atomic_store_n(&v->state, REFUSED, __ATOMIC_RELEASE);
+        return;
+    }
+    if (wait) {
+        compile(r);
+        request_free(r);
+        return;
+    }
+    pthread_mutex_lock(&lock);
+    for (at = &queue; *at; at = &(*at)->next)
+        ;
+    *at = r;
+    queued++;
+    pthread_cond_signal(&work);
+    pthread_mutex_unlock(&lock);
+}
+
+const struct jit_code *jit_find(struct ptx_kernel *k, const struct ptx_launch *l)
+{
+    unsigned kind = row_kind(l);
+    struct jit_state *s;
+
+    if (mode == PTX_JIT_OFF)
+        return NULL;
+    s = __atomic_load_n(&k->prog->jit, __ATOMIC_ACQUIRE);
+    if (!s) {
+        if (mode != PTX_JIT_FIRST)
+            return NULL;
+        if (!(s = state_of(k->prog)))
+            return NULL;
+    }
+    if (mode == PTX_JIT_FIRST)
+        ask_for(k, s, kind, true);
+    if (__atomic_load_n(&s->v[kind].state, __ATOMIC_ACQUIRE) != READY)
+        return NULL;
+    __atomic_fetch_add(&stats.entered, 1, __ATOMIC_RELAXED);
+    return s->v[kind].code;
+}
+
+void jit_note(struct ptx_kernel *k, const struct ptx_launch *l, uint64_t ns)
+{
+    struct jit_state *s;
+
+    if (mode != PTX_JIT_ON)
+        return;
+    s = __atomic_load_n(&k->prog->jit, __ATOMIC_ACQUIRE);
+    if (!s && !(s = state_of(k->prog)))
+        return;
+    if (__atomic_add_fetch(&s->ns, ns, __ATOMIC_RELAXED) > WARM_NS)
+        ask_for(k, s, row_kind(l), false);
+}
+
+/* ---- the plug-in ----------------------------------------------------------------------------------- */
+
+static void *open_plugin(char *log, size_t log_n)
+{
+    static const char *const places[] = {"", "../lib/gvm/", "../"};
+    char self[512], path[640];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    void *h = NULL;
+    const char *why = "not found";
+
+    if (n <= 0)
+        n = 0;
+    self[n] = 0;
+    char *slash = strrchr(self, '/');
+    if (slash)
+        slash[1] = 0;
+    for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]) && !h; i++) {
+        snprintf(path, sizeof(path), "%s%s%s", self, places[i], JIT_FILE);
+        if (access(path, R_OK))
+            continue;
+        h = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        if (!h)
+            why = dlerror();
+    }
+    if (!h && !access(JIT_DIR JIT_FILE, R_OK) &&
+        !(h = dlopen(JIT_DIR JIT_FILE, RTLD_NOW | RTLD_LOCAL)))
+        why = dlerror();
+    if (!h)
+        snprintf(log, log_n, "%s: %s", JIT_FILE, why);
+    return h;
+}
+
+bool ptx_jit_load(enum ptx_jit m, char *log, size_t log_n)
+{
+    static const uint32_t sizes[4] = JIT_SIZES;
+    const struct jit_ops *o;
+    void *h;
+
+    if (ops) {
+        mode = m;
+        return true;
+    }
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
+        snprintf(log, log_n, "the processor has no AVX2 and FMA");
+        return false;
+    }
+    h = open_plugin(log, log_n);
+    if (!h)
+        return false;
+    o = dlsym(h, "gvm_ptx_jit");
+    if (!o || o->abi != JIT_ABI || memcmp(o->sizes, sizes, sizeof(sizes))) {
+        snprintf(log, log_n, "%s: built from another version", JIT_FILE);
+        dlclose(h);
+        return false;
+    }
+    ops = o;
+    mode = m;
+    return true;
+}
+
+void ptx_jit_set(enum ptx_jit m)
+{
+    mode = ops ? m : PTX_JIT_OFF;
+}
+
+void ptx_jit_notes(void (*fn)(const char *line))
+{
+    note = fn;
+}
+
+void ptx_jit_lanes(unsigned lanes)
+{
+    force_lanes = lanes;
+}
+
+struct ptx_jit_stats ptx_jit_stats(void)
+{
+    struct ptx_jit_stats s;
+
+    pthread_mutex_lock(&lock);
+    s = stats;
+    pthread_mutex_unlock(&lock);
+    return s;
+}
