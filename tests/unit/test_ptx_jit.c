@@ -430,8 +430,8 @@ static void one(uint64_t seed, uint8_t *want, uint8_t *have)
     if (run(s, want, cnt[0]))
         fail_msg("seed %llu, interpreted: %s %s", (unsigned long long)seed, pf_fault.what, pf_log);
     for (unsigned i = 0; i < 4; i++) {
-        if (!(seed % 4 == i || seed % 4 == (i + 1) % 4))
-            continue; /* two kinds for each program: compiling takes time */
+        if (seed % 4 != i)
+            continue; /* one width for each program: compiling takes time */
         ptx_jit_set(PTX_JIT_FIRST);
         ptx_jit_lanes(lanes[i]);
         assert_int_equal(pf_load(text), 0);
@@ -464,7 +464,7 @@ static bool compiler(void)
 static void test_random(void **state)
 {
     const char *env = getenv("GVM_JIT_RANDOM");
-    unsigned long first = 0, count = 300;
+    unsigned long first = 0, count = 100;
     uint8_t *want, *have;
 
     if (!compiler())
