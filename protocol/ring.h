@@ -270,6 +270,18 @@ static inline bool vgpu_reply_publish(struct vgpu_channel *c, uint32_t lane, uin
     return VGPU_LOAD(&c->front->waiting[lane]) != 0;
 }
 
+/* Worker: where the device puts what CopyLand asks for; VGPU_REPLY_MAX octets. */
+static inline void *vgpu_reply_landing(struct vgpu_channel *c, uint32_t lane)
+{
+    return c->replies[lane].payload;
+}
+
+/* Guest: copies it out, once its counter has been seen. n: at most VGPU_REPLY_MAX. */
+static inline void vgpu_reply_landed(struct vgpu_channel *c, uint32_t lane, void *out, uint32_t n)
+{
+    memcpy(out, c->replies[lane].payload, n);
+}
+
 static inline bool vgpu_reply_ready(struct vgpu_channel *c, uint32_t lane, uint32_t ticket)
 {
     return VGPU_LOAD_ACQUIRE(&c->back->reply_ticket[lane]) == ticket;

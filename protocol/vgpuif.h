@@ -232,7 +232,8 @@ struct vgpu_ch_back {
     uint8_t pad0[3];
     uint32_t sticky; /* CUresult, 0 = none */
     uint32_t output; /* != 0: kernels have printed text that OutputFetch has not taken yet */
-    uint32_t prints; /* != 0: kernels may print text that the device hands over in calls that wait */
+    uint32_t
+        prints; /* != 0: kernels may print text that the device hands over in calls that wait */
     uint32_t pad1[12];
     uint64_t cmd_cons; /* octets consumed */
     uint32_t pad2[14];

@@ -127,7 +127,7 @@ int wk_CopyLand(struct wk_lane *lane, const struct vgpu_args_CopyLand *a,
         return WK_NOT_SUPPORTED;
     err = wk_flow_enter(w, s);
     if (!err)
-        err = w->ops->copy_d2h(w->dev, s->s, w->ch.replies[lane->index].payload, a->src, a->n);
+        err = w->ops->copy_d2h(w->dev, s->s, vgpu_reply_landing(&w->ch, lane->index), a->src, a->n);
     if (!err)
         err =
             w->ops->stream_write32(w->dev, s->s, &w->ch.counters[a->counter], a->value, landed, w);

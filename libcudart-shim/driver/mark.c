@@ -132,7 +132,7 @@ int gvm_mark_fetch(struct gvm_chan *c, const struct gvm_sref *s, void *dst, uint
         rc = wait_mark(c, gvm_self->mark - 1, value);
     if (rc)
         return rc;
-    memcpy(dst, c->ch.replies[gvm_self->id].payload, n);
+    vgpu_reply_landed(&c->ch, gvm_self->id, dst, n);
     /* Another thread may have been given this lane meanwhile, and have got a reply on it. */
     return __atomic_load_n(&c->shared, __ATOMIC_SEQ_CST) ? -1 : 0;
 }
