@@ -13,6 +13,7 @@
 #undef cuDevicePrimaryCtxReset
 #undef cuDevicePrimaryCtxSetFlags
 #undef cuEventDestroy
+#undef cuIpcOpenMemHandle
 #undef cuStreamDestroy
 
 #define OLD(name, args, pass)                                                                      \
@@ -30,6 +31,7 @@ OLD(cuDevicePrimaryCtxReset, (CUdevice dev), (dev))
 OLD(cuDevicePrimaryCtxSetFlags, (CUdevice dev, unsigned flags), (dev, flags))
 OLD(cuEventDestroy, (CUevent e), (e))
 OLD(cuStreamDestroy, (CUstream s), (s))
+OLD(cuIpcOpenMemHandle, (CUdeviceptr * p, CUipcMemHandle h, unsigned flags), (p, h, flags))
 
 /* A count of users, which nothing but these two changes: the context lives until it is destroyed. */
 CUresult cuCtxAttach(CUcontext *ctx, unsigned flags)

@@ -229,7 +229,7 @@ int gvm_copy_box(const struct gvm_box *box, uint64_t stream, bool sync)
      * barrier that may be left out only with nothing to wait for. */
     if (r.dst >= DEVICE && r.src >= DEVICE)
         return 0;
-    if (r.src == HOST && idle && r.s.blocking)
+    if (r.src == HOST && idle && r.s.blocking && gvm_alone())
         return gvm_chan_latched(r.c);
     return gvm_after_wait(r.c,
                           gvm_settle(r.c, &r.s, b.width * b.height * b.depth, r.dst >= DEVICE));

@@ -191,7 +191,7 @@ static int after(const struct route *r, int rc, size_t n, uint64_t mark, bool wa
     }
     /* Programs use a copy to the device as a barrier: only with nothing to wait for may it be
      * posted and no more. Pool memory must have been read when the caller goes on. */
-    if (r->src == SIDE_HOST && was_idle && r->s.blocking)
+    if (r->src == SIDE_HOST && was_idle && r->s.blocking && gvm_alone())
         return gvm_chan_latched(r->c);
     return gvm_after_wait(r->c, gvm_settle(r->c, &r->s, n, r->dst == SIDE_DEVICE));
 }

@@ -45,8 +45,11 @@ static struct {
     struct opened *list;
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+uint32_t gvm_has_company;
+
 void gvm_ipc_reset(void)
 {
+    __atomic_store_n(&gvm_has_company, 0, __ATOMIC_RELAXED);
     pthread_mutex_lock(&all.lock);
     while (all.list) {
         struct opened *o = all.list;
@@ -94,6 +97,7 @@ int gvm_ipc_get_mem(uint64_t dptr, void *handle)
         return 1;
     /* From now on it is not kept for another allocation when it is freed. */
     gvm_ranges_mark(&gvm_allocs, g.base, GVM_MARK_SHARED, 0);
+    gvm_company();
     rc = vgpu_IpcGetMem(c, 0, g.base, &base, &size, h.share, GVM_SHARE, &n);
     if (rc)
         return rc;
@@ -149,6 +153,7 @@ int gvm_ipc_open_mem(const void *handle, unsigned flags, uint64_t *dptr)
     if (!handle || !dptr || flags != LAZY_PEER_ACCESS)
         return 1;
     GVM_CAPTURE(gvm_cap_unsafe());
+    gvm_company();
     memcpy(&h, handle, sizeof(h));
     if (h.zero)
         return 1;

@@ -356,6 +356,7 @@ int gvm_mempool_import(int fd, uint64_t *pool)
         return rc;
     if (gvm_fd_read(fd, share))
         return 999; /* as natively */
+    gvm_company();
     p = gvm_id_new(&pools);
     if (!p)
         return 2;
@@ -384,6 +385,7 @@ int gvm_mempool_export_ptr(uint64_t dptr, void *data)
     p = g.kind == GVM_DEVICE && g.sub == GVM_SUB_POOL ? gvm_id_get(&pools, g.pool) : NULL;
     if (!data || !p || !p->types || g.base != dptr)
         return 1;
+    gvm_company();
     rc = vgpu_MemPoolExportPtr(c, 0, dptr, d.share, sizeof(d.share), &n);
     if (rc == 0)
         memcpy(data, &d, sizeof(d));

@@ -129,6 +129,18 @@ static inline void gvm_work_synced(struct gvm_chan *c, uint64_t mark)
         ;
 }
 
+/* Memory of this process is another one's too, or the other way round (ipc.c): what a call has done
+ * to it must be there when the call returns, as the other one may be told of it. */
+extern uint32_t gvm_has_company; /* atomic */
+static inline void gvm_company(void)
+{
+    __atomic_store_n(&gvm_has_company, 1, __ATOMIC_RELAXED);
+}
+static inline bool gvm_alone(void)
+{
+    return !__atomic_load_n(&gvm_has_company, __ATOMIC_RELAXED);
+}
+
 /* True if nothing that a copy on the legacy stream would wait for can still be under way. */
 static inline bool gvm_work_idle(struct gvm_chan *c)
 {

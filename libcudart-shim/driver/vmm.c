@@ -259,6 +259,7 @@ int gvm_vmm_export(uint64_t memory, int *fd)
     if (rc)
         return rc;
     gvm_fd_sweep();
+    gvm_company();
     pthread_mutex_lock(&lock);
     m = held(memory);
     rc = m && m->types ? vgpu_VmmExport(c, 0, m->o.id, share, sizeof(share), &n) : 1;
@@ -277,6 +278,7 @@ int gvm_vmm_import(int fd, uint64_t *memory)
         return rc;
     if (gvm_fd_read(fd, share))
         return 999; /* as natively */
+    gvm_company();
     m = gvm_id_new(&memories);
     if (!m)
         return 2;

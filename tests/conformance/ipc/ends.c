@@ -27,7 +27,7 @@ static void init(void)
 
 struct message {
     size_t size;
-    CUipcMemHandle freed;
+    CUipcMemHandle freed, kept;
 };
 
 /* The owner; it does not end by itself. */
@@ -35,7 +35,7 @@ static void child(int s)
 {
     CUmemGenericAllocationHandle h;
     struct message m;
-    CUdeviceptr va, p;
+    CUdeviceptr va, p, q;
     int fd = -1;
     char c;
 
@@ -50,6 +50,9 @@ static void child(int s)
     T_OK(cuMemsetD32(va, 0xabcdef01, m.size / 4));
     T_OK(cuMemAlloc(&p, 1 << 20));
     T_OK(cuIpcGetMemHandle(&m.freed, p));
+    T_OK(cuMemAlloc(&q, 3 << 20));
+    T_OK(cuMemsetD32(q, 0x55667788, 1000));
+    T_OK(cuIpcGetMemHandle(&m.kept, q));
     T_OK(cuMemFree(p));
     T_OK(cuCtxSynchronize());
     T_OK(cuMemExportToShareableHandle(&fd, h, POSIX, 0));
@@ -61,7 +64,7 @@ int main(void)
 {
     CUmemGenericAllocationHandle h;
     struct message m;
-    CUdeviceptr va, p;
+    CUdeviceptr va, p, q;
     unsigned v[4] = {0};
     pid_t pid;
     int s = start(child, &pid), fd;
@@ -76,8 +79,16 @@ int main(void)
     T_OK(cuMemSetAccess(va, m.size, &all, 1));
     T_BOOL("freed memory is not opened",
            cuIpcOpenMemHandle(&p, m.freed, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS) != 0);
+    T_OK(cuIpcOpenMemHandle(&q, m.kept, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS));
     kill(pid, SIGKILL);
     finish(pid);
+    T(cuMemcpyDtoH(v, q, sizeof(v)));
+    T_HEX("value", v[2]);
+    T(cuMemsetD32(q, 0x11223344, 1000));
+    T(cuMemcpyDtoH(v, q, sizeof(v)));
+    T_HEX("value", v[1]);
+    T(cuIpcCloseMemHandle(q));
+    T(cuIpcCloseMemHandle(q));
     T(cuMemcpyDtoH(v, va + m.size - sizeof(v), sizeof(v)));
     T_HEX("value", v[3]);
     T(cuMemsetD32(va, 0x12345678, m.size / 4));

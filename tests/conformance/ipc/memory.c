@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cuIpcGetMemHandle cuIpcOpenMemHandle_v2 cuIpcCloseMemHandle cuMemGetAddressRange_v2
+/* covers: cuIpcGetMemHandle cuIpcOpenMemHandle cuIpcOpenMemHandle_v2 cuIpcCloseMemHandle cuMemGetAddressRange_v2
  * cuPointerGetAttribute */
 /* Allocations of several sizes, in another process: addresses, ranges, attributes, both directions. */
 #include <cuda.h>
 
 #include "two.h"
+
+/* The older form. */
+CUresult old_open(CUdeviceptr *p, CUipcMemHandle h, unsigned flags) __asm__("cuIpcOpenMemHandle");
 
 #define N 3
 static const size_t sizes[N] = {1000, 70000, 5 << 20};
@@ -48,6 +51,9 @@ static void child(int s)
     T(cuCtxSynchronize());
     T(cuIpcOpenMemHandle(&q, h[1], CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS));
     T_BOOL("same address", q == p[1]);
+    T(old_open(&q, h[1], CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS));
+    T_BOOL("same address", q == p[1]);
+    T(cuIpcCloseMemHandle(q));
     T(cuIpcOpenMemHandle(&q, h[1], 0));
     T(cuIpcOpenMemHandle(&q, h[1], 2));
     memset(&bad, 0x33, sizeof(bad));
@@ -106,6 +112,7 @@ int main(void)
     }
     t_fill(data, sizes[2], 99);
     T(cuMemcpyHtoD(p[2], data, sizes[2]));
+    T(cuCtxSynchronize()); /* pageable memory may still be on its way */
     turn(s);
     finish(pid);
     for (int i = 0; i < N; i++)
