@@ -107,6 +107,8 @@ int gvm_settle(struct gvm_chan *c, const struct gvm_sref *s, uint64_t n, bool to
     }
     if (rc == 0 && !gvm_settle_poll(c, (uint32_t)slot, value, 2 * least + NAP_MIN_NS))
         rc = gvm_counter_wait(c, (uint32_t)slot, value, false);
+    if (rc == 0)
+        rc = gvm_chan_sticky(c); /* counters are also stored for a context that has faulted */
     if (rc == 0 && n >= LEARN_MIN)
         learn(to_device, n, now_ns() - start, overslept);
     slot_put((uint32_t)slot);

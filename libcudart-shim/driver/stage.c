@@ -54,23 +54,32 @@ fail:
     return NULL;
 }
 
-/* The first buffer that nobody holds; free_only: and whose copy has passed. Lock held. */
+/*
+ * A buffer that nobody holds. free_only: one whose copy has passed, the latest, which is still in the
+ * caches; otherwise the one that has waited longest. Lock held.
+ */
 static struct gvm_stage *take(struct gvm_chan *c, int class, bool free_only)
 {
-    for (struct gvm_stage **at = &stages.list[class]; *at; at = &(*at)->next) {
-        struct gvm_stage *b = *at;
+    struct gvm_stage **found = NULL, *b;
 
+    for (struct gvm_stage **at = &stages.list[class]; *at; at = &(*at)->next) {
+        b = *at;
         if (b->held || (free_only && !gvm_counter_done(c, b->slot, b->value)))
             continue;
-        *at = b->next;
-        while (*at)
-            at = &(*at)->next;
-        *at = b;
-        b->next = NULL;
-        b->held = true;
-        return b;
+        found = at;
+        if (!free_only)
+            break;
     }
-    return NULL;
+    if (!found)
+        return NULL;
+    b = *found;
+    *found = b->next;
+    while (*found)
+        found = &(*found)->next;
+    *found = b;
+    b->next = NULL;
+    b->held = true;
+    return b;
 }
 
 struct gvm_stage *gvm_stage_get(struct gvm_chan *c, size_t n, bool wait, int *err)

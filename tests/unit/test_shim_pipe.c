@@ -180,6 +180,11 @@ int gvm_chan_check(struct gvm_chan *c)
     return 0;
 }
 
+int gvm_chan_sticky(struct gvm_chan *c)
+{
+    return (int)VGPU_LOAD(&c->ch.back->sticky);
+}
+
 void *gvm_pool_alloc(size_t len)
 {
     size_t at = __atomic_fetch_add(&pool_used, len, __ATOMIC_RELAXED);
@@ -390,6 +395,23 @@ static void test_failure(void **state)
     assert_true(pool_used <= STAGES);
 }
 
+/* Counters come although the context has faulted; what has not come is no success. */
+static void test_fault(void **state)
+{
+    size_t n = 4 * MIB;
+    uint8_t *a = malloc(n), *d = calloc(1, n);
+    struct gvm_box back = row(a, d, n);
+
+    VGPU_STORE(&chan.ch.back->sticky, 700);
+    assert_int_equal(gvm_pipe_get(&chan, &stream, &back), 700);
+    assert_int_equal(gvm_settle(&chan, &stream, n, true), 700);
+    VGPU_STORE(&chan.ch.back->sticky, 0);
+    gvm_stream_wait_idle(&chan, &stream);
+    free(a);
+    free(d);
+    assert_int_equal(round_trip(4 * MIB, 6), 0);
+}
+
 static void test_settle(void **state)
 {
     size_t n = 16 * MIB;
@@ -506,7 +528,8 @@ int main(void)
         cmocka_unit_test(test_sizes),   cmocka_unit_test(test_copied_once),
         cmocka_unit_test(test_boxes),   cmocka_unit_test(test_threads),
         cmocka_unit_test(test_bounded), cmocka_unit_test(test_failure),
-        cmocka_unit_test(test_settle),  cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_fault),   cmocka_unit_test(test_settle),
+        cmocka_unit_test(test_fork),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);
