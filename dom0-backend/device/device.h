@@ -194,9 +194,9 @@ struct dev_ops {
     /* Replies and counters of the channel (len octets, page aligned): 0 if copies and stream_write32
      * reach them without the CPU's help. NULL: they do not. */
     int (*channel_add)(struct dev *d, void *addr, size_t len);
-    /* What a wait does besides waiting (output of kernels is handed over): for work that queries
-     * have found complete. NULL: nothing. */
-    int (*settle)(struct dev *d);
+    /* For work that queries have found complete: true if nothing is left to do; false if kernels may
+     * have printed what only a call that waits hands over. NULL: true. */
+    bool (*settle)(struct dev *d);
     /* For a thread with nothing better to do: makes the calls of done() above that are due. The
      * number of those that are not. NULL: the device needs no help. */
     unsigned (*look)(struct dev *d);

@@ -69,11 +69,17 @@ static int poll_for(struct wk *w, struct wk_stream *s, struct wk_event *e)
         int err = e ? w->ops->event_query(w->dev, e->e) : w->ops->stream_query(w->dev, s->s);
 
         if (err != WK_NOT_READY)
-            return err || !w->ops->settle ? err : w->ops->settle(w->dev);
+            return err;
         if (!vgpu_cons_idle(&w->cons) || (i % 16 == 0 && now_ns() >= end))
             return WK_HAND_OVER;
         __builtin_ia32_pause();
     }
+}
+
+/* After that has found no error: whether the device has to be asked to wait all the same. */
+static bool settled(struct wk *w)
+{
+    return !w->ops->settle || w->ops->settle(w->dev);
 }
 
 static bool other_streams(const struct wk *w)
@@ -84,26 +90,29 @@ static bool other_streams(const struct wk *w)
 int wk_wait_stream(struct wk_lane *lane, struct wk_stream *s, bool last)
 {
     struct wk *w = lane->w;
+    int err = WK_OK;
 
-    if (!lane->polling)
-        return w->ops->stream_sync(w->dev, s->s);
-    return !last && s == w->legacy && other_streams(w) ? WK_HAND_OVER : poll_for(w, s, NULL);
+    if (lane->polling)
+        err = !last && s == w->legacy && other_streams(w) ? WK_HAND_OVER : poll_for(w, s, NULL);
+    return err || (lane->polling && settled(w)) ? err : w->ops->stream_sync(w->dev, s->s);
 }
 
 int wk_wait_event(struct wk_lane *lane, struct wk_event *e)
 {
     struct wk *w = lane->w;
+    int err = lane->polling ? poll_for(w, NULL, e) : WK_OK;
 
-    return lane->polling ? poll_for(w, NULL, e) : w->ops->event_sync(w->dev, e->e);
+    return err || (lane->polling && settled(w)) ? err : w->ops->event_sync(w->dev, e->e);
 }
 
 int wk_wait_all(struct wk_lane *lane)
 {
     struct wk *w = lane->w;
+    int err = WK_OK;
 
-    if (!lane->polling)
-        return w->ops->ctx_sync(w->dev);
-    return other_streams(w) ? WK_HAND_OVER : poll_for(w, w->legacy, NULL);
+    if (lane->polling)
+        err = other_streams(w) ? WK_HAND_OVER : poll_for(w, w->legacy, NULL);
+    return err || (lane->polling && settled(w)) ? err : w->ops->ctx_sync(w->dev);
 }
 
 /* Calls that mostly wait for little or nothing are tried here before a thread is woken for them. */

@@ -409,9 +409,10 @@ CASE(test_channel)
 
     open_driver(0);
     CHECK(ops->channel_add(dev, page, sizeof(page)) == 0);
-    CHECK(f->registered == 1);
     CHECK(ops->stream_write32(dev, NULL, &page[19 * 1024], 3, NULL, NULL) == 0);
     CHECK(f->registered == 1 && page[19 * 1024] == 3);
+    CHECK(ops->stream_write32(dev, NULL, &page[4], 3, NULL, NULL) == 0);
+    CHECK(f->registered == 1 && page[4] == 3);
     CHECK(ops->look(dev) == 0);
 }
 

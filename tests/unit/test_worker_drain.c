@@ -550,10 +550,12 @@ static void test_chunk_drop(void **state)
 
 static unsigned settled;
 
-static int settle(struct dev *d)
+static bool printed;
+
+static bool settle(struct dev *d)
 {
     settled++;
-    return 0;
+    return !printed;
 }
 
 static void may_ask(struct fix *f)
@@ -595,6 +597,16 @@ static void test_polls(void **state)
     assert_int_equal(mock_count("ctx_sync") + mock_count("stream_sync") + mock_count("event_sync"),
                      0);
     assert_int_equal(f->guest.counters[1], 0); /* nobody asked for it */
+    /* Only a wait of the device's own hands over what kernels have printed. */
+    printed = true;
+    assert_int_equal(vgpu_CtxSync(&ch, 0), 0);
+    assert_int_equal(vgpu_EventSync(&ch, 0, 16), 0);
+    assert_int_equal(vgpu_StreamSync(&ch, 0, 0), 0);
+    printed = false;
+    assert_int_equal(mock_count("ctx_sync"), 1);
+    assert_int_equal(mock_count("event_sync"), 1);
+    assert_int_equal(mock_count("stream_sync"), 1);
+    assert_false(f->w.lanes[1].started);
 }
 
 /* What is not moves to the lane's thread; a copy has been issued by then, and is not issued twice. */

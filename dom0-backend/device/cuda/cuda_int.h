@@ -56,6 +56,7 @@ struct dev {
     _Atomic uint64_t spin_ns;    /* cuda_sync.c */
     struct cudev_mem *mem;
     struct cudev_output *out;
+    _Atomic bool prints; /* some module that was loaded may */
     struct cudev_watch *watch;
     struct cudev_stage *stage; /* NULL: the driver may pin pool memory */
     struct cudev_idle idle;
@@ -150,7 +151,8 @@ int cudev_module_load(struct dev *d, const void *image, size_t n, struct dev_mod
                       char *log, size_t log_n);
 int cudev_module_unload(struct dev *d, struct dev_module *m);
 /* A module made of a loaded one, as cudev_module_load() does; owns cm. */
-int cudev_module_of(struct dev *d, CUmodule cm, struct dev_module **out, char *log, size_t log_n);
+int cudev_module_of(struct dev *d, CUmodule cm, bool prints, struct dev_module **out, char *log,
+                    size_t log_n);
 unsigned cudev_module_nfunc(struct dev_module *m);
 bool cudev_module_prints(struct dev_module *m);
 struct dev_func *cudev_module_func(struct dev_module *m, unsigned index);

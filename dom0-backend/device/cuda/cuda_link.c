@@ -152,7 +152,7 @@ static int link_module_load(struct dev *d, const void *image, size_t n, struct d
     jit->wall_ms = wall;
     if (o.threads)
         jit->threads = (uint32_t)(uintptr_t)o.val[o.threads - 1];
-    return cudev_module_of(d, cm, out, line, sizeof(line));
+    return cudev_module_of(d, cm, true, out, line, sizeof(line));
 }
 
 /* ---- linker -------------------------------------------------------------------------------- */

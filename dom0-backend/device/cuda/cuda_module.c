@@ -47,7 +47,8 @@ static void free_module(struct dev_module *m)
     free(m);
 }
 
-int cudev_module_of(struct dev *d, CUmodule cm, struct dev_module **out, char *log, size_t log_n)
+int cudev_module_of(struct dev *d, CUmodule cm, bool prints, struct dev_module **out, char *log,
+                    size_t log_n)
 {
     struct dev_module *m = calloc(1, sizeof(*m));
     CUfunction *list = NULL;
@@ -57,7 +58,7 @@ int cudev_module_of(struct dev *d, CUmodule cm, struct dev_module **out, char *l
     if (!m)
         goto fail;
     m->m = cm;
-    m->prints = true;
+    m->prints = prints;
     if (!cu.cuModuleGetFunctionCount || !cu.cuModuleEnumerateFunctions || !cu.cuFuncGetName ||
         !cu.cuFuncGetParamInfo) {
         snprintf(log, log_n, "the driver cannot list the kernels of a module: 12.4 is needed");
@@ -78,6 +79,8 @@ int cudev_module_of(struct dev *d, CUmodule cm, struct dev_module **out, char *l
     if (err)
         goto fail;
     free(list);
+    if (prints)
+        atomic_store(&d->prints, true);
     *out = m;
     return 0;
 fail:
@@ -113,10 +116,7 @@ int cudev_module_load(struct dev *d, const void *image, size_t n, struct dev_mod
         snprintf(log, log_n, "%s", text);
         return err;
     }
-    err = cudev_module_of(d, cm, out, log, log_n);
-    if (!err)
-        (*out)->prints = prints;
-    return err;
+    return cudev_module_of(d, cm, prints, out, log, log_n);
 }
 
 int cudev_module_unload(struct dev *d, struct dev_module *m)

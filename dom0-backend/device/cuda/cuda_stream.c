@@ -199,11 +199,10 @@ int cudev_stream_write32(struct dev *d, struct dev_stream *s, uint32_t *where, u
     return err;
 }
 
-int cudev_settle(struct dev *d)
+bool cudev_settle(struct dev *d)
 {
     cudev_busy_end(d);
-    cudev_output_drain(d);
-    return 0;
+    return !atomic_load_explicit(&d->prints, memory_order_relaxed);
 }
 
 void *cudev_landing(struct dev *d, size_t n)

@@ -21,7 +21,7 @@ int cudev_stream_host(struct dev *d, struct dev_stream *s, void (*fn)(void *arg)
 int cudev_stream_write32(struct dev *d, struct dev_stream *s, uint32_t *where, uint32_t value,
                          void (*done)(void *arg), void *arg);
 int cudev_ctx_sync(struct dev *d);
-int cudev_settle(struct dev *d);
+bool cudev_settle(struct dev *d);
 void *cudev_landing(struct dev *d, size_t n);
 
 int cudev_event_create(struct dev *d, unsigned flags, struct dev_event **out);

@@ -47,28 +47,47 @@ struct cudev_watch {
         bool ok;
     } page[PAGES_MAX];
     unsigned npage;
-    uintptr_t channel; /* octets from there that it reaches, too */
+    uintptr_t channel; /* replies and counters */
     size_t channel_len;
+    _Atomic enum { CHANNEL_NONE, CHANNEL_NEW, CHANNEL_OK, CHANNEL_BAD } channel_state;
+    pthread_cond_t channel_done;
     bool asleep;
 };
 
+/* Takes half a millisecond, in which the guest has other things to do: the thread does it, and who
+ * needs it waits. Where it fails, the CPU writes and the driver copies through memory of its own. */
 int cudev_channel_add(struct dev *d, void *addr, size_t len)
 {
-    CUdeviceptr at = 0;
-    int err = cudev_enter(d);
+    struct cudev_watch *w = d->watch;
 
-    if (!err && d->cfg.no_pin)
-        err = CUDA_ERROR_NOT_SUPPORTED;
-    if (!err)
-        err = (int)cu.cuMemHostRegister_v2(
-            addr, len, CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_PORTABLE);
-    if (err)
-        return err;
-    if (cu.cuMemHostGetDevicePointer_v2(&at, addr, 0) != CUDA_SUCCESS || at != (uintptr_t)addr)
+    if (d->cfg.no_pin)
         return CUDA_ERROR_NOT_SUPPORTED;
-    d->watch->channel = (uintptr_t)addr;
-    d->watch->channel_len = len;
+    pthread_mutex_lock(&w->lock);
+    w->channel = (uintptr_t)addr;
+    w->channel_len = len;
+    w->channel_state = CHANNEL_NEW;
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
     return 0;
+}
+
+/* With the lock held, which goes meanwhile. */
+static void channel_register(struct cudev_watch *w)
+{
+    void *at = (void *)w->channel;
+    CUdeviceptr dev = 0;
+    bool ok;
+
+    pthread_mutex_unlock(&w->lock);
+    ok = cu.cuMemHostRegister_v2(at, w->channel_len,
+                                 CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_PORTABLE) ==
+             CUDA_SUCCESS &&
+         cu.cuMemHostGetDevicePointer_v2(&dev, at, 0) == CUDA_SUCCESS && dev == w->channel;
+    if (!ok)
+        log_info("the GPU cannot reach the channel's pages: the CPU writes them");
+    pthread_mutex_lock(&w->lock);
+    atomic_store(&w->channel_state, ok ? CHANNEL_OK : CHANNEL_BAD);
+    pthread_cond_broadcast(&w->channel_done);
 }
 
 bool cudev_watch_reach(struct dev *d, const uint32_t *where)
@@ -78,8 +97,15 @@ bool cudev_watch_reach(struct dev *d, const uint32_t *where)
     CUdeviceptr at = 0;
     bool ok = false;
 
-    if ((uintptr_t)where - w->channel < w->channel_len)
-        return true;
+    if ((uintptr_t)where - w->channel < w->channel_len) {
+        if (atomic_load_explicit(&w->channel_state, memory_order_acquire) == CHANNEL_OK)
+            return true;
+        pthread_mutex_lock(&w->lock);
+        while (w->channel_state == CHANNEL_NEW)
+            pthread_cond_wait(&w->channel_done, &w->lock);
+        pthread_mutex_unlock(&w->lock);
+        return w->channel_state == CHANNEL_OK;
+    }
     pthread_mutex_lock(&w->lock);
     for (unsigned i = 0; i < w->npage; i++) {
         if (w->page[i].page == page) {
@@ -253,7 +279,9 @@ static void *watcher(void *arg)
     for (;;) {
         uint64_t now = now_ns();
 
-        while (!w->n && !w->calls && now - busy > LINGER_NS) {
+        if (w->channel_state == CHANNEL_NEW)
+            channel_register(w);
+        while (!w->n && !w->calls && w->channel_state != CHANNEL_NEW && now - busy > LINGER_NS) {
             w->asleep = true;
             pthread_cond_wait(&w->wake, &w->lock);
             w->asleep = false;
@@ -289,6 +317,7 @@ int cudev_watch_open(struct dev *d)
         return CUDA_ERROR_OUT_OF_MEMORY;
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->wake, NULL);
+    pthread_cond_init(&w->channel_done, NULL);
     d->watch = w;
     if (pthread_create(&t, NULL, watcher, d)) {
         free(w);
