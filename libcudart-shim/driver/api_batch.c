@@ -48,3 +48,38 @@ CUresult cuMemcpy3DBatchAsync_v2_ptsz(size_t count, CUDA_MEMCPY3D_BATCH_OP *op,
 {
     return cuMemcpy3DBatchAsync(count, op, flags, api_own(s));
 }
+
+/* ---- forms of CUDA 12.8, which could also tell which copy is at fault --------------------- */
+
+#undef cuMemcpyBatchAsync
+#undef cuMemcpy3DBatchAsync
+
+/* As the driver may, too: it is not one copy in particular. */
+static CUresult not_one(CUresult rc, size_t *fail)
+{
+    if (rc && fail)
+        *fail = SIZE_MAX;
+    return rc;
+}
+
+#define OLD(name, args, call)                                                                      \
+    GVM_API CUresult name args;                                                                    \
+    CUresult name args                                                                             \
+    {                                                                                              \
+        return not_one(call, fail);                                                                \
+    }
+
+OLD(cuMemcpyBatchAsync,
+    (CUdeviceptr * dst, CUdeviceptr *src, size_t *n, size_t count, CUmemcpyAttributes *attr,
+     size_t *first, size_t nattr, size_t *fail, CUstream s),
+    cuMemcpyBatchAsync_v2(dst, src, n, count, attr, first, nattr, s))
+OLD(cuMemcpyBatchAsync_ptsz,
+    (CUdeviceptr * dst, CUdeviceptr *src, size_t *n, size_t count, CUmemcpyAttributes *attr,
+     size_t *first, size_t nattr, size_t *fail, CUstream s),
+    cuMemcpyBatchAsync_v2(dst, src, n, count, attr, first, nattr, api_own(s)))
+OLD(cuMemcpy3DBatchAsync,
+    (size_t count, CUDA_MEMCPY3D_BATCH_OP *op, size_t *fail, unsigned long long flags, CUstream s),
+    cuMemcpy3DBatchAsync_v2(count, op, flags, s))
+OLD(cuMemcpy3DBatchAsync_ptsz,
+    (size_t count, CUDA_MEMCPY3D_BATCH_OP *op, size_t *fail, unsigned long long flags, CUstream s),
+    cuMemcpy3DBatchAsync_v2(count, op, flags, api_own(s)))

@@ -79,3 +79,33 @@ CUresult cuStreamAttachMemAsync_ptsz(CUstream s, CUdeviceptr p, size_t n, unsign
 {
     return cuStreamAttachMemAsync(api_own(s), p, n, flags);
 }
+
+/* ---- forms of CUDA 12, which take a device or CU_DEVICE_CPU ------------------------------- */
+
+#undef cuMemPrefetchAsync
+#undef cuMemAdvise
+
+static CUmemLocation place_of(CUdevice dev)
+{
+    return (CUmemLocation){.type = dev == CU_DEVICE_CPU ? CU_MEM_LOCATION_TYPE_HOST
+                                                        : CU_MEM_LOCATION_TYPE_DEVICE,
+                           .id = dev == CU_DEVICE_CPU ? 0 : dev};
+}
+
+GVM_API CUresult cuMemPrefetchAsync(CUdeviceptr p, size_t n, CUdevice dev, CUstream s);
+CUresult cuMemPrefetchAsync(CUdeviceptr p, size_t n, CUdevice dev, CUstream s)
+{
+    return prefetch(p, n, place_of(dev), 0, s);
+}
+
+GVM_API CUresult cuMemPrefetchAsync_ptsz(CUdeviceptr p, size_t n, CUdevice dev, CUstream s);
+CUresult cuMemPrefetchAsync_ptsz(CUdeviceptr p, size_t n, CUdevice dev, CUstream s)
+{
+    return prefetch(p, n, place_of(dev), 0, api_own(s));
+}
+
+GVM_API CUresult cuMemAdvise(CUdeviceptr p, size_t n, CUmem_advise advice, CUdevice dev);
+CUresult cuMemAdvise(CUdeviceptr p, size_t n, CUmem_advise advice, CUdevice dev)
+{
+    return cuMemAdvise_v2(p, n, advice, place_of(dev));
+}

@@ -14,6 +14,7 @@
 #undef cuDevicePrimaryCtxSetFlags
 #undef cuEventDestroy
 #undef cuIpcOpenMemHandle
+#undef cuMemHostRegister
 #undef cuStreamDestroy
 
 #define OLD(name, args, pass)                                                                      \
@@ -29,6 +30,7 @@ OLD(cuCtxPushCurrent, (CUcontext ctx), (ctx))
 OLD(cuDevicePrimaryCtxRelease, (CUdevice dev), (dev))
 OLD(cuDevicePrimaryCtxReset, (CUdevice dev), (dev))
 OLD(cuDevicePrimaryCtxSetFlags, (CUdevice dev, unsigned flags), (dev, flags))
+OLD(cuMemHostRegister, (void *p, size_t n, unsigned flags), (p, n, flags))
 OLD(cuEventDestroy, (CUevent e), (e))
 OLD(cuStreamDestroy, (CUstream s), (s))
 OLD(cuIpcOpenMemHandle, (CUdeviceptr * p, CUipcMemHandle h, unsigned flags), (p, h, flags))

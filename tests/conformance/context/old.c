@@ -4,7 +4,7 @@
  * cuDevicePrimaryCtxReset cuDevicePrimaryCtxSetFlags cuEventDestroy cuEventElapsedTime
  * cuEventQuery cuEventRecord cuEventSynchronize cuStreamQuery cuStreamSynchronize cuStreamDestroy
  * cuStreamCreateWithPriority cuStreamGetCtx_v2 cuLinkCreate cuLinkAddData cuDeviceTotalMem
- * cuLinkAddFile */
+ * cuLinkAddFile cuMemHostRegister cuMemHostUnregister */
 /* Names that newer forms have replaced, which programs built long ago still call, and streams and
  * events through the driver API alone. */
 #include "kernels.h"
@@ -28,6 +28,8 @@ CUresult link_data(CUlinkState, CUjitInputType, void *, size_t, const char *, un
                    CUjit_option *, void **) OLD(cuLinkAddData);
 CUresult link_file(CUlinkState, CUjitInputType, const char *, unsigned, CUjit_option *, void **)
     OLD(cuLinkAddFile);
+
+CUresult host_register(void *, size_t, unsigned) OLD(cuMemHostRegister);
 
 static const char ptx[] = ".version 8.0\n.target sm_75\n.address_size 64\n"
                           ".visible .entry nothing()\n{\n    ret;\n}\n";
@@ -119,6 +121,22 @@ static void shared(void)
     T(cuFuncSetSharedMemConfig(f, (CUsharedconfig)7));
 }
 
+static void registered(void)
+{
+    static char memory[3 * 4096] __attribute__((aligned(4096)));
+    unsigned flags = 77;
+
+    puts("registered memory");
+    T(host_register(memory, 8192, CU_MEMHOSTREGISTER_PORTABLE));
+    T(cuMemHostGetFlags(&flags, memory));
+    T_HEX("flags", flags);
+    T(host_register(memory + 4096, 8192, 0));
+    T(host_register(NULL, 4096, 0));
+    T(host_register(memory, 0, 0));
+    T(cuMemHostUnregister(memory));
+    T(cuMemHostUnregister(memory));
+}
+
 static void linker(void)
 {
     CUlinkState l;
@@ -148,6 +166,7 @@ int main(void)
     T_OK(cudaFree(NULL));
     streams();
     shared();
+    registered();
     linker();
     return 0;
 }
