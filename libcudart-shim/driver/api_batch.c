@@ -30,7 +30,7 @@ CUresult cuMemcpyBatchAsync_v2_ptsz(CUdeviceptr *dst, CUdeviceptr *src, size_t *
                                     CUmemcpyAttributes *attr, size_t *first, size_t nattr,
                                     CUstream s)
 {
-    return cuMemcpyBatchAsync(dst, src, n, count, attr, first, nattr, api_own(s));
+    return cuMemcpyBatchAsync(dst, src, n, count, attr, first, nattr, s);
 }
 
 CUresult cuMemcpy3DBatchAsync(size_t count, CUDA_MEMCPY3D_BATCH_OP *op, unsigned long long flags,
@@ -46,7 +46,7 @@ GVM_API CUresult cuMemcpy3DBatchAsync_v2_ptsz(size_t count, CUDA_MEMCPY3D_BATCH_
 CUresult cuMemcpy3DBatchAsync_v2_ptsz(size_t count, CUDA_MEMCPY3D_BATCH_OP *op,
                                       unsigned long long flags, CUstream s)
 {
-    return cuMemcpy3DBatchAsync(count, op, flags, api_own(s));
+    return cuMemcpy3DBatchAsync(count, op, flags, s);
 }
 
 /* ---- forms of CUDA 12.8, which could also tell which copy is at fault --------------------- */
@@ -76,10 +76,10 @@ OLD(cuMemcpyBatchAsync,
 OLD(cuMemcpyBatchAsync_ptsz,
     (CUdeviceptr * dst, CUdeviceptr *src, size_t *n, size_t count, CUmemcpyAttributes *attr,
      size_t *first, size_t nattr, size_t *fail, CUstream s),
-    cuMemcpyBatchAsync_v2(dst, src, n, count, attr, first, nattr, api_own(s)))
+    cuMemcpyBatchAsync_v2(dst, src, n, count, attr, first, nattr, s))
 OLD(cuMemcpy3DBatchAsync,
     (size_t count, CUDA_MEMCPY3D_BATCH_OP *op, size_t *fail, unsigned long long flags, CUstream s),
     cuMemcpy3DBatchAsync_v2(count, op, flags, s))
 OLD(cuMemcpy3DBatchAsync_ptsz,
     (size_t count, CUDA_MEMCPY3D_BATCH_OP *op, size_t *fail, unsigned long long flags, CUstream s),
-    cuMemcpy3DBatchAsync_v2(count, op, flags, api_own(s)))
+    cuMemcpy3DBatchAsync_v2(count, op, flags, s))

@@ -60,7 +60,9 @@ static CUresult add_host(CUgraphNode *out, CUgraph g, const CUgraphNode *deps,
 static CUresult add_child(CUgraphNode *out, CUgraph g, const CUgraphNode *deps,
                           const CUgraphEdgeData *data, size_t ndeps, CUgraph p)
 {
-    ADD(CU_GRAPH_NODE_TYPE_GRAPH, gvm_set_child(n, p));
+    ADD(CU_GRAPH_NODE_TYPE_GRAPH, gvm_graph_valid(p) && gvm_graph_has_cond(p)
+                                      ? CUDA_ERROR_NOT_SUPPORTED
+                                      : gvm_set_child(n, p));
 }
 
 static CUresult add_event(CUgraphNode *out, CUgraph g, const CUgraphNode *deps,

@@ -56,7 +56,7 @@ static int op_check(const CUstreamBatchMemOpParams *p)
 
 int gvm_mem_ops_check(unsigned count, const CUstreamBatchMemOpParams *p, unsigned flags)
 {
-    int rc = !count || count > VGPU_MEM_OPS || !p || flags ? 1 : 0;
+    int rc = count > VGPU_MEM_OPS || (count && !p) || flags ? 1 : 0;
 
     for (unsigned i = 0; i < count && rc == 0; i++)
         rc = op_check(&p[i]);
@@ -111,6 +111,8 @@ static CUresult batch(CUstream s, unsigned count, const CUstreamBatchMemOpParams
 
     if (rc == 0)
         rc = gvm_mem_ops_check(count, p, flags);
+    if (rc == 0 && !count)
+        return CUDA_SUCCESS;
     return (CUresult)(rc ? rc : issue(api_stream(s), count, p));
 }
 

@@ -323,7 +323,7 @@ static int make_clone(CUgraph *out, CUgraph g)
 {
     if (!out || !gvm_graph_valid(g))
         return 1;
-    if (gvm_graph_has_mem(g))
+    if (gvm_graph_has_mem(g) || gvm_graph_has_cond(g))
         return CUDA_ERROR_NOT_SUPPORTED;
     g = gvm_graph_copy(g);
     if (!g)
@@ -537,6 +537,8 @@ static int destroy_node(CUgraphNode n)
         return 1;
     if (n->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC || n->type == CU_GRAPH_NODE_TYPE_MEM_FREE)
         return CUDA_ERROR_NOT_SUPPORTED;
+    if (n->type == CU_GRAPH_NODE_TYPE_CONDITIONAL)
+        gvm_cond_release(n);
     gvm_node_remove(n);
     return 0;
 }

@@ -164,6 +164,8 @@ bool gvm_graph_has_cond(CUgraph g);
 int gvm_set_cond(CUgraphNode n, CUDA_CONDITIONAL_NODE_PARAMS *p);
 int gvm_cond_copy(CUgraphNode to, const struct CUgraphNode_st *from);
 void gvm_cond_free(CUgraphNode n);
+/* The node goes; another may have its condition. */
+void gvm_cond_release(CUgraphNode n);
 
 /* ---- capture.c --------------------------------------------------------------------------- */
 

@@ -134,3 +134,11 @@ void gvm_cond_free(CUgraphNode n)
     free(n->cond.body);
     n->cond.body = NULL;
 }
+
+void gvm_cond_release(CUgraphNode n)
+{
+    struct gvm_cond *c = find(n->graph, n->cond.number);
+
+    if (c)
+        c->used = false;
+}

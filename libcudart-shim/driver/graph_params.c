@@ -268,6 +268,8 @@ int gvm_set_mem_ops(CUgraphNode n, const CUDA_BATCH_MEM_OP_NODE_PARAMS *p)
     CUstreamBatchMemOpParams *v;
     int rc = gvm_mem_ops_check(p->count, p->paramArray, p->flags);
 
+    if (rc == 0 && !p->count)
+        rc = 1;
     if (rc)
         return rc;
     v = malloc(p->count * sizeof(*v));

@@ -221,11 +221,11 @@ static void put_side(struct vgpu_copy_side *s, const struct gvm_copy_end *e)
     }
 }
 
-static uint32_t box(struct out *o, const uint32_t *deps, uint32_t ndeps,
-                    const struct gvm_copy_end *dst, const struct gvm_copy_end *src,
-                    const CUDA_MEMCPY3D *p)
+static uint32_t one_box(struct out *o, const uint32_t *deps, uint32_t ndeps,
+                        const struct gvm_copy_end *dst, const struct gvm_copy_end *src,
+                        size_t width, size_t height, size_t depth)
 {
-    struct vgpu_copy3d q = {.width = p->WidthInBytes, .height = p->Height, .depth = p->Depth};
+    struct vgpu_copy3d q = {.width = width, .height = height, .depth = depth};
     size_t start;
     uint32_t i;
 
@@ -235,6 +235,64 @@ static uint32_t box(struct out *o, const uint32_t *deps, uint32_t ndeps,
     put(o, &q, sizeof(q));
     end(o, start);
     return i;
+}
+
+/* Octets from the box's first one to its last one, and how many of n lie in one chunk. */
+static size_t span_of(const struct gvm_copy_end *e, const CUDA_MEMCPY3D *p)
+{
+    return ((p->Depth - 1) * e->height + p->Height - 1) * e->pitch + p->WidthInBytes;
+}
+
+static size_t room_of(const struct gvm_copy_end *e, size_t n)
+{
+    struct gvm_pool_ref ref;
+
+    if (e->place != GVM_PLACE_POOL || !gvm_pool_find((void *)(uintptr_t)e->addr, n, &ref))
+        return n;
+    return ref.len;
+}
+
+/* A row that may go on into the next chunk: the driver copies to and from one registered range. */
+static void put_row(struct out *o, const uint32_t *deps, uint32_t ndeps, struct gvm_copy_end dst,
+                    struct gvm_copy_end src, size_t n, uint32_t **all, uint32_t *count,
+                    uint32_t *cap)
+{
+    while (n && o->rc == 0) {
+        size_t k = room_of(&dst, n), l = room_of(&src, n);
+
+        if (l < k)
+            k = l;
+        if (!grow_u32(all, *count, cap)) {
+            o->rc = 2;
+            return;
+        }
+        (*all)[(*count)++] = one_box(o, deps, ndeps, &dst, &src, k, 1, 1);
+        dst.addr += k;
+        src.addr += k;
+        n -= k;
+    }
+}
+
+static uint32_t box(struct out *o, const uint32_t *deps, uint32_t ndeps,
+                    const struct gvm_copy_end *dst, const struct gvm_copy_end *src,
+                    const CUDA_MEMCPY3D *p)
+{
+    uint32_t *all = NULL, count = 0, cap = 0, last;
+
+    if (room_of(dst, span_of(dst, p)) == span_of(dst, p) &&
+        room_of(src, span_of(src, p)) == span_of(src, p))
+        return one_box(o, deps, ndeps, dst, src, p->WidthInBytes, p->Height, p->Depth);
+    for (size_t z = 0; z < p->Depth && o->rc == 0; z++)
+        for (size_t y = 0; y < p->Height && o->rc == 0; y++) {
+            struct gvm_copy_end d = *dst, s = *src;
+
+            d.addr += (z * d.height + y) * d.pitch;
+            s.addr += (z * s.height + y) * s.pitch;
+            put_row(o, deps, ndeps, d, s, p->WidthInBytes, &all, &count, &cap);
+        }
+    last = bare(o, VGPU_NODE_EMPTY, all, count, 0);
+    free(all);
+    return last;
 }
 
 static struct gvm_piece *piece_for(struct out *o, const struct gvm_copy_end *dst,

@@ -30,7 +30,7 @@ RT_API cudaError_t cudaMemcpyBatchAsync_ptsz(void *const *dst, const void *const
                                              struct cudaMemcpyAttributes *attr, size_t *first,
                                              size_t nattr, cudaStream_t s)
 {
-    return copies(dst, src, n, count, attr, first, nattr, rt_own(s));
+    return copies(dst, src, n, count, attr, first, nattr, s);
 }
 
 cudaError_t cudaMemcpy3DBatchAsync(size_t count, struct cudaMemcpy3DBatchOp *op,
@@ -42,5 +42,5 @@ cudaError_t cudaMemcpy3DBatchAsync(size_t count, struct cudaMemcpy3DBatchOp *op,
 RT_API cudaError_t cudaMemcpy3DBatchAsync_ptsz(size_t count, struct cudaMemcpy3DBatchOp *op,
                                                unsigned long long flags, cudaStream_t s)
 {
-    return rt_done(gvm_box_batch(count, (const void *)op, flags, rt_stream(rt_own(s))));
+    return rt_done(gvm_box_batch(count, (const void *)op, flags, rt_stream(s)));
 }

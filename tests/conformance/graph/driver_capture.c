@@ -112,7 +112,6 @@ int main(void)
     T(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
     T(cuThreadExchangeStreamCaptureMode(&mode));
     T_INT("mode", mode);
-    T(cuThreadExchangeStreamCaptureMode(NULL));
     T(cuStreamEndCapture(s, &g));
     T(cuStreamEndCapture(s, NULL));
     return 0;

@@ -169,8 +169,9 @@ static void batches(void)
     const void *rsrc[2] = {in + 1, in + 60};
     void *rdst[2] = {(void *)d, (void *)(d + 64)};
 
-    puts("batches: the thread's own default stream is one of the streams that they take");
+    puts("batches: they take no stream 0, but the thread's own by its name");
     T(cuMemcpyBatchAsync(dst, src, sizes, 2, &at, which, 1, 0));
+    T(cuMemcpyBatchAsync(dst, src, sizes, 2, &at, which, 1, CU_STREAM_PER_THREAD));
     memory("driver");
     op.src.type = CU_MEMCPY_OPERAND_TYPE_POINTER;
     op.src.op.ptr.ptr = (CUdeviceptr)in;
@@ -185,8 +186,10 @@ static void batches(void)
     op.extent.depth = 2;
     op.srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM;
     T(cuMemcpy3DBatchAsync(1, &op, 0, 0));
+    T(cuMemcpy3DBatchAsync(1, &op, 0, CU_STREAM_PER_THREAD));
     memory("driver 3D");
     T(cudaMemcpyBatchAsync(rdst, rsrc, sizes, 2, &rat, which, 1, 0));
+    T(cudaMemcpyBatchAsync(rdst, rsrc, sizes, 2, &rat, which, 1, cudaStreamPerThread));
     memory("runtime");
     memcpy(&rop.src.op.ptr.ptr, &rsrc[0], sizeof(void *));
     rop.src.type = cudaMemcpyOperandTypePointer;
@@ -199,6 +202,7 @@ static void batches(void)
     rop.extent = (struct cudaExtent){10, 3, 2};
     rop.srcAccessOrder = cudaMemcpySrcAccessOrderStream;
     T(cudaMemcpy3DBatchAsync(1, &rop, 0, 0));
+    T(cudaMemcpy3DBatchAsync(1, &rop, 0, cudaStreamPerThread));
     memory("runtime 3D");
 }
 

@@ -97,7 +97,6 @@ static void wrong(void)
     op[0].operation = CU_STREAM_MEM_OP_WRITE_VALUE_32;
     op[0].writeValue.address = d;
     T(cuStreamBatchMemOp(a, 0, op, 0));
-    T(cuStreamBatchMemOp(a, 1, NULL, 0));
     T(cuStreamBatchMemOp(a, 257, op, 0));
     T(cuStreamBatchMemOp(a, 1, op, 1));
     op[0].operation = (CUstreamBatchMemOpType)99;
@@ -209,10 +208,7 @@ static void nodes(void)
     p.flags = 1;
     T(cuGraphAddBatchMemOpNode(&two, g, NULL, 0, &p));
     p.flags = 0;
-    p.paramArray = NULL;
-    T(cuGraphAddBatchMemOpNode(&two, g, NULL, 0, &p));
     T(cuGraphAddBatchMemOpNode(&two, g, NULL, 0, NULL));
-    T(cuGraphBatchMemOpNodeGetParams(NULL, &q));
     T(cuGraphExecDestroy(x));
     T(cuGraphDestroy(g));
 }
