@@ -6,8 +6,8 @@ test-local: all ## conformance programs over the local transport
 # Threads of the shim and of the worker, by ThreadSanitizer.
 test-tsan: ## unit tests and programs of several threads with ThreadSanitizer
 	@+$(MAKE) --no-print-directory SAN=thread BUILD=$(BUILD)/tsan \
-		UNIT="shim_chan shim_tables shim_pipe worker_drain worker_calls" test-unit
+		UNIT="shim_blocks shim_chan shim_tables shim_pipe worker_drain worker_calls" test-unit
 	@+$(MAKE) --no-print-directory SAN=thread BUILD=$(BUILD)/tsan \
-		LOCAL="twothreads streams progress threads" test-local
+		LOCAL="twothreads allocations streams progress threads" test-local
 
 .PHONY: test-local test-tsan

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -495,6 +496,26 @@ CASE(test_quiet_error)
     CHECK(ops->ctx_sync(dev) == 0 && faults == 0);
 }
 
+/* Memory is there when it is pinned, and is what it was. */
+CASE(test_pool_pages)
+{
+    const size_t len = 17 * MIB + 4096;
+    uint8_t *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    static uint8_t there[(17 * MIB >> 12) + 1];
+    size_t n = 0;
+
+    open_driver(0);
+    CHECK(p != MAP_FAILED);
+    p[0] = p[8 * MIB] = p[len - 1] = 0x5a;
+    CHECK(ops->pool_add(dev, p, len) == 0);
+    CHECK(p[0] == 0x5a && p[8 * MIB] == 0x5a && p[len - 1] == 0x5a && p[1] == 0);
+    CHECK(mincore(p, len, there) == 0);
+    for (size_t i = 0; i < sizeof(there); i++)
+        n += there[i] & 1;
+    CHECK(n == sizeof(there) || sysconf(_SC_NPROCESSORS_ONLN) < 2 ||
+          madvise(p, 4096, 23 /* MADV_POPULATE_WRITE */));
+}
+
 /* Whatever fails while a worker gets ready, a guest finds all its memory and no fault. */
 CASE(test_prepare)
 {
@@ -620,6 +641,7 @@ int main(void)
         cmocka_unit_test(test_quiet_error),   cmocka_unit_test(test_output),
         cmocka_unit_test(test_streams_again), cmocka_unit_test(test_prepare),
         cmocka_unit_test(test_prints),        cmocka_unit_test(test_channel),
+        cmocka_unit_test(test_pool_pages),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

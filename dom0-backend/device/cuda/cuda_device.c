@@ -268,6 +268,7 @@ static int cudev_pool_add(struct dev *d, void *addr, size_t len)
     /* Not pinned, the memory is good for copies, which cuda_stage.c makes. */
     if (err || d->cfg.no_pin)
         return err;
+    cudev_populate(addr, len);
     err = (int)cu.cuMemHostRegister_v2(addr, len,
                                        CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_PORTABLE);
     if (!err)

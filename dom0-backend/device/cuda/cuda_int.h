@@ -127,6 +127,9 @@ int cudev_charge(struct dev *d, uint64_t bytes);
 void cudev_uncharge(struct dev *d, uint64_t bytes);
 
 /* ---- cuda_prepare.c */
+/* Makes the pages of shared memory that is about to be pinned, with several threads; harmless where
+ * they are there, or cannot be made like that. */
+void cudev_populate(void *addr, size_t len);
 void cudev_prepare(struct dev *d, void *pool, uint32_t *counters, size_t n);
 
 /* ---- cuda_image.c */

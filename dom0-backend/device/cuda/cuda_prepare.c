@@ -4,16 +4,63 @@
  * queues of the copy engines, code of its own kernels, threads. A worker that waits for a guest does
  * all of it once.
  */
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "cuda_int.h"
 #include "cuda_stream.h"
 #include "dom0-backend/common/log.h"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#define SLICE  (8u << 20)
+#define HANDS  4u
 #define LARGE  (1u << 20)
 #define WORDS  1024u /* of a page */
 #define STREAM CU_STREAM_LEGACY
+
+struct slice {
+    pthread_t thread;
+    char *addr;
+    size_t len;
+    bool started;
+};
+
+static void *populate(void *arg)
+{
+    const struct slice *s = arg;
+
+    madvise(s->addr, s->len, MADV_POPULATE_WRITE);
+    return NULL;
+}
+
+/* The driver would make them one after the other: 33 ms for 64 MiB, of which pinning takes 5. */
+void cudev_populate(void *addr, size_t len)
+{
+    struct slice s[HANDS];
+    cpu_set_t set;
+    unsigned n = sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+
+    n = n < HANDS ? n : HANDS;
+    if (n < 2 || len < SLICE)
+        return;
+    for (unsigned i = 0; i < n; i++) {
+        size_t from = len / n * i / 4096 * 4096,
+               to = i + 1 < n ? len / n * (i + 1) / 4096 * 4096 : len;
+
+        s[i] = (struct slice){.addr = (char *)addr + from, .len = to - from};
+        s[i].started = i && pthread_create(&s[i].thread, NULL, populate, &s[i]) == 0;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        if (s[i].started)
+            pthread_join(s[i].thread, NULL);
+        else
+            populate(&s[i]);
+    }
+}
 
 static void CUDA_CB nothing(void *arg)
 {
