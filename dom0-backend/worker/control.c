@@ -233,6 +233,9 @@ static int prepare(struct wk *w, const struct wk_msg *m, int *fds, int nfds, con
         w->prep.channel = base;
         w->prep.order = m->ring_order;
         counters = (uint8_t *)base + VGPU_CH_COUNT_PAGE * VGPU_PAGE_SIZE;
+        if (w->ops->channel_add) /* as wk_init() will */
+            w->ops->channel_add(w->dev, (uint8_t *)base + VGPU_CH_REPLY_PAGE * VGPU_PAGE_SIZE,
+                                (size_t)(VGPU_CH_RING_PAGE - VGPU_CH_REPLY_PAGE) * VGPU_PAGE_SIZE);
     }
     if (w->ops->prepare)
         w->ops->prepare(w->dev, counters && len >= 1u << 20 ? w->pool_base : NULL,

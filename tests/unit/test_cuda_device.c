@@ -414,6 +414,11 @@ CASE(test_channel)
     CHECK(f->registered == 1 && page[19 * 1024] == 3);
     CHECK(ops->stream_write32(dev, NULL, &page[4], 3, NULL, NULL) == 0);
     CHECK(f->registered == 1 && page[4] == 3);
+    /* A prepared one is told of twice, and used in between. */
+    ops->prepare(dev, NULL, &page[16 * 1024], 4096);
+    CHECK(ops->channel_add(dev, page, sizeof(page)) == 0);
+    CHECK(ops->stream_write32(dev, NULL, &page[16 * 1024], 5, NULL, NULL) == 0);
+    CHECK(f->registered == 1 && page[16 * 1024] == 5);
     CHECK(ops->look(dev) == 0);
 }
 

@@ -63,10 +63,13 @@ int cudev_channel_add(struct dev *d, void *addr, size_t len)
     if (d->cfg.no_pin)
         return CUDA_ERROR_NOT_SUPPORTED;
     pthread_mutex_lock(&w->lock);
-    w->channel = (uintptr_t)addr;
-    w->channel_len = len;
-    w->channel_state = CHANNEL_NEW;
-    pthread_cond_signal(&w->wake);
+    /* A prepared channel comes a second time. */
+    if (w->channel != (uintptr_t)addr || w->channel_len != len) {
+        w->channel = (uintptr_t)addr;
+        w->channel_len = len;
+        w->channel_state = CHANNEL_NEW;
+        pthread_cond_signal(&w->wake);
+    }
     pthread_mutex_unlock(&w->lock);
     return 0;
 }
