@@ -148,6 +148,7 @@ struct broker_config {
     const char *run_dir;   /* sockets of workers, NULL: none (local mode) */
     unsigned threads;      /* CPU threads of the software device, 0: all */
     unsigned warm;         /* workers kept ready per device */
+    int spin_us;           /* polling of workers, microseconds; -1: as they like */
     bool no_pin;           /* local: memory of guests is not pinned either, as in a PV backend */
     uint32_t uid_base;     /* workers get uid_base .. uid_base + 999; 0: the broker's own */
     uint32_t max_channels; /* per device */

@@ -37,7 +37,7 @@ static const char usage[] =
     "                 [--stats] [--kind ptx|cuda] [--warm 0..64] [--no-pin] [--worker FILE]\n"
     "                 [--log-level error|warning|info|debug]\n";
 
-static struct broker broker;
+static struct broker broker = {.cfg.spin_us = -1};
 static ev_signal sig_term, sig_int;
 static ev_prepare end_check;
 static ev_timer end_timer;
@@ -314,6 +314,7 @@ static int run_xen(struct options *o)
     broker.cfg.run_dir = conf.run_dir;
     broker.cfg.warm = conf.warm_workers;
     broker.cfg.threads = conf.threads;
+    broker.cfg.spin_us = (int)conf.spin_us;
     broker.cfg.max_channels = conf.max_channels;
     broker.cfg.max_pages = conf.max_pages;
     broker.cfg.host_pages = conf.max_host_pages;

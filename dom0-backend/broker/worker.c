@@ -400,8 +400,8 @@ static void open_record(struct worker *w)
 
 struct worker *worker_start(struct broker *b, const struct worker_params *p)
 {
-    char mem[24], window[12], threads[12];
-    const char *argv[20] = {"gvm-worker"};
+    char mem[24], window[12], threads[12], spin[12];
+    const char *argv[24] = {"gvm-worker"};
     struct worker *w = worker_new(b, p);
     int pair[2] = {-1, -1}, lfd = -1, n = 1;
     struct spawn s;
@@ -423,6 +423,11 @@ struct worker *worker_start(struct broker *b, const struct worker_params *p)
     argv[n++] = window;
     argv[n++] = "--threads";
     argv[n++] = threads;
+    if (b->cfg.spin_us >= 0) {
+        snprintf(spin, sizeof(spin), "%d", b->cfg.spin_us);
+        argv[n++] = "--spin-us";
+        argv[n++] = spin;
+    }
     if (b->cfg.kind) {
         argv[n++] = "--kind";
         argv[n++] = b->cfg.kind;

@@ -43,7 +43,7 @@ struct options {
 static const char usage[] =
     "usage: gvm-worker [--kind ptx|cuda] [--device INDEX|GPU-UUID] [--mem BYTES] [--window-try "
     "0..15]\n"
-    "                  [--threads N] [--spin-us 0..1000] [--no-pin]\n"
+    "                  [--threads N] [--spin-us 0..1000000] [--no-pin]\n"
     "                  [--log-level error|warning|info|debug]\n"
     "It is started by gvm-backd and gvm run, with its socket as descriptor 3.\n";
 
@@ -94,7 +94,7 @@ static int parse(int argc, char **argv, struct options *o)
             o->threads = (unsigned)v;
             break;
         case SPIN:
-            if (number("spin-us", optarg, 1000, &v) < 0)
+            if (number("spin-us", optarg, 1000000, &v) < 0)
                 return -1;
             o->spin_us = (uint32_t)v;
             break;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "chan.h"
 #include "capture.h"
+#include "clock.h"
 #include "log.h"
 #include "state.h"
 #include "calls.h"
@@ -12,7 +13,7 @@
 #include <sys/mman.h>
 
 #define SPIN_DEFAULT_US 50
-#define SPIN_MAX_US     100000
+#define SPIN_MAX_US     1000000
 #define SPIN_CHECK      64  /* polls between looks at clock and liveness */
 #define SLEEP_MS        200 /* bound of one sleep: liveness is looked at this often at least */
 
@@ -277,14 +278,6 @@ int gvm_chan_latched(struct gvm_chan *c)
 
 /* ---- waiting ----------------------------------------------------------------------------- */
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 struct waiter {
     bool (*ready)(struct gvm_chan *c, const struct waiter *w);
     uint32_t *flag;    /* front page word that asks for an event */
@@ -343,7 +336,7 @@ static int wait_for(struct gvm_chan *c, const struct waiter *w)
         return 0;
     if (!c->spin_max_ns || !w->spin_ns)
         return wait_sleeping(c, w);
-    start = t = now_ns();
+    start = t = gvm_clock();
     while (t - start < budget) {
         for (int i = 0; i < SPIN_CHECK; i++) {
             gvm_relax();
@@ -355,11 +348,11 @@ static int wait_for(struct gvm_chan *c, const struct waiter *w)
         }
         if (wait_alive(c, w))
             break;
-        t = now_ns();
+        t = gvm_clock();
     }
     rc = wait_sleeping(c, w);
     /* Long waits are for sleeping; keep a little so that short ones are noticed again. */
-    if (now_ns() - start > 2ull * c->spin_max_ns)
+    if (gvm_clock() - start > 2ull * c->spin_max_ns)
         budget = budget / 2 > c->spin_max_ns / 16 ? budget / 2 : c->spin_max_ns / 16 + 1;
     else
         budget = c->spin_max_ns;

@@ -4,6 +4,7 @@
  * SOCK_SEQPACKET messages, memory as memfds, doorbells as eventfds.
  */
 #include "conn.h"
+#include "counts.h"
 #include "log.h"
 
 #include <errno.h>
@@ -204,6 +205,7 @@ static void local_notify(struct gvm_conn *c)
     uint64_t one = 1;
     ssize_t n;
 
+    gvm_count(doorbells, 1);
     do {
         n = write(c->event_out, &one, sizeof(one));
     } while (n < 0 && errno == EINTR);

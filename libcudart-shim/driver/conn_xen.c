@@ -3,6 +3,7 @@
  * conn_xen.c - the channel through /dev/vgpu0 of xen-vgpufront (protocol/vgpu_ioctl.h).
  */
 #include "conn.h"
+#include "counts.h"
 #include "log.h"
 #include "vgpu_ioctl.h"
 
@@ -69,13 +70,18 @@ static void xen_pool_drop(struct gvm_conn *c, struct gvm_chunk *k)
 
 static void xen_notify(struct gvm_conn *c)
 {
+    gvm_count(doorbells, 1);
     ioctl(c->fd, VGPU_IOC_NOTIFY);
 }
 
 static int xen_wait(struct gvm_conn *c, uint32_t *seen, int timeout_ms)
 {
     struct vgpu_ioc_wait a = {.seen = *seen, .timeout_ms = (uint32_t)timeout_ms};
-    int rc = ioctl(c->fd, VGPU_IOC_WAIT, &a) < 0 ? -errno : 0;
+    int rc;
+
+    if (timeout_ms)
+        gvm_count(sleeps, 1);
+    rc = ioctl(c->fd, VGPU_IOC_WAIT, &a) < 0 ? -errno : 0;
 
     if (rc == 0)
         *seen = a.seen;

@@ -4,6 +4,7 @@
  * the worker must never wait at it while other streams have work. After each batch an event is
  * recorded; a thread that is four batches ahead waits here, in the guest, where it holds up nobody.
  */
+#include "clock.h"
 #include "objects.h"
 
 #include <pthread.h>
@@ -15,14 +16,6 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /*
  * At least one batch is still queued when this returns, so the device has work meanwhile and being
  * late by a part of a millisecond costs nothing. Naps need no doorbell in either direction; only a
@@ -30,10 +23,10 @@ static uint64_t now_ns(void)
  */
 static void wait_for(struct gvm_chan *c, uint32_t slot, uint32_t value)
 {
-    uint64_t end = c->spin_max_ns ? now_ns() + (uint64_t)SPINS * c->spin_max_ns : 0;
+    uint64_t most = (uint64_t)SPINS * c->spin_max_ns, start = gvm_clock();
     struct timespec nap = {.tv_nsec = 200000};
 
-    while (end && now_ns() < end && !gvm_counter_done(c, slot, value) && vgpu_well(&c->ch))
+    while (gvm_clock() - start < most && !gvm_counter_done(c, slot, value) && vgpu_well(&c->ch))
         for (int i = 0; i < 64; i++)
             gvm_relax();
     for (unsigned i = 0; i < NAPS && !gvm_counter_done(c, slot, value) && vgpu_well(&c->ch); i++) {

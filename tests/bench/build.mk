@@ -1,7 +1,7 @@
 # Benchmarks. The programs hold code for sm_90 and PTX for everything else, the software device
 # among it; they are linked with -cudart shared and run natively as well as through GVM.
 ifneq ($(NVCC),)
-BENCH := $(addprefix $(BUILD)/bench/,micro programs launches)
+BENCH := $(addprefix $(BUILD)/bench/,micro programs launches counts)
 BENCH_ARCH := -gencode arch=compute_90,code=sm_90 -gencode arch=compute_75,code=compute_75
 
 $(BUILD)/bench/%: tests/bench/%.cu tests/bench/bench.h

@@ -39,7 +39,7 @@ static void good(void **state)
     assert_int_equal(parse("# comment\n\n  max_channels = 32  # more\n"
                            "config_dirs = /a, /b/c ,/d\nwarm_workers=0\ndevice_kind = ptx\n"
                            "max_host_pages = 100000\nuid_base = 0\nlog_level=debug\n"
-                           "run_dir = /tmp/run",
+                           "run_dir = /tmp/run\nspin_us = 1000000",
                            &c),
                      0);
     assert_int_equal(c.max_channels, 32);
@@ -49,6 +49,7 @@ static void good(void **state)
     assert_string_equal(c.kind, "ptx");
     assert_int_equal(c.max_host_pages, 100000);
     assert_int_equal(c.uid_base, 0);
+    assert_int_equal(c.spin_us, 1000000);
     assert_string_equal(c.log_level, "debug");
     assert_string_equal(c.run_dir, "/tmp/run");
 }

@@ -25,6 +25,10 @@ test-xen: all $(XEN_TOOLS) ## tests inside real Xen, emulated; XEN="pvh two_gues
 test-full: all $(XEN_TOOLS) ## everything inside Xen that make test leaves out
 	@GVM_BUILD=$(BUILD) $(PYTHON) tests/xen/run.py --full --budget 2400 $(XEN)
 
+# Doorbells, system calls, hypercalls, grants and copies for each piece of work.
+bench-counts: all $(XEN_TOOLS) ## exact counts for each piece of work, inside Xen
+	@GVM_BUILD=$(BUILD) $(PYTHON) tests/xen/bench_counts.py $(COUNTS_OPTIONS)
+
 xen-shell: setup ## a lab by hand: dom0's shell and a guest's console
 	@$(MAKE) --no-print-directory -s all xen-tools
 	@GVM_BUILD=$(BUILD) $(PYTHON) tests/xen/labctl.py shell
@@ -33,4 +37,4 @@ demo: setup ## CUDA programs in a Xen guest, from nothing
 	@$(MAKE) --no-print-directory -s -j2 all xen-tools
 	@GVM_BUILD=$(BUILD) $(PYTHON) tests/xen/demo.py
 
-.PHONY: xen-tools test-xen test-full xen-shell demo
+.PHONY: xen-tools bench-counts test-xen test-full xen-shell demo

@@ -21,7 +21,7 @@ from lab.paths import LOGS  # noqa: E402
 from xentest import Failed, Skip  # noqa: E402
 
 HOSTS = ("C", "oxenstored")
-MODULES = ("test_host", "test_gvm", "test_gvm_faults")
+MODULES = ("test_host", "test_gvm", "test_counts", "test_gvm_faults")
 FULL_MODULES = MODULES + ("test_frontend",)  # --full
 BUDGET = 900   # seconds for all of it; what has not run by then has failed.  420 are planned
 KEEP_RUNS = 10

@@ -163,33 +163,57 @@ static void show_device(void *arg, uint32_t back, uint32_t front, uint32_t devid
     }
 }
 
+/* The daemon's answer; NULL after one line that ends with what follows from that. */
+static char *ask(const char *so)
+{
+    struct gvm_conf conf;
+    char path[108], *text;
+
+    gvm_conf_load_file(GVM_CONF_FILE, &conf);
+    snprintf(path, sizeof(path), "%s/backd.sock", conf.run_dir);
+    text = ask_daemon(path);
+    if (!text)
+        fprintf(stderr, "gvm list: gvm-backd does not answer on %s: %s\n", path, so);
+    return text;
+}
+
+static int print_raw(void)
+{
+    char *text = ask("nothing is known");
+
+    if (!text)
+        return 1;
+    fputs(text, stdout);
+    free(text);
+    return 0;
+}
+
 int cmd_list(int argc, char **argv)
 {
     static const char usage[] =
-        "usage: gvm list [processes]\n"
-        "Shows each vgpu; with `processes` the guest processes that use it too.\n";
+        "usage: gvm list [processes|raw]\n"
+        "Shows each vgpu; with `processes` the guest processes that use it too; `raw`: all that\n"
+        "gvm-backd counts, as lines of KEY=VALUE.\n";
     struct list l = {0};
-    struct gvm_conf conf;
-    char path[108];
+    bool raw = false;
     int status = only_help(argc, argv, usage, 0, 1);
 
     if (status >= 0)
         return status;
     if (argc > optind) {
-        if (strcmp(argv[optind], "processes") != 0) {
+        l.processes = strcmp(argv[optind], "processes") == 0;
+        raw = strcmp(argv[optind], "raw") == 0;
+        if (!l.processes && !raw) {
             fputs(usage, stderr);
             return 2;
         }
-        l.processes = true;
     }
+    if (raw)
+        return print_raw();
     l.xs = open_xenstore("list");
     if (!l.xs)
         return 1;
-    gvm_conf_load_file(GVM_CONF_FILE, &conf);
-    snprintf(path, sizeof(path), "%s/backd.sock", conf.run_dir);
-    l.stats = ask_daemon(path);
-    if (!l.stats)
-        fprintf(stderr, "gvm list: gvm-backd does not answer on %s: use is not shown\n", path);
+    l.stats = ask("use is not shown");
     printf("%-5s %-16s %-4s %-7s %-8s %-12s %-6s %13s %12s %10s\n", "dom", "name", "vgpu",
            "backend", "device", "state", "procs", "memory/quota", "calls", "doorbells");
     nodes_each_back(l.xs, show_device, &l);

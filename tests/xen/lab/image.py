@@ -229,7 +229,7 @@ export LD_LIBRARY_PATH=/usr/lib/gvm PS1='\\h# '
 """
 
 XEN_PROGRAMS = """xl libxl-save-helper xenstored oxenstored xenconsoled xenconsole xen-init-dom0
-    lsevtchn xen-diag xentop""".split()
+    lsevtchn xen-diag xentop xentrace""".split()
 
 
 def transcripts():
@@ -261,7 +261,7 @@ def payload(release):
         "conformance programs": programs or None,
         "transcripts": [p for p in (os.path.join(folder, "t", n) for n in transcripts())
                         if os.path.exists(p)] or None,
-        "vgpu-testback": have("xen/vgpu-testback"), "vgpu_probe": have("xen/vgpu_probe"),
+        "counts": have("bench/counts"), "vgpu-testback": have("xen/vgpu-testback"), "vgpu_probe": have("xen/vgpu_probe"),
     }
 
 
@@ -289,6 +289,8 @@ def guest_image(packages, agent, parts):
         img.file("usr/bin/vgpu_probe", parts["vgpu_probe"])
     for p in parts["conformance programs"] or ():
         img.file("usr/lib/gvm/bin/" + os.path.basename(p), p)
+    if parts["counts"]:
+        img.file("usr/bin/counts", parts["counts"])
     for p in parts["transcripts"] or ():
         img.file("usr/lib/gvm/t/" + os.path.basename(p), p)
     img.text("init", GUEST_INIT % {"modules": " ".join(modules)}, 0o755)
