@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "dom0-backend/device/device.h"
+#include "dom0-backend/device/device_graph.h"
 
 static const struct dev_ops *const ops = &dev_ptx_ops;
 static struct dev *dev;
@@ -481,6 +482,44 @@ static void close_with_work_queued(void **state)
     assert_int_equal(b->at, 2);
 }
 
+static int mem_op(struct dev_stream *s, unsigned op, unsigned flags, uint64_t addr, uint64_t value)
+{
+    struct dev_mem_op o = {op, flags, addr, value};
+
+    return ops->graph->stream_mem(dev, s, &o, 1);
+}
+
+static void words_hold_a_stream(void **state)
+{
+    struct dev_stream *a = new_stream(1), *b = new_stream(1);
+    uint64_t p, v = 0;
+
+    assert_int_equal(ops->mem_alloc(dev, 64, &p), 0);
+    assert_int_equal(ops->fill(dev, a, p, 0, 0, 1, 64, 1), 0);
+    assert_int_equal(ops->stream_sync(dev, a), 0);
+    assert_int_equal(mem_op(a, DEV_MEM_WAIT64, DEV_WAIT_EQ, p, 1ull << 40), 0);
+    assert_int_equal(mem_op(a, DEV_MEM_WRITE32, 0, p + 8, 5), 0);
+    assert_int_equal(ops->stream_query(dev, a), 600);
+    assert_int_equal(mem_op(b, DEV_MEM_WRITE64, 0, p, 1ull << 40), 0);
+    assert_int_equal(ops->stream_sync(dev, a), 0);
+    assert_int_equal(ops->copy_d2h(dev, a, &v, p + 8, 8), 0);
+    assert_int_equal(ops->stream_sync(dev, a), 0);
+    assert_int_equal(v, 5);
+    assert_int_equal(mem_op(a, DEV_MEM_WRITE32, 0, p + 64, 5), 1);
+    assert_int_equal(mem_op(a, DEV_MEM_WAIT64, 0, p + 60, 5), 1);
+    assert_int_equal(mem_op(a, DEV_MEM_WAIT32, 0, 16, 5), 1);
+}
+
+/* The worker's end must not wait for a guest that never writes. */
+static void close_with_a_word_that_never_comes(void **state)
+{
+    uint64_t p;
+
+    assert_int_equal(ops->mem_alloc(dev, 64, &p), 0);
+    assert_int_equal(ops->fill(dev, NULL, p, 0, 0, 1, 64, 1), 0);
+    assert_int_equal(mem_op(new_stream(1), DEV_MEM_WAIT32, DEV_WAIT_EQ, p, 1), 0);
+}
+
 int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
@@ -502,6 +541,8 @@ int main(void)
         TEST(memory_is_accounted),
         TEST(limits),
         TEST(identity),
+        TEST(words_hold_a_stream),
+        TEST(close_with_a_word_that_never_comes),
         TEST(close_with_work_queued),
     };
 

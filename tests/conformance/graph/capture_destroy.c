@@ -42,6 +42,7 @@ int main(void)
 
     T_OK(cudaMalloc((void **)&p, sizeof(v)));
     T_OK(cudaMemset(p, 0, sizeof(v)));
+    T_OK(cudaDeviceSynchronize());
     T_OK(cudaEventCreateWithFlags(&e, cudaEventDisableTiming));
     t_kernel("add_int");
     puts("joined again");

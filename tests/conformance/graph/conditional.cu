@@ -63,6 +63,7 @@ static void run(cudaGraphExec_t x, int v)
 
     T(cudaMemcpy(d, &v, sizeof(v), cudaMemcpyHostToDevice));
     T(cudaMemset(d + 1, 0, 12));
+    T(cudaDeviceSynchronize());
     T(cudaGraphLaunch(x, s));
     T(cudaStreamSynchronize(s));
     T(cudaMemcpy(out, d, sizeof(out), cudaMemcpyDeviceToHost));
@@ -163,6 +164,7 @@ int main(void)
 {
     T_OK(cudaMalloc(&d, 16));
     T_OK(cudaMemset(d, 0, 16));
+    T_OK(cudaDeviceSynchronize());
     T_OK(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking));
     simple("if", cudaGraphCondTypeIf, 1);
     simple("if or else", cudaGraphCondTypeIf, 2);

@@ -69,6 +69,7 @@ int main(void)
 
     T_OK(cudaMalloc((void **)&d, 16));
     T_OK(cudaMemset((void *)d, 0, 16));
+    T_OK(cudaDeviceSynchronize());
     T_OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
     puts("not capturing");
     ask();

@@ -294,6 +294,7 @@ int main(void)
 {
     T_OK(cudaMalloc((void **)&d, 64));
     T_OK(cudaMemset((void *)d, 0, 64));
+    T_OK(cudaDeviceSynchronize());
     T_OK(cuCtxGetCurrent(&ctx));
     T_OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
     plain();

@@ -47,6 +47,7 @@ int main(void)
 
     T_OK(cudaMalloc((void **)&p, 64));
     T_OK(cudaMemset(p, 0, 64));
+    T_OK(cudaDeviceSynchronize());
     T_OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
     k = (CUDA_KERNEL_NODE_PARAMS_v1){add, 1, 1, 1, 16, 1, 1, 0, args};
     T(cuGraphCreate(&g, 0));

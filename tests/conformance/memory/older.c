@@ -43,6 +43,7 @@ int main(void)
     t_fill(in, sizeof(in), 8);
     T_OK(cudaMalloc((void **)&d, 256));
     T_OK(cudaMemset((void *)d, 0, 256));
+    T_OK(cudaDeviceSynchronize());
     T_OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
     dst[0] = d;
     dst[1] = d + 128;

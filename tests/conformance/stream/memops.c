@@ -50,6 +50,7 @@ static void single(void)
     T(cuStreamWriteValue32(b, d + 40, 4, 0));
     T(cuStreamSynchronize(a));
     T(cuStreamWriteValue32(a, d + 40, 0xffffffff, 0));
+    T(cuStreamSynchronize(a));
     T(cuStreamWaitValue32(a, d + 40, 0xffff0000, CU_STREAM_WAIT_VALUE_NOR));
     T(cuStreamSynchronize(b));
     ask(a);
@@ -120,6 +121,7 @@ static void batch(void)
 
     puts("several at once");
     T(cuMemsetD8(d, 0, 64));
+    T(cuCtxSynchronize());
     set(&op[0], CU_STREAM_MEM_OP_WRITE_VALUE_32, d, 1, 0);
     set(&op[1], CU_STREAM_MEM_OP_WAIT_VALUE_32, d + 8, 3, CU_STREAM_WAIT_VALUE_EQ);
     set(&op[2], CU_STREAM_MEM_OP_WAIT_VALUE_64, d, 1, CU_STREAM_WAIT_VALUE_GEQ);
@@ -145,6 +147,7 @@ static void captured(void)
 
     puts("captured");
     T(cuMemsetD8(d, 0, 64));
+    T(cuCtxSynchronize());
     T(cuStreamBeginCapture(a, CU_STREAM_CAPTURE_MODE_GLOBAL));
     T(cuStreamWriteValue32(a, d + 8, 5, 0));
     T(cuStreamEndCapture(a, &g));
@@ -170,6 +173,7 @@ static void nodes(void)
 
     puts("nodes");
     T(cuMemsetD8(d, 0, 64));
+    T(cuCtxSynchronize());
     T_OK(cuCtxGetCurrent(&p.ctx));
     p.count = 2;
     p.paramArray = op;
@@ -219,6 +223,7 @@ int main(void)
 
     T_OK(cudaMalloc((void **)&d, 64));
     T_OK(cudaMemset((void *)d, 0, 64));
+    T_OK(cudaDeviceSynchronize());
     T_OK(cudaHostAlloc((void **)&h, 64, cudaHostAllocMapped));
     memset(h, 0, 64);
     T_OK(cuMemHostGetDevicePointer(&hd, h, 0));
