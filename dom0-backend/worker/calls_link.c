@@ -225,6 +225,20 @@ int wk_FuncLoad(struct wk_lane *lane, const struct vgpu_args_FuncLoad *a,
                     : w->ops->link->func_load(w->dev, f);
 }
 
+int wk_FuncReady(struct wk_lane *lane, const struct vgpu_args_FuncReady *a,
+                 struct vgpu_out_FuncReady *o)
+{
+    struct wk *w = lane->w;
+    struct dev_func *f = func_of(w, a->module, a->func);
+
+    if (!f)
+        return WK_INVALID_HANDLE;
+    /* Why it cannot be loaded is reported by its launch. */
+    if (w->ops->link)
+        w->ops->link->func_load(w->dev, f);
+    return 0;
+}
+
 int wk_FuncCache(struct wk_lane *lane, const struct vgpu_args_FuncCache *a,
                  struct vgpu_out_FuncCache *o)
 {

@@ -208,8 +208,10 @@ CUresult cuKernelGetFunction(CUfunction *out, CUkernel k)
         rc = 1;
     if (rc == 0)
         rc = api_need();
-    if (rc == 0)
+    if (rc == 0) {
         *out = (CUfunction)f;
+        gvm_func_ready(f);
+    }
     return (CUresult)rc;
 }
 

@@ -64,8 +64,11 @@ CUresult cuModuleGetFunction(CUfunction *f, CUmodule m, const char *name)
 
     if (rc == 0 && !m)
         rc = 400;
-    return (CUresult)(rc ? rc
-                         : gvm_module_func((struct gvm_module *)m, name, (struct gvm_func **)f));
+    if (rc == 0)
+        rc = gvm_module_func((struct gvm_module *)m, name, (struct gvm_func **)f);
+    if (rc == 0)
+        gvm_func_ready((struct gvm_func *)*f);
+    return (CUresult)rc;
 }
 
 CUresult cuModuleGetGlobal(CUdeviceptr *p, size_t *n, CUmodule m, const char *name)

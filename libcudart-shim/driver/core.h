@@ -169,6 +169,9 @@ GVM_API bool gvm_func_too_long(const struct gvm_func *f, size_t n);
 /* cuFuncSetCacheConfig, cuFuncLoad, cuFuncIsLoaded */
 GVM_API int gvm_func_cache(struct gvm_func *f, unsigned config);
 GVM_API int gvm_func_load(struct gvm_func *f);
+/* Has the worker load a kernel that is asked for by name, as cuModuleGetFunction() does: loading it
+ * with its first launch would wait for kernels that run, and these may wait for it. */
+GVM_API void gvm_func_ready(struct gvm_func *f);
 GVM_API int gvm_func_loaded(struct gvm_func *f, uint32_t *state);
 /* Offset and size of parameter i; 1: there is none. */
 GVM_API int gvm_func_param(struct gvm_func *f, size_t i, size_t *offset, size_t *size);

@@ -311,6 +311,14 @@ int gvm_func_cache(struct gvm_func *f, unsigned config)
     return vgpu_FuncCache(c, 0, f->module_id, f->index, config);
 }
 
+void gvm_func_ready(struct gvm_func *f)
+{
+    struct gvm_chan *c;
+
+    if (!__atomic_exchange_n(&f->asked, true, __ATOMIC_RELAXED) && gvm_need(&c) == 0)
+        vgpu_FuncReady(c, 0, f->module_id, f->index);
+}
+
 int gvm_func_load(struct gvm_func *f)
 {
     return gvm_func_loaded(f, NULL);

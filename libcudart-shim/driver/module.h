@@ -44,6 +44,7 @@ struct gvm_func {
     const struct gvm_param *params;
     bool gaps; /* the buffer has octets that belong to no parameter */
     bool have_attr;
+    bool asked; /* atomic: the worker has been told to load it */
     /* Shapes (block, shared memory, cluster) that a replied launch has accepted; see launch.c.
      * Atomic, 0: empty. */
     uint64_t shape[GVM_SHAPES];
