@@ -245,9 +245,12 @@ static void serve(struct dev_stream *s, struct ptx_exec **x)
             wait_moved(d);
             continue;
         }
-        if (op->kind == OP_MARK) {
-            op->mark->done = true;
-            op->mark->ns = stream_now_ns();
+        if (op->kind == OP_MARK || op->kind == OP_WRITE) {
+            if (op->kind == OP_MARK) {
+                op->mark->done = true;
+                op->mark->ns = stream_now_ns();
+            }
+            /* With the lock: who sees the value finds the stream past it, too. */
             if (op->host.where)
                 __atomic_store_n(op->host.where, op->host.value, __ATOMIC_RELEASE);
             done = op->host.fn;
