@@ -18,6 +18,7 @@
 
 extern "C" cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *shared,
                                                   void *stream);
+extern "C" cudaError_t cudaGraphLaunch_ptsz(cudaGraphExec_t x, cudaStream_t s);
 __device__ int word[4];
 
 __global__ void add(int *p, int v)
@@ -92,7 +93,7 @@ static void graphs(void)
     add<<<1, 4>>>(d, 100);
     T(cudaStreamEndCapture(0, &g));
     T(cudaGraphInstantiate(&x, g, 0));
-    T(cudaGraphLaunch(x, 0));
+    T(cudaGraphLaunch_ptsz(x, 0));
     show("to a graph");
     T(cudaGraphExecDestroy(x));
     T(cudaGraphDestroy(g));
