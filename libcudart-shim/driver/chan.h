@@ -35,6 +35,8 @@ struct gvm_credit {
     int32_t left; /* of the current batch; under the ring lock */
     bool used, started;
     uint32_t waited; /* the event's value that was waited for last */
+    uint64_t since;  /* ns; when that wait ended. Atomic, as the next */
+    uint64_t took;   /* ns from one such end to the next, lately */
     struct gvm_event *ev;
 };
 #define GVM_CREDIT_BATCH 128u
@@ -87,7 +89,7 @@ struct gvm_chan {
 extern __thread struct gvm_lane *gvm_self
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-#define GVM_SKIP_MAX 256 /* doorbells in a row that may be left out */
+#define GVM_SKIP_MAX 1024 /* doorbells in a row that may be left out */
 
 /*
  * The worker sleeps: is a doorbell needed? While it has not taken anything since the last one, that
