@@ -129,8 +129,7 @@ int wk_CopyLand(struct wk_lane *lane, const struct vgpu_args_CopyLand *a,
     if (!err)
         err = w->ops->copy_d2h(w->dev, s->s, vgpu_reply_landing(&w->ch, lane->index), a->src, a->n);
     if (!err)
-        err =
-            w->ops->stream_write32(w->dev, s->s, &w->ch.counters[a->counter], a->value, landed, w);
+        err = wk_flow_mark(w, s, a->counter, a->value, landed);
     if (!err)
         wk_count(w, bytes_out, a->n);
     return err;

@@ -2,10 +2,13 @@
 /*
  * calls_stream.c - streams and events.
  */
+#include <sched.h>
 #include <stdlib.h>
 
 #include "decode.h"
 #include "dom0-backend/worker/worker.h"
+
+#define ASK_AGAIN 1000u
 
 int wk_StreamCreate(struct wk_lane *lane, const struct vgpu_args_StreamCreate *a,
                     struct vgpu_out_StreamCreate *o)
@@ -38,8 +41,15 @@ int wk_StreamQuery(struct wk_lane *lane, const struct vgpu_args_StreamQuery *a,
 {
     struct wk *w = lane->w;
     struct wk_stream *s = a->stream;
+    int err = w->ops->stream_query(w->dev, s->s);
 
-    return w->ops->stream_query(w->dev, s->s);
+    /* The guest has seen its work complete: what is left is for the device to notice that it has
+     * written the counter. It must not be told the contrary. */
+    for (unsigned i = 0; err == WK_NOT_READY && i < ASK_AGAIN && wk_flow_marked(w, s); i++) {
+        sched_yield();
+        err = w->ops->stream_query(w->dev, s->s);
+    }
+    return err;
 }
 
 int wk_StreamSync(struct wk_lane *lane, const struct vgpu_args_StreamSync *a,
@@ -129,8 +139,7 @@ int wk_StreamMark(struct wk_lane *lane, const struct vgpu_args_StreamMark *a,
         return err;
     if (a->due)
         wk_drain_expect(w, a->counter, a->value, a->due);
-    return w->ops->stream_write32(w->dev, s->s, &w->ch.counters[a->counter], a->value,
-                                  event_reached, w);
+    return wk_flow_mark(w, s, a->counter, a->value, event_reached);
 }
 
 int wk_EventMark(struct wk_lane *lane, const struct vgpu_args_EventMark *a,

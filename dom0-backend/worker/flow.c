@@ -39,6 +39,7 @@ int wk_flow_enter(struct wk *w, struct wk_stream *s)
 {
     bool mark;
 
+    atomic_store_explicit(&s->marked, false, memory_order_relaxed);
     /* The driver itself holds up a guest that goes too far, and nobody but that guest. */
     if (w->ops->bounded)
         return WK_OK;
@@ -61,6 +62,25 @@ int wk_flow_enter(struct wk *w, struct wk_stream *s)
         wk_obj_unpin(w, &s->o);
     }
     return err;
+}
+
+int wk_flow_mark(struct wk *w, struct wk_stream *s, uint32_t counter, uint32_t value,
+                 void (*done)(void *arg))
+{
+    int err = w->ops->stream_write32(w->dev, s->s, &w->ch.counters[counter], value, done, w);
+
+    if (!err) {
+        s->mark_counter = counter;
+        s->mark_value = value;
+        atomic_store_explicit(&s->marked, true, memory_order_relaxed);
+    }
+    return err;
+}
+
+bool wk_flow_marked(struct wk *w, const struct wk_stream *s)
+{
+    return atomic_load_explicit(&s->marked, memory_order_relaxed) &&
+           (int32_t)(VGPU_LOAD_ACQUIRE(&w->ch.counters[s->mark_counter]) - s->mark_value) >= 0;
 }
 
 struct inline_buf {

@@ -57,6 +57,10 @@ struct wk_stream {
     struct dev_stream *s; /* NULL: legacy default stream */
     uint64_t issued;      /* posted operations; under flow_lock, as the next */
     uint64_t done;        /* of those, known complete */
+    /* The last operation was to store this value in this counter; of the drain thread, but that
+     * others may add operations. */
+    _Atomic bool marked;
+    uint32_t mark_counter, mark_value;
 };
 
 struct wk_event {

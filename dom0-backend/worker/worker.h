@@ -242,6 +242,12 @@ uint32_t wk_chunk_reap(struct wk *w, uint32_t *seq);
 /* Before a posted operation is put on `s`: waits while too much of the stream's work is
  * incomplete. CUresult. */
 int wk_flow_enter(struct wk *w, struct wk_stream *s);
+/* On the drain thread, after wk_flow_enter(): stores the value in the counter once the work of `s` so
+ * far is complete. CUresult. */
+int wk_flow_mark(struct wk *w, struct wk_stream *s, uint32_t counter, uint32_t value,
+                 void (*done)(void *arg));
+/* On the drain thread: whether that has come and was the last operation. */
+bool wk_flow_marked(struct wk *w, const struct wk_stream *s);
 /* A private buffer for `n` octets of inline data, waiting while too many are in flight; NULL: out
  * of memory. wk_flow_inline_done(buffer) is the host function that releases it. */
 void *wk_flow_inline(struct wk *w, const void *data, uint32_t n);
