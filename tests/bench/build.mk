@@ -28,3 +28,21 @@ test-bench: all ## the benchmark harness itself
 	@$(PYTHON) tests/bench/test_bench.py $(BUILD)
 
 .PHONY: test-bench bench-gpu bench-local test-instructions
+
+# The software device against PoCL (packages pocl-opencl-icd, ocl-icd-opencl-dev): installed by this
+# target where they are missing, as nothing else needs them.
+$(BUILD)/bench/ptx.ptx: tests/bench/ptx/kernels.h
+	@mkdir -p $(@D)
+	$(NVCC) -x cu -ptx -O3 -arch=compute_75 -o $@ $<
+
+$(BUILD)/bench/bench_ptx: tests/bench/ptx/bench_ptx.c $(PTX_CORE_OBJS)
+	@mkdir -p $(@D)
+	[ -e /usr/include/CL/cl.h ] && [ -e /etc/OpenCL/vendors/pocl.icd ] || \
+		apt-get install -y --no-install-recommends pocl-opencl-icd ocl-icd-opencl-dev
+	$(CC) $(GVM_CFLAGS) $(GVM_LDFLAGS) -MF $@.d -o $@ $^ -lOpenCL -lm
+
+BENCH_ROUNDS ?= 5
+bench-ptx: $(BUILD)/bench/bench_ptx $(BUILD)/bench/ptx.ptx $(PTX_JIT) ## the software device against PoCL
+	$(BUILD)/bench/bench_ptx $(BUILD)/bench/ptx.ptx tests/bench/ptx/kernels.h $(BENCH_ROUNDS)
+
+.PHONY: bench-ptx

@@ -490,9 +490,67 @@ static void test_random(void **state)
     free(have);
 }
 
+/* A fault is the same, word by word: which thread, which line, which address. */
+static void test_faults(void **state)
+{
+    static const struct {
+        const char *what, *access;
+        int err;
+    } faults[] = {
+        {"past the buffer", "add.s64 %a, %b, %w; st.global.u32 [%a+65536], %t;", 700},
+        {"outside the window", "mul.wide.u32 %a, %t, 4; ld.global.u32 %r, [%a];", 700},
+        {"misaligned", "add.s64 %a, %b, %w; ld.global.u32 %r, [%a+2];", 716},
+        {"one lane", "setp.eq.u32 %p, %t, 37; selp.b64 %a, 12345, %b, %p; ld.global.u8 %r, [%a];",
+         700},
+        {"gathered, one page",
+         "setp.eq.u32 %p, %t, 21; selp.b64 %w, 70000, 0, %p; "
+         "mad.wide.u32 %a, %x, 4, %b; add.s64 %a, %a, %w; "
+         "ld.global.u32 %r, [%a];",
+         700},
+        {"some lanes only",
+         "setp.lt.u32 %p, %t, 50; @%p bra E; add.s64 %a, %b, %w; "
+         "ld.global.u32 %r, [%a+65536]; E:",
+         700},
+        {"shared", "shl.b32 %x, %t, 6; st.shared.u32 [%x], %t;", 700},
+        {"trap", "setp.eq.u32 %p, %t, 40; @%p trap;", 719},
+    };
+    char body[2000];
+
+    if (!compiler())
+        skip();
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        uint64_t b = pf_alloc(4096);
+        struct ptx_fault want;
+
+        snprintf(body, sizeof(body),
+                 ".visible .entry k(.param .u64 m)\n{\n.reg .b64 %%a, %%b, %%w;\n.reg .b32 %%t, "
+                 "%%x, %%r;\n.reg .pred %%p;\n.shared .align 4 .b8 sh[1024];\nmov.u32 %%x, sh;\n"
+                 "ld.param.u64 %%b, [m];\nmov.u32 %%t, %%tid.x;\nmul.wide.u32 %%w, %%t, 4;\n"
+                 "xor.b32 %%x, %%t, 5;\n%s\nst.global.u32 [%%b], %%r;\nret;\n}\n",
+                 faults[i].access);
+        for (unsigned lanes = 0; lanes <= 32; lanes = lanes ? lanes * 2 : 8) {
+            int err;
+
+            ptx_jit_set(lanes ? PTX_JIT_FIRST : PTX_JIT_OFF);
+            ptx_jit_lanes(lanes);
+            if (pf_load_sm(body))
+                fail_msg("%s: %s", faults[i].what, pf_log);
+            err = pf_run("k", 1, 64, 1, b);
+            if (err != faults[i].err)
+                fail_msg("%s, %u lanes: error %d %s", faults[i].what, lanes, err, pf_fault.what);
+            if (!lanes)
+                want = pf_fault;
+            else if (strcmp(want.what, pf_fault.what) || want.addr != pf_fault.addr)
+                fail_msg("%s, %u lanes: '%s', interpreted '%s'", faults[i].what, lanes,
+                         pf_fault.what, want.what);
+        }
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_random, pf_setup)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_random, pf_setup),
+                                       cmocka_unit_test_setup(test_faults, pf_setup)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

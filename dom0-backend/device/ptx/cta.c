@@ -128,14 +128,15 @@ static void explain_signal(struct ptx_exec *x)
     if (x->site) { /* compiled code */
         const struct jit_site *s = x->site;
         u = &w->frame0->fn->uops[s->uop];
-        for (uint32_t k = w->mask; k; k &= k - 1) {
+        w->mask = x->site_mask << x->site_lane0;
+        /* lanes go in any order there; the interpreter meets the lowest one in the page first */
+        for (uint32_t k = x->site_mask; k && lane < 0; k &= k - 1) {
             int i = __builtin_ctz(k);
             uint64_t ad =
                 s->gathered ? x->lane_addr[i] : x->site_addr + (uint64_t)s->stride * (uint32_t)i;
-            uint64_t d = ad > x->sig_addr ? ad - x->sig_addr : x->sig_addr - ad;
-            if (d < best) {
-                best = d;
-                lane = i;
+            if (ad >> 12 == x->sig_addr >> 12) {
+                lane = i + (int)x->site_lane0;
+                x->sig_addr = ad;
             }
         }
     } else if (u && u->kind == K_FN && (u->a == NO_ADDR_REG || (u->a & 3) < B_COUNT)) {

@@ -200,7 +200,8 @@ struct ptx_exec {
     /* Compiled code: what runs, and the access it makes, for the report of a fault. */
     const struct jit_code *jit;
     const struct jit_site *site; /* NULL: cur_uop says it */
-    uint64_t site_addr;          /* of lane 0, unless the site says that lane_addr has them */
+    uint64_t site_addr; /* of the part's first lane, unless the site says that lane_addr has all */
+    uint32_t site_mask, site_lane0; /* lanes of the part, its first lane in the warp */
     uint64_t lane_addr[WARP] __attribute__((aligned(64)));
     const volatile int *stop; /* never NULL */
     /* memory, grown as needed and kept from launch to launch */

@@ -810,6 +810,8 @@ static void prologue(struct gen *g)
     g->win_base = field(g, g->warp, offsetof(struct warp, win_base), g->i64);
     g->win_mask = field(g, g->warp, offsetof(struct warp, win_mask), g->i64);
 
+    store_at(g, LLVMBuildAdd(g->b, g->exec, ci64(g, offsetof(struct ptx_exec, site_lane0)), ""),
+             g->lane0, 4);
     LLVMBasicBlockRef bad = new_bb(g, "bad");
     LLVMValueRef sw = LLVMBuildSwitch(g->b, LLVMGetParam(g->fn, 2), bad, t->nentries);
 

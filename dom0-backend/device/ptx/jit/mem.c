@@ -97,38 +97,56 @@ static LLVMValueRef addr_vec(struct access *x)
     return LLVMBuildZExt(g->b, a, vec(g, g->i64), "");
 }
 
-/* Bits that must be zero: not in the space, or not aligned. a: one address or many. */
-static LLVMValueRef badness(struct access *x, LLVMValueRef a, bool vector)
+static bool in_window(const struct access *x)
+{
+    return x->j->space == AS_GLOBAL || x->j->space == AS_GENERIC;
+}
+
+/* All lanes' values or-ed. */
+static LLVMValueRef any_bit(struct gen *g, LLVMValueRef v)
+{
+    LLVMTypeRef t = LLVMTypeOf(v);
+
+    if (LLVMGetTypeKind(t) != LLVMVectorTypeKind)
+        return v;
+    return intrinsic(g, "llvm.vector.reduce.or", &t, 1, &v, 1);
+}
+
+/*
+ * True where addresses are in the space and aligned: a, and b if it is not NULL; one address or
+ * many. The window starts at a multiple of its size, so one mask does for both questions.
+ */
+static LLVMValueRef is_good(struct access *x, LLVMValueRef a, LLVMValueRef b)
 {
     struct gen *g = x->g;
-    LLVMBuilderRef b = g->b;
-    LLVMValueRef mis = ci64(g, x->total - 1), bad;
+    bool vector = LLVMGetTypeKind(LLVMTypeOf(a)) == LLVMVectorTypeKind;
+    LLVMValueRef base = g->win_base, lim, bad, sign, low = ci64(g, x->total - 1);
 
-    if (vector)
-        mis = splat(g, mis);
-    mis = LLVMBuildAnd(b, a, mis, "");
-    if (x->j->space == AS_GLOBAL || x->j->space == AS_GENERIC) {
-        LLVMValueRef base = g->win_base, out = LLVMBuildNot(b, g->win_mask, "");
-
-        if (vector) {
+    if (in_window(x)) {
+        if (vector)
             base = splat(g, base);
-            out = splat(g, out);
-        }
-        bad = LLVMBuildAnd(b, LLVMBuildXor(b, a, base, ""), out, "");
-    } else {
-        LLVMValueRef lim = LLVMBuildSub(
-            b, x->j->space == AS_SHARED ? g->shared_size : g->local_size, ci64(g, x->total), "");
-        LLVMValueRef top = ci64(g, 1ull << 63);
-
-        if (vector) {
-            lim = splat(g, lim);
-            top = splat(g, top);
-        }
-        /* the sign of lim - a, of a, and of lim */
-        bad = LLVMBuildOr(b, LLVMBuildSub(b, lim, a, ""), a, "");
-        bad = LLVMBuildAnd(b, LLVMBuildOr(b, bad, lim, ""), top, "");
+        bad = LLVMBuildXor(g->b, a, base, "");
+        if (b)
+            bad = LLVMBuildOr(g->b, bad, LLVMBuildXor(g->b, b, base, ""), "");
+        bad = any_bit(g, bad);
+        low = LLVMBuildOr(g->b, LLVMBuildNot(g->b, g->win_mask, ""), low, "");
+        return LLVMBuildICmp(g->b, LLVMIntEQ, LLVMBuildAnd(g->b, bad, low, ""), ci64(g, 0), "");
     }
-    return LLVMBuildOr(b, bad, mis, "");
+    lim = LLVMBuildSub(g->b, x->j->space == AS_SHARED ? g->shared_size : g->local_size,
+                       ci64(g, x->total), "");
+    LLVMValueRef l = vector ? splat(g, lim) : lim;
+
+    /* the signs of lim - a, of a, and of lim */
+    sign = LLVMBuildOr(g->b, LLVMBuildSub(g->b, l, a, ""), a, "");
+    bad = a;
+    if (b) {
+        sign = LLVMBuildOr(g->b, sign, LLVMBuildOr(g->b, LLVMBuildSub(g->b, l, b, ""), b, ""), "");
+        bad = LLVMBuildOr(g->b, bad, b, "");
+    }
+    sign = LLVMBuildOr(g->b, any_bit(g, sign), lim, "");
+    sign = LLVMBuildAnd(g->b, sign, ci64(g, 1ull << 63), "");
+    bad = LLVMBuildOr(g->b, sign, LLVMBuildAnd(g->b, any_bit(g, bad), low, ""), "");
+    return LLVMBuildICmp(g->b, LLVMIntEQ, bad, ci64(g, 0), "");
 }
 
 /* On to a new block where the condition holds, to the slow path where it does not. */
@@ -140,26 +158,14 @@ static void require(struct access *x, LLVMValueRef good)
     at(x->g, fast);
 }
 
-static LLVMValueRef is_zero(struct gen *g, LLVMValueRef v)
-{
-    return LLVMBuildICmp(g->b, LLVMIntEQ, v, LLVMConstNull(LLVMTypeOf(v)), "");
-}
-
 /* The host's address. */
 static LLVMValueRef host(struct access *x, LLVMValueRef a, bool vector)
 {
     struct gen *g = x->g;
-    LLVMValueRef base, mask;
+    LLVMValueRef base;
 
-    if (x->j->space == AS_GLOBAL || x->j->space == AS_GENERIC) {
-        base = g->win_base;
-        mask = g->win_mask;
-        if (vector) {
-            base = splat(g, base);
-            mask = splat(g, mask);
-        }
-        return LLVMBuildOr(g->b, base, LLVMBuildAnd(g->b, a, mask, ""), "");
-    }
+    if (in_window(x)) /* device addresses are the host's, and this one was looked at */
+        return a;
     base = g->shared;
     if (x->j->space == AS_LOCAL) {
         base =
@@ -173,38 +179,31 @@ static LLVMValueRef host(struct access *x, LLVMValueRef a, bool vector)
     return LLVMBuildAdd(g->b, base, a, "");
 }
 
+static void exec_field(struct gen *g, size_t off, LLVMValueRef v, unsigned align)
+{
+    store_at(g, LLVMBuildAdd(g->b, g->exec, ci64(g, off), ""), v, align);
+}
+
 /* For the report of a fault: which access, whose lanes, where. */
 static void note_site(struct access *x, LLVMValueRef a, int64_t stride, LLVMValueRef all)
 {
     struct gen *g = x->g;
     struct jit_site *s = &g->code->sites[g->nsites];
-    LLVMValueRef m = x->mask;
 
-    if (x->j->space != AS_GLOBAL && x->j->space != AS_GENERIC)
+    if (all)
+        exec_field(g, offsetof(struct ptx_exec, lane_addr), all, 32);
+    if (!in_window(x))
         return;
     g->nsites++;
     s->code = g->code;
     s->uop = x->i;
     s->stride = stride;
     s->gathered = all != NULL;
-    if (g->w != WARP)
-        m = LLVMBuildShl(g->b, LLVMBuildZExt(g->b, m, g->i32, ""), g->lane0, "");
-    store_at(g, LLVMBuildAdd(g->b, g->warp, ci64(g, offsetof(struct warp, mask)), ""), m, 4);
-    store_at(g, LLVMBuildAdd(g->b, g->exec, ci64(g, offsetof(struct ptx_exec, site)), ""),
-             ci64(g, (uint64_t)(uintptr_t)s), 8);
-    if (all) {
-        LLVMValueRef at_ =
-            LLVMBuildAdd(g->b, g->exec, ci64(g, offsetof(struct ptx_exec, lane_addr)), "");
-
-        store_at(g, LLVMBuildAdd(g->b, at_, LLVMBuildShl(g->b, g->lane0_64, ci64(g, 3), ""), ""),
-                 all, 8);
-        return;
-    }
-    if (stride)
-        a = LLVMBuildSub(g->b, a, LLVMBuildMul(g->b, g->lane0_64, ci64(g, (uint64_t)stride), ""),
-                         "");
-    store_at(g, LLVMBuildAdd(g->b, g->exec, ci64(g, offsetof(struct ptx_exec, site_addr)), ""), a,
-             8);
+    exec_field(g, offsetof(struct ptx_exec, site_mask),
+               LLVMBuildZExtOrBitCast(g->b, x->mask, g->i32, ""), 4);
+    exec_field(g, offsetof(struct ptx_exec, site), ci64(g, (uint64_t)(uintptr_t)s), 8);
+    if (!all)
+        exec_field(g, offsetof(struct ptx_exec, site_addr), a, 8);
 }
 
 static LLVMValueRef plus(struct gen *g, LLVMValueRef a, uint64_t n)
@@ -230,7 +229,7 @@ static void same_address(struct access *x)
     if (j->space == AS_PARAM) {
         p = LLVMBuildAdd(g->b, g->params, a, "");
     } else {
-        require(x, is_zero(g, badness(x, a, false)));
+        require(x, is_good(x, a, NULL));
         note_site(x, a, 0, NULL);
         p = host(x, a, false);
     }
@@ -303,7 +302,7 @@ static void side_by_side(struct access *x, int64_t stride)
     LLVMValueRef a = addr_one(x), p, last;
 
     last = plus(g, a, (uint64_t)stride * (g->w - 1));
-    require(x, is_zero(g, LLVMBuildOr(g->b, badness(x, a, false), badness(x, last, false), "")));
+    require(x, is_good(x, a, last));
     note_site(x, a, stride, NULL);
     p = host(x, a, false);
     bool by_part = x->j->nelem == 1 && x->esz >= 4;
@@ -343,7 +342,7 @@ static void scattered(struct access *x)
 {
     struct gen *g = x->g;
     const struct jop *j = x->j;
-    LLVMValueRef a = addr_vec(x), bad, p, full, first;
+    LLVMValueRef a = addr_vec(x), p, full, first;
     LLVMTypeRef vt = LLVMTypeOf(a);
 
     full = LLVMBuildICmp(g->b, LLVMIntEQ, x->mask, LLVMConstAllOnes(g->mt), "");
@@ -366,16 +365,15 @@ static void scattered(struct access *x)
     } else {
         require(x, full);
     }
-    bad = badness(x, a, true);
-    require(x, is_zero(g, intrinsic(g, "llvm.vector.reduce.or", &vt, 1, &bad, 1)));
-    note_site(x, a, 0, a);
+    require(x, is_good(x, a, NULL));
     p = host(x, a, true);
+    note_site(x, a, 0, p); /* from there they are read one by one, too */
     LLVMValueRef v[4];
 
     for (unsigned k = 0; k < j->nelem; k++)
         v[k] = j->op == OP_LD ? LLVMGetUndef(vec(g, x->et)) : to_mem(x, k, true);
     for (uint32_t l = 0; l < g->w; l++) {
-        LLVMValueRef q = LLVMBuildExtractElement(g->b, p, ci32(g, l), "");
+        LLVMValueRef q = field(g, g->exec, offsetof(struct ptx_exec, lane_addr) + 8 * l, g->i64);
 
         for (unsigned k = 0; k < j->nelem; k++) {
             LLVMValueRef r = plus(g, q, k * x->esz);

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bench_ptx PTX KERNELS.H [ROUNDS] - kernels.h on one thread: the software device interpreting and
+ * compiling, and PoCL. Rounds of the three alternate; the best of each counts, in processor time,
+ * so that what else runs on the machine matters less. Results are compared.
+ */
+#define CL_TARGET_OPENCL_VERSION 120
+#include <CL/cl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "dom0-backend/device/ptx/ptx.h"
+
+#define BYTES  (8u << 20) /* of each buffer */
+#define WINDOW (1ull << 32)
+#define MAX    16
+
+enum { A, B, X, O, NBUF }; /* buffers, as arguments; then numbers */
+struct arg {
+    char kind; /* 'b', 'i', 'f', 0: no more */
+    double v;
+};
+static const struct bench {
+    const char *name;
+    uint32_t grid[2], block[2];
+    struct arg args[6];
+    bool whole; /* the result is integers: exactly equal */
+} benches[] = {
+    {"saxpy", {4096, 1}, {256, 1}, {{'b', A}, {'b', B}, {'b', O}, {'i', 1048000}, {'f', 2.5}}, 0},
+    {"matmul", {16, 16}, {16, 16}, {{'b', A}, {'b', B}, {'b', O}, {'i', 256}}, 0},
+    {"mandel", {2, 512}, {256, 1}, {{'b', O}, {'i', 512}, {'i', 512}, {'i', 256}}, 0},
+    {"nbody", {16, 1}, {256, 1}, {{'b', A}, {'b', O}, {'i', 4096}}, 0},
+    {"reduce", {64, 1}, {256, 1}, {{'b', X}, {'b', O}, {'i', 2000000}}, 1},
+    {"poly64", {1024, 1}, {256, 1}, {{'b', A}, {'b', O}, {'i', 262000}}, 0},
+    {"gather", {4096, 1}, {256, 1}, {{'b', X}, {'b', A}, {'b', O}, {'i', 0xfffff}}, 0},
+    {"histogram", {2048, 1}, {256, 1}, {{'b', X}, {'b', O}}, 1},
+    {"gray", {4096, 1}, {256, 1}, {{'b', X}, {'b', O}}, 1},
+    {"stencil", {4, 1024}, {256, 1}, {{'b', A}, {'b', O}, {'i', 1024}, {'i', 1024}}, 0},
+    {"hash", {1024, 1}, {256, 1}, {{'b', X}, {'b', O}, {'i', 64}}, 1},
+    {"option_price", {1024, 1}, {256, 1}, {{'b', A}, {'b', B}, {'b', O}}, 0},
+    {"scan", {2048, 1}, {256, 1}, {{'b', X}, {'b', O}}, 1},
+    {"collatz", {512, 1}, {256, 1}, {{'b', X}, {'b', O}}, 1},
+    {"small", {4, 1}, {256, 1}, {{'b', A}, {'b', O}}, 0},
+};
+#define NBENCH (sizeof(benches) / sizeof(benches[0]))
+
+static uint8_t *buf[NBUF]; /* in the window */
+static uint8_t *result[3];
+static struct ptx_mem mem;
+static struct ptx_module *module;
+static struct ptx_exec *exec_state;
+static cl_context ctx;
+static cl_command_queue queue;
+static cl_program program;
+static cl_mem clbuf[NBUF];
+
+static void die(const char *what, int err)
+{
+    fprintf(stderr, "bench_ptx: %s: %d\n", what, err);
+    exit(1);
+}
+
+static double now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static char *read_file(const char *name, size_t *n)
+{
+    FILE *f = fopen(name, "rb");
+    char *s = malloc(1 << 20);
+
+    if (!f || !s)
+        die(name, 0);
+    *n = fread(s, 1, (1 << 20) - 1, f);
+    s[*n] = 0;
+    fclose(f);
+    return s;
+}
+
+static void make_buffers(void)
+{
+    char *p = mmap(NULL, 2 * WINDOW, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED)
+        die("mmap", 0);
+    mem.base = ((uint64_t)(uintptr_t)p + WINDOW - 1) & ~(WINDOW - 1);
+    mem.mask = WINDOW - 1;
+    for (int i = 0; i < NBUF; i++) {
+        buf[i] = (uint8_t *)(uintptr_t)(mem.base + (uint64_t)(i + 1) * 2 * BYTES);
+        mprotect(buf[i], BYTES, PROT_READ | PROT_WRITE);
+        for (uint32_t k = 0; k < BYTES / 4; k++) {
+            uint32_t v = (uint32_t)rand() * 2654435761u;
+
+            if (i == X)
+                ((uint32_t *)buf[i])[k] = v;
+            else
+                ((float *)buf[i])[k] = (float)(v >> 8) / 16777216.0f;
+        }
+    }
+    for (int i = 0; i < 3; i++)
+        result[i] = malloc(BYTES);
+}
+
+/* ---- the software device ----------------------------------------------------------------------- */
+
+static void load_ptx(const char *name)
+{
+    char log[400];
+    size_t n;
+    char *text = read_file(name, &n);
+    int err = ptx_module_parse(text, n, &module, log, sizeof(log));
+
+    if (err)
+        die(log, err);
+    for (unsigned i = 0; i < ptx_module_nvar(module); i++)
+        ptx_module_set_var_addr(module, i, mem.base + 65536);
+    exec_state = ptx_exec_new();
+    free(text);
+}
+
+static double run_ptx(const struct bench *b, int jit)
+{
+    struct ptx_kernel *k = NULL;
+    struct ptx_launch l = {.mem = mem};
+    struct ptx_fault fault;
+    uint8_t params[256] = {0};
+    char log[400];
+    double start;
+    int err;
+
+    ptx_jit_set(jit ? PTX_JIT_FIRST : PTX_JIT_OFF);
+    for (unsigned i = 0; i < ptx_module_nkernel(module); i++)
+        if (!strcmp(ptx_kernel_name(ptx_module_kernel(module, i)), b->name))
+            k = ptx_module_kernel(module, i);
+    if (!k || (err = ptx_kernel_prepare(k, log, sizeof(log))))
+        die(k ? log : b->name, 0);
+    for (unsigned i = 0; b->args[i].kind; i++) {
+        uint32_t off, size;
+        uint64_t p = b->args[i].kind == 'b' ? (uint64_t)(uintptr_t)buf[(int)b->args[i].v] : 0;
+        int32_t n = (int32_t)b->args[i].v;
+        float f = (float)b->args[i].v;
+
+        ptx_kernel_param(k, i, &off, &size);
+        memcpy(params + off,
+               b->args[i].kind == 'b'   ? (void *)&p
+               : b->args[i].kind == 'i' ? (void *)&n
+                                        : (void *)&f,
+               size);
+    }
+    memset(buf[O], 0, BYTES);
+    l.params = params;
+    l.params_len = ptx_kernel_param_bytes(k);
+    for (int d = 0; d < 3; d++) {
+        l.grid[d] = d < 2 ? b->grid[d] : 1;
+        l.block[d] = d < 2 ? b->block[d] : 1;
+    }
+    start = now_ms();
+    err = ptx_exec_ctas(k, &l, exec_state, 0, (uint64_t)l.grid[0] * l.grid[1], &fault);
+    start = now_ms() - start;
+    if (err)
+        die(fault.what, err);
+    memcpy(result[jit], buf[O], BYTES);
+    return start;
+}
+
+/* ---- PoCL ------------------------------------------------------------------------------------------ */
+
+static void load_cl(const char *name)
+{
+    cl_platform_id platform;
+    cl_device_id device;
+    cl_int err;
+    size_t n;
+    const char *text = read_file(name, &n);
+
+    if (clGetPlatformIDs(1, &platform, NULL) ||
+        clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device, NULL))
+        die("no OpenCL device", 0);
+    ctx = clCreateContext(NULL, 1, &device, NULL, NULL, &err);
+    queue = clCreateCommandQueue(ctx, device, 0, &err);
+    program = clCreateProgramWithSource(ctx, 1, &text, &n, &err);
+    if (clBuildProgram(program, 1, &device, "", NULL, NULL)) {
+        char log[4000] = "";
+
+        clGetProgramBuildInfo(program, device, CL_PROGRAM_BUILD_LOG, sizeof(log), log, NULL);
+        die(log, 1);
+    }
+    for (int i = 0; i < NBUF; i++) {
+        clbuf[i] = clCreateBuffer(ctx, CL_MEM_READ_WRITE, BYTES, NULL, &err);
+        err |= clEnqueueWriteBuffer(queue, clbuf[i], CL_TRUE, 0, BYTES, buf[i], 0, NULL, NULL);
+        if (err)
+            die("buffer", err);
+    }
+}
+
+static double run_cl(const struct bench *b)
+{
+    size_t global[2] = {(size_t)b->grid[0] * b->block[0], (size_t)b->grid[1] * b->block[1]};
+    size_t local[2] = {b->block[0], b->block[1]};
+    static cl_kernel kernels[MAX];
+    size_t i = (size_t)(b - benches);
+    double start;
+    cl_int err = 0;
+
+    memset(result[2], 0, BYTES);
+    err = clEnqueueWriteBuffer(queue, clbuf[O], CL_TRUE, 0, BYTES, result[2], 0, NULL, NULL);
+    if (!kernels[i])
+        kernels[i] = clCreateKernel(program, b->name, &err);
+    for (unsigned k = 0; b->args[k].kind; k++) {
+        int32_t n = (int32_t)b->args[k].v;
+        float f = (float)b->args[k].v;
+
+        if (b->args[k].kind == 'b')
+            err |= clSetKernelArg(kernels[i], k, sizeof(cl_mem), &clbuf[n]);
+        else
+            err |=
+                clSetKernelArg(kernels[i], k, 4, b->args[k].kind == 'i' ? (void *)&n : (void *)&f);
+    }
+    clFinish(queue);
+    start = now_ms();
+    err |= clEnqueueNDRangeKernel(queue, kernels[i], 2, NULL, global, local, 0, NULL, NULL);
+    err |= clFinish(queue);
+    start = now_ms() - start;
+    err |= clEnqueueReadBuffer(queue, clbuf[O], CL_TRUE, 0, BYTES, result[2], 0, NULL, NULL);
+    if (err)
+        die(b->name, err);
+    return start;
+}
+
+/* ---- the table ------------------------------------------------------------------------------------- */
+
+/* The first word that differs, or -1. Approximate functions and contractions differ a little. */
+static long differ(const struct bench *b, const uint8_t *p, const uint8_t *q)
+{
+    bool whole = b->whole || !strcmp(b->name, "mandel");
+    long n = 0;
+
+    for (long i = 0; i < BYTES / 4; i++) {
+        float x, y;
+
+        memcpy(&x, p + 4 * i, 4);
+        memcpy(&y, q + 4 * i, 4);
+        if (!memcmp(p + 4 * i, q + 4 * i, 4))
+            continue;
+        if (!whole && fabsf(x - y) <= 1e-3f * (fabsf(x) + fabsf(y)) + 1e-5f)
+            continue;
+        if (!strcmp(b->name, "mandel") && n++ < BYTES / 4 / 100)
+            continue; /* on the border the last bit of a product decides */
+        return i;
+    }
+    return -1;
+}
+
+int main(int argc, char **argv)
+{
+    int rounds = argc > 3 ? atoi(argv[3]) : 5;
+    double logs[3] = {0};
+    char log[300];
+
+    if (argc < 3)
+        die("usage: bench_ptx PTX KERNELS.H [ROUNDS]", 2);
+    setenv("POCL_MAX_PTHREAD_COUNT", "1", 1);
+    if (!ptx_jit_load(PTX_JIT_FIRST, log, sizeof(log)))
+        die(log, 0);
+    make_buffers();
+    load_ptx(argv[1]);
+    load_cl(argv[2]);
+    printf("%-13s %9s %9s %9s %9s %9s %9s %9s\n", "ms", "interp.", "compiled", "PoCL", "first c.",
+           "first P.", "i./PoCL", "c./PoCL");
+    for (size_t i = 0; i < NBENCH; i++) {
+        const struct bench *b = &benches[i];
+        double best[3] = {1e30, 1e30, 1e30}, first[3] = {0};
+        long bad;
+
+        for (int r = 0; r <= rounds; r++)
+            for (int m = 0; m < 3; m++) {
+                double t = m < 2 ? run_ptx(b, m) : run_cl(b);
+
+                if (!r)
+                    first[m] = t;
+                else if (t < best[m])
+                    best[m] = t;
+            }
+        printf("%-13s %9.3f %9.3f %9.3f %9.1f %9.1f %9.2f %9.2f", b->name, best[0], best[1],
+               best[2], first[1], first[2], best[2] / best[0], best[2] / best[1]);
+        if (memcmp(result[0], result[1], BYTES))
+            printf("  compiled and interpreted results differ");
+        if ((bad = differ(b, result[0], result[2])) >= 0)
+            printf("  PoCL differs at word %ld: %08x %08x", bad, ((uint32_t *)result[0])[bad],
+                   ((uint32_t *)result[2])[bad]);
+        printf("\n");
+        fflush(stdout);
+        logs[0] += log2(best[2] / best[0]);
+        logs[1] += log2(best[2] / best[1]);
+    }
+    printf("%-13s %69.2f %9.2f\n", "geom. mean", exp2(logs[0] / NBENCH), exp2(logs[1] / NBENCH));
+    return 0;
+}
