@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * micro.cu - what single CUDA calls cost. `micro [SCALE]` prints `row NAME MICROSECONDS`; SCALE
- * (default 1) divides the number of repetitions and the large sizes, for slow devices.
+ * micro.cu - what single CUDA calls cost. `micro [SCALE [copies]]` prints `row NAME MICROSECONDS`;
+ * SCALE (default 1) divides the number of repetitions and the large sizes, for slow devices; copies:
+ * those of whole buffers alone.
  *
  * Posted calls have two figures: NAME.burst is the time in which a burst is issued, NAME.total the
  * time until it has been executed. Results are checked where they can be; a wrong one ends the
@@ -288,24 +289,29 @@ static void graph(void)
 int main(int argc, char **argv)
 {
     double begin = now_us();
+    bool only_copies;
     size_t large;
 
     if (argc > 1)
         scale = atoi(argv[1]) > 0 ? atoi(argv[1]) : 1;
     large = (size_t)256 * MIB / (size_t)scale;
     large = large < 4 * MIB ? 4 * MIB : large;
+    only_copies = argc > 2 && strcmp(argv[2], "copies") == 0;
     start_up();
-    launches();
-    allocation();
-    small_copies();
-    posted();
+    if (!only_copies) {
+        launches();
+        allocation();
+        small_copies();
+        posted();
+    }
     copies("pageable_4K", 4096, reps(200), false);
     copies("pageable_64K", 64 * 1024, reps(200), false);
     copies("pageable_1M", MIB, reps(100), false);
     copies("pageable_16M", 16 * MIB, reps(20), false);
     copies("pageable_256M", large, reps(7), false);
     copies("pinned_256M", large, reps(7), true);
-    graph();
+    if (!only_copies)
+        graph();
     row("whole_micro", now_us() - begin);
     return 0;
 }

@@ -26,8 +26,8 @@ PIECES = [
     ("d2h_4B", "100 x 4 B back", 400),
     ("h2d_64M", "64 MiB pageable to the device", 64 * MIB),
     ("d2h_64M", "64 MiB pageable back", 64 * MIB),
-    ("h2d_pinned_64M", "64 MiB pinned to the device", 64 * MIB),
-    ("d2h_pinned_64M", "64 MiB pinned back", 64 * MIB),
+    ("h2d_pinned_32M", "32 MiB pinned to the device", 32 * MIB),
+    ("d2h_pinned_32M", "32 MiB pinned back", 32 * MIB),
 ]
 HEAD = ("piece of work", "to dom0", "to guest", "other system calls of the guest's process", "evtchn",
         "grant", "dom0 grant", "mapped", "copies")

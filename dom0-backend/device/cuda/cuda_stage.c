@@ -25,12 +25,12 @@
 #include "cuda_stage.h"
 #include "dom0-backend/common/log.h"
 
-#define PIECE_MAX (512u << 10)
+#define PIECE_MAX (2u << 20)
 #define PIECE_MIN (64u << 10)
 #define HANDS_MAX 6u
 #define SLOTS     2u
 #define WORDS     1024u /* allocated at a time */
-#define IDLE_NS   50000u
+#define IDLE_NS   200000u
 #define LOOK_US   20
 
 /* Written by the GPU when the stream is there; by the GPU, and by the CPU, when the copy is done.
