@@ -426,6 +426,36 @@ static void test_land(void **state)
     mock_fail(NULL, 0);
 }
 
+static int late; /* questions after which a stream is idle */
+
+static int late_query(struct dev *d, struct dev_stream *s)
+{
+    return late-- > 0 ? 600 : 0;
+}
+
+/* Who has seen the counter behind a stream's work is not told that there is work left. */
+static void test_mark_and_query(void **state)
+{
+    static struct dev_ops ops;
+    struct fix *f = *state;
+    struct gvm_chan ch = {.f = f};
+
+    ops = mock_ops;
+    ops.stream_query = late_query;
+    f->w.ops = &ops;
+    assert_int_equal(vgpu_StreamCreate(&ch, 0, 16, 0, 0), 0);
+    assert_int_equal(vgpu_StreamMark(&ch, VGPU_REC_REPLY, 16, 9, 1, 0), 0);
+    assert_int_equal(f->guest.counters[9], 1);
+    late = 3;
+    assert_int_equal(vgpu_StreamQuery(&ch, 0, 16), 0);
+    assert_int_equal(late, -1);
+    assert_int_equal(vgpu_EventCreate(&ch, 0, 16, 0, 1), 0);
+    assert_int_equal(vgpu_EventMark(&ch, 0, 16, 16), 0); /* more work */
+    late = 3;
+    assert_int_equal(vgpu_StreamQuery(&ch, 0, 16), 600);
+    assert_int_equal(late, 2);
+}
+
 static void test_events(void **state)
 {
     struct fix *f = *state;
@@ -527,11 +557,12 @@ static void test_output(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_info),   TEST(test_memory),    TEST(test_copies),       TEST(test_inline_fails),
-        TEST(test_fill),   TEST(test_mem_ops),   TEST(test_graph_bodies), TEST(test_modules),
-        TEST(test_table),  TEST(test_functions), TEST(test_launch),       TEST(test_streams),
-        TEST(test_events), TEST(test_marks),     TEST(test_limits),       TEST(test_output),
-        TEST(test_land),
+        TEST(test_info),         TEST(test_memory),  TEST(test_copies),
+        TEST(test_inline_fails), TEST(test_fill),    TEST(test_mem_ops),
+        TEST(test_graph_bodies), TEST(test_modules), TEST(test_table),
+        TEST(test_functions),    TEST(test_launch),  TEST(test_streams),
+        TEST(test_events),       TEST(test_marks),   TEST(test_limits),
+        TEST(test_output),       TEST(test_land),    TEST(test_mark_and_query),
     };
 
     log_init("test", LOG_ERR_);
