@@ -57,6 +57,9 @@ struct dev {
     struct cudev_mem *mem;
     struct cudev_output *out;
     _Atomic bool prints; /* some module that was loaded may */
+    /* Memory of pools was freed on streams: the driver takes it for free only when a call of its own
+     * has waited. */
+    _Atomic bool pool_frees;
     struct cudev_watch *watch;
     struct cudev_stage *stage; /* NULL: the driver may pin pool memory */
     struct cudev_idle idle;
@@ -108,6 +111,8 @@ int cudev_rc(struct dev *d, CUresult rc, const char *what);
 int cudev_wait_stream(struct dev *d, CUstream s);
 int cudev_wait_event(struct dev *d, CUevent e);
 int cudev_wait_all(struct dev *d);
+/* Whether all that was issued is complete. Waits for 50 us at the most. */
+bool cudev_all_complete(struct dev *d);
 /* Work was issued; all of it was found complete; it was found not to be. */
 void cudev_busy_begin(struct dev *d);
 void cudev_busy_end(struct dev *d);

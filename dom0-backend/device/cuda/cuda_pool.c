@@ -189,12 +189,16 @@ int cudev_mempool_free(struct dev *d, struct dev_stream *s, uint64_t dptr)
 {
     int err = cudev_enter(d);
 
+    atomic_store_explicit(&d->pool_frees, true, memory_order_relaxed);
     return err ? err : cudev_rc(d, cu.cuMemFreeAsync(dptr, cudev_stream(s)), "cuMemFreeAsync");
 }
 
 int cudev_mempool_trim(struct dev *d, struct dev_mempool *p, uint64_t keep)
 {
     int err = cudev_enter(d);
+
+    if (!err && atomic_load(&d->pool_frees) && cudev_all_complete(d))
+        err = cudev_rc(d, cu.cuCtxSynchronize(), "cuCtxSynchronize");
 
     if (!err)
         err = cudev_rc(d, cu.cuMemPoolTrimTo(p->p, keep), "cuMemPoolTrimTo");

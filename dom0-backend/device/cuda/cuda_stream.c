@@ -202,7 +202,8 @@ int cudev_stream_write32(struct dev *d, struct dev_stream *s, uint32_t *where, u
 bool cudev_settle(struct dev *d)
 {
     cudev_busy_end(d);
-    return !atomic_load_explicit(&d->prints, memory_order_relaxed);
+    return !atomic_load_explicit(&d->prints, memory_order_relaxed) &&
+           !atomic_load_explicit(&d->pool_frees, memory_order_relaxed);
 }
 
 void *cudev_landing(struct dev *d, size_t n)
@@ -212,7 +213,10 @@ void *cudev_landing(struct dev *d, size_t n)
 
 int cudev_ctx_sync(struct dev *d)
 {
-    int err = cudev_wait_all(d);
+    int err;
+
+    atomic_store_explicit(&d->pool_frees, false, memory_order_relaxed);
+    err = cudev_wait_all(d);
 
     cudev_output_drain(d);
     return err;

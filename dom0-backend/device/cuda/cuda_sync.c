@@ -98,22 +98,43 @@ int cudev_wait_event(struct dev *d, CUevent e)
     return err;
 }
 
+/* An event behind everything that has been issued. NULL: none to be had. Of the thread, as a thread
+ * waits for one thing at a time. Never destroyed: threads of a worker stay, or end with it. */
+static CUevent behind_all(struct dev *d)
+{
+    static __thread CUevent all;
+
+    return cu.cuCtxRecordEvent &&
+                   (all || cu.cuEventCreate(&all, CU_EVENT_DISABLE_TIMING) == CUDA_SUCCESS) &&
+                   cu.cuCtxRecordEvent(d->ctx, all) == CUDA_SUCCESS
+               ? all
+               : NULL;
+}
+
+bool cudev_all_complete(struct dev *d)
+{
+    CUevent all = behind_all(d);
+    uint64_t end = now_ns() + SPIN_MIN;
+
+    /* The event itself takes the device a few microseconds. */
+    while (all && cu.cuEventQuery(all) == CUDA_ERROR_NOT_READY)
+        if (now_ns() > end)
+            return false;
+    return all != NULL;
+}
+
 int cudev_wait_all(struct dev *d)
 {
-    /* Of the thread, as a thread waits for one thing at a time. Never destroyed: threads of a worker
-     * stay, or end with it. */
-    static __thread CUevent all;
     int err = cudev_enter(d);
     struct spin sp;
+    CUevent all;
 
     if (err)
         return err;
     sp = spin_start(d);
-    if (may_spin() && cu.cuCtxRecordEvent &&
-        (all || cu.cuEventCreate(&all, CU_EVENT_DISABLE_TIMING) == CUDA_SUCCESS) &&
-        cu.cuCtxRecordEvent(d->ctx, all) == CUDA_SUCCESS)
-        while (cu.cuEventQuery(all) == CUDA_ERROR_NOT_READY && spin_on(&sp))
-            ;
+    all = may_spin() ? behind_all(d) : NULL;
+    while (all && cu.cuEventQuery(all) == CUDA_ERROR_NOT_READY && spin_on(&sp))
+        ;
     err = cudev_rc(d, cu.cuCtxSynchronize(), "cuCtxSynchronize");
     spin_learn(&sp);
     cudev_busy_end(d);
