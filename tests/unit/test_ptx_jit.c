@@ -547,10 +547,47 @@ static void test_faults(void **state)
     }
 }
 
+/* What runs for long is compiled behind its back, and then used. */
+static void test_warm(void **state)
+{
+    const uint32_t n = 4096;
+    struct ptx_jit_stats before, now;
+
+    if (!compiler())
+        skip();
+    ptx_jit_set(PTX_JIT_ON);
+    ptx_jit_lanes(0);
+    if (pf_load_sm(".visible .entry k(.param .u64 m)\n{\n.reg .b64 %a, %b;\n.reg .b32 %t, %c, %n;\n"
+                   ".reg .pred %p;\nld.param.u64 %b, [m];\nmov.u32 %t, %tid.x;\n"
+                   "mov.u32 %c, %ctaid.x;\nmov.u32 %n, %ntid.x;\nmad.lo.u32 %t, %c, %n, %t;\n"
+                   "mul.wide.u32 %a, %t, 4;\nadd.s64 %b, %b, %a;\nmov.u32 %c, 0;\n"
+                   "L: mad.lo.u32 %t, %t, 1664525, 1013904223;\nadd.u32 %c, %c, 1;\n"
+                   "setp.lt.u32 %p, %c, 100;\n@%p bra L;\nst.global.u32 [%b], %t;\nret;\n}\n"))
+        fail_msg("%s", pf_log);
+    uint64_t m = pf_alloc(4 * n);
+
+    before = now = ptx_jit_stats();
+    for (unsigned i = 0; i < 100000 && now.entered == before.entered; i++) {
+        memset((void *)(uintptr_t)m, 0, 4 * n);
+        assert_int_equal(pf_run("k", n / 128, 128, 1, m), 0);
+        for (uint32_t t = 0; t < n; t++) {
+            uint32_t v = t;
+
+            for (int k = 0; k < 100; k++)
+                v = v * 1664525 + 1013904223;
+            assert_int_equal(pf_u32(m)[t], v);
+        }
+        now = ptx_jit_stats();
+    }
+    assert_true(now.entered > before.entered);
+    assert_int_equal(now.compiled, before.compiled + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_random, pf_setup),
-                                       cmocka_unit_test_setup(test_faults, pf_setup)};
+                                       cmocka_unit_test_setup(test_faults, pf_setup),
+                                       cmocka_unit_test_setup(test_warm, pf_setup)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,9 +30,9 @@ PTX_OBJS := $(if $(PTX_CORE_SRCS),$(PTX_CORE_OBJS) $(PTX_DEV_OBJS))
 PTX_LIBS := -lzstd -llz4 -lm
 
 # The compiler, a plug-in that the device loads when it is there: built where LLVM's C interface is
-# installed (package llvm-dev). It shares struct layouts with the interpreter, and its allocator.
+# installed (package llvm-dev), not in instrumented trees. It shares struct layouts with the interpreter, and its allocator.
 LLVM_CONFIG ?= $(firstword $(shell command -v llvm-config llvm-config-14 llvm-config-15 2>/dev/null))
-PTX_JIT := $(if $(LLVM_CONFIG),$(BUILD)/gvm-ptx-jit.so)
+PTX_JIT := $(if $(SAN),,$(if $(LLVM_CONFIG),$(BUILD)/gvm-ptx-jit.so))
 PTX_JIT_OBJS := $(call objs,$(addprefix dom0-backend/device/ptx/jit/,alu.c decode.c flow.c gen.c llvm.c mem.c) \
 	dom0-backend/device/ptx/pool.c)
 ifneq ($(PTX_JIT),)

@@ -449,6 +449,17 @@ static void *open_plugin(char *log, size_t log_n)
     return h;
 }
 
+/* The compiling thread may be in the middle of something: the library's destructors must not run
+ * under it. */
+static void at_exit(int status, void *arg)
+{
+    (void)arg;
+    if (!thread_runs)
+        return;
+    fflush(NULL);
+    _exit(status);
+}
+
 bool ptx_jit_load(enum ptx_jit m, char *log, size_t log_n)
 {
     static const uint32_t sizes[4] = JIT_SIZES;
@@ -474,6 +485,7 @@ bool ptx_jit_load(enum ptx_jit m, char *log, size_t log_n)
     }
     ops = o;
     mode = m;
+    on_exit(at_exit, NULL);
     return true;
 }
 

@@ -488,9 +488,17 @@ int unit_decode(struct unit *t)
             ftz += t->virt[i].csr == CSR_FTZ;
         }
     t->csr = ftz > plain ? CSR_FTZ : 0;
-    for (uint32_t i = 0; i < t->n; i++)
+    uint32_t costly = 0;
+    for (uint32_t i = 0; i < t->n; i++) {
         if (decode_one(&d, i))
             goto out;
+        costly += t->virt[i].kind == K_FN && (!t->ops[i].native || t->ops[i].op >= OP_LD);
+    }
+    if (costly > JIT_MAX_COSTLY) {
+        unit_fail(t, "%u accesses to memory and rare operations, the limit is %u", costly,
+                  JIT_MAX_COSTLY);
+        goto out;
+    }
     rc = 0;
 out:
     for (int i = 0; i < 3; i++)
