@@ -37,6 +37,7 @@ static void all(enum cudaStreamCaptureMode mode)
     int n;
     cudaStream_t ns;
 
+    cudaDeviceSynchronize(); /* the plain event of the mode before is complete */
     printf("--- mode %d\n", (int)mode);
     TRY(cudaStreamSynchronize(s));
     TRY(cudaStreamQuery(s));
