@@ -207,7 +207,11 @@ static void memory(void)
         break;
     case 5: /* lanes side by side */
         put("\tmul.wide.u32 %%a0, %%me, 4;\n\tadd.s64 %%a0, %%a0, %%tab;\n");
-        put("\t%sld.global.%s %%f%u, [%%a0+%u];\n", g, "f32", rnd(NF), 4 * rnd(8));
+        if (rnd(2)) /* a field of each */
+            put("\t%sld.global.%s %%r%u, [%%a0+%u];\n", g,
+                (const char *[]){"u8", "s8", "u16", "s16"}[rnd(4)], r, 2 * rnd(8));
+        else
+            put("\t%sld.global.f32 %%f%u, [%%a0+%u];\n", g, rnd(NF), 4 * rnd(8));
         break;
     case 6:
         put("\tand.b32 %%t0, %%r%u, 28;\n\tadd.u32 %%t0, %%t0, %%loc;\n", rnd(NI));

@@ -67,14 +67,16 @@ struct jit_job {
 /* What the plug-in exports as `gvm_ptx_jit`. */
 struct jit_ops {
     uint32_t abi;
-    uint32_t sizes[4]; /* of struct uop, warp, ptx_exec, frame: built from the same tree */
+    uint32_t sizes[8]; /* JIT_SIZES: built from the same tree */
     /* 0, or -1 and one line in log: the kernel stays with the interpreter. Any thread. */
     int (*compile)(const struct jit_job *job, struct jit_code **out, char *log, size_t log_n);
     void (*release)(struct jit_code *code);
 };
 #define JIT_SIZES                                                                                  \
     {                                                                                              \
-        sizeof(struct uop), sizeof(struct warp), sizeof(struct ptx_exec), sizeof(struct frame)     \
+        sizeof(struct uop), sizeof(struct warp), sizeof(struct ptx_exec), sizeof(struct frame),    \
+            offsetof(struct warp, sregs), offsetof(struct warp, frame0),                           \
+            offsetof(struct ptx_exec, site_lane0), offsetof(struct ptx_exec, stop)                 \
     }
 
 /* ---- jit_run.c ------------------------------------------------------------------------------- */

@@ -462,7 +462,7 @@ static void at_exit(int status, void *arg)
 
 bool ptx_jit_load(enum ptx_jit m, char *log, size_t log_n)
 {
-    static const uint32_t sizes[4] = JIT_SIZES;
+    static const uint32_t sizes[8] = JIT_SIZES;
     const struct jit_ops *o;
     void *h;
 

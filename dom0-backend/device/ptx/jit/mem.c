@@ -252,6 +252,42 @@ static void same_address(struct access *x)
 
 /* ---- lanes side by side -------------------------------------------------------------------------------------- */
 
+/* Lanes a few elements apart, as fields of structures: all between them is read, too. */
+static bool few_apart(const struct access *x, int64_t stride)
+{
+    return x->j->op == OP_LD && x->j->nelem == 1 && x->esz <= 4 && stride > (int64_t)x->esz &&
+           stride <= 4 * (int64_t)x->esz && stride % x->esz == 0 && x->j->space != AS_LOCAL;
+}
+
+static void load_apart(struct access *x, int64_t stride)
+{
+    struct gen *g = x->g;
+    const unsigned step = (unsigned)(stride / x->esz);
+    LLVMValueRef a = addr_one(x),
+                 last = LLVMBuildAdd(g->b, a, ci64(g, (uint64_t)stride * (g->w - 1)), ""),
+                 end = LLVMBuildAdd(g->b, a, ci64(g, (uint64_t)stride * g->w - 1), ""), v,
+                 idx[WARP];
+
+    require(x, is_good(x, a, last));
+    require(x, LLVMBuildICmp(g->b, LLVMIntEQ, x->mask, LLVMConstAllOnes(g->mt), ""));
+    if (in_window(x)) { /* not into a page that no lane reads; */
+        LLVMValueRef page = LLVMBuildLShr(g->b, LLVMBuildXor(g->b, last, end, ""), ci64(g, 12), "");
+
+        require(x, LLVMBuildICmp(g->b, LLVMIntEQ, page, ci64(g, 0), ""));
+    } else {
+        require(x,
+                is_good(x, LLVMBuildAnd(g->b, end, ci64(g, ~(uint64_t)(x->total - 1)), ""), NULL));
+    }
+    note_site(x, a, stride, NULL);
+    v = load_at(g, host(x, a, false), LLVMVectorType(x->et, g->w * step), x->total);
+    for (uint32_t l = 0; l < g->w; l++)
+        idx[l] = ci32(g, l * step);
+    v = LLVMBuildShuffleVector(g->b, v, LLVMGetUndef(LLVMTypeOf(v)), LLVMConstVector(idx, g->w),
+                               "");
+    put(g, x->j, data(x->j, 0), from_mem(x, v, true), true);
+    LLVMBuildBr(g->b, x->done);
+}
+
 static void load_side(struct access *x, LLVMValueRef p)
 {
     struct gen *g = x->g;
@@ -416,6 +452,8 @@ void gen_mem(struct gen *g, const struct jop *j, uint32_t i)
         same_address(&x);
     else if (shape == S_AFF && stride == (int64_t)x.total && j->space != AS_LOCAL)
         side_by_side(&x, stride);
+    else if (shape == S_AFF && few_apart(&x, stride))
+        load_apart(&x, stride);
     else
         scattered(&x);
     at(g, x.slow);
