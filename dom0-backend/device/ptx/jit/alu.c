@@ -79,6 +79,7 @@ bool alu_native(const struct unit *t, const struct jop *j, const struct uop *u)
     case OP_BYTE:
     case OP_CVT32:
     case OP_LOP3:
+    case OP_DP4A:
     case OP_ADDIMM:
     case OP_NOP:
         return j->op != OP_SLCT || j->ty == TY_S32 || j->ty == TY_F32;
@@ -440,6 +441,23 @@ static LLVMValueRef permute(const struct alu *x)
     return r;
 }
 
+/* Four products of bytes; f: bit 0: those of a are signed, bit 1: those of b */
+static LLVMValueRef dot4(const struct alu *x, uint32_t f)
+{
+    LLVMBuilderRef b = x->g->b;
+    LLVMValueRef s = x->c, top = k_int(x, 32, 24);
+
+    for (unsigned k = 0; k < 4; k++) {
+        LLVMValueRef p = LLVMBuildShl(b, x->a, k_int(x, 32, 24 - 8 * k), ""),
+                     q = LLVMBuildShl(b, x->b, k_int(x, 32, 24 - 8 * k), "");
+
+        p = f & 1 ? LLVMBuildAShr(b, p, top, "") : LLVMBuildLShr(b, p, top, "");
+        q = f & 2 ? LLVMBuildAShr(b, q, top, "") : LLVMBuildLShr(b, q, top, "");
+        s = LLVMBuildAdd(b, s, LLVMBuildMul(b, p, q, ""), "");
+    }
+    return s;
+}
+
 static LLVMValueRef lop3(const struct alu *x)
 {
     LLVMBuilderRef b = x->g->b;
@@ -746,6 +764,8 @@ static LLVMValueRef any_op(const struct alu *x, const struct uop *u, uint32_t i)
         return permute(x);
     case OP_LOP3:
         return lop3(x);
+    case OP_DP4A:
+        return dot4(x, u->f);
     case OP_SELP:
         return sel(x, x->c, x->a, x->b);
     case OP_SLCT: {

@@ -43,7 +43,7 @@ static const struct form {
     {"subc", OP_HANDLER, "tttt"},
     {"madc.lo", OP_HANDLER, "tttt"},
     {"madc.hi", OP_HANDLER, "tttt"},
-    {"dp4a", OP_HANDLER, "wwww"},
+    {"dp4a", OP_DP4A, "wwww"},
     {"dp2a", OP_HANDLER, "wwww"},
     {"and", OP_AND, "ttt"},
     {"or", OP_OR, "ttt"},

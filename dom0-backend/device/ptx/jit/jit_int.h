@@ -71,6 +71,7 @@ enum op {
     OP_POPC,
     OP_BREV,
     OP_PRMT,
+    OP_DP4A,
     OP_LOP3,
     OP_SELP,
     OP_SLCT,
