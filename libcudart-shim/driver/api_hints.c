@@ -107,5 +107,12 @@ CUresult cuMemPrefetchAsync_ptsz(CUdeviceptr p, size_t n, CUdevice dev, CUstream
 GVM_API CUresult cuMemAdvise(CUdeviceptr p, size_t n, CUmem_advise advice, CUdevice dev);
 CUresult cuMemAdvise(CUdeviceptr p, size_t n, CUmem_advise advice, CUdevice dev)
 {
-    return cuMemAdvise_v2(p, n, advice, place_of(dev));
+    CUresult rc = cuMemAdvise_v2(p, n, advice, place_of(dev));
+    bool placed =
+        advice >= CU_MEM_ADVISE_SET_PREFERRED_LOCATION && advice <= CU_MEM_ADVISE_UNSET_ACCESSED_BY;
+
+    /* The newer form does not say what of the place is wrong. */
+    return rc == CUDA_ERROR_INVALID_VALUE && placed && dev != CU_DEVICE_CPU && dev != 0
+               ? CUDA_ERROR_INVALID_DEVICE
+               : rc;
 }

@@ -15,16 +15,28 @@ CUresult cuIpcGetMemHandle(CUipcMemHandle *handle, CUdeviceptr p)
     return (CUresult)(rc ? rc : gvm_ipc_get_mem(p, handle));
 }
 
-CUresult cuIpcOpenMemHandle(CUdeviceptr *p, CUipcMemHandle handle, unsigned flags)
+static CUresult open_mem(CUdeviceptr *p, CUipcMemHandle handle, unsigned flags, bool again)
 {
     uint64_t d = 0;
     int rc = api_need();
 
     if (rc == 0)
-        rc = p ? gvm_ipc_open_mem(&handle, flags, &d) : 1;
+        rc = p ? gvm_ipc_open_mem(&handle, flags, again, &d) : 1;
     if (rc == 0)
         *p = d;
     return (CUresult)rc;
+}
+
+CUresult cuIpcOpenMemHandle(CUdeviceptr *p, CUipcMemHandle handle, unsigned flags)
+{
+    return open_mem(p, handle, flags, true);
+}
+
+#undef cuIpcOpenMemHandle
+GVM_API CUresult cuIpcOpenMemHandle(CUdeviceptr *p, CUipcMemHandle handle, unsigned flags);
+CUresult cuIpcOpenMemHandle(CUdeviceptr *p, CUipcMemHandle handle, unsigned flags)
+{
+    return open_mem(p, handle, flags, false);
 }
 
 CUresult cuIpcCloseMemHandle(CUdeviceptr p)

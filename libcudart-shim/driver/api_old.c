@@ -13,7 +13,6 @@
 #undef cuDevicePrimaryCtxReset
 #undef cuDevicePrimaryCtxSetFlags
 #undef cuEventDestroy
-#undef cuIpcOpenMemHandle
 #undef cuMemHostRegister
 #undef cuStreamDestroy
 
@@ -33,7 +32,6 @@ OLD(cuDevicePrimaryCtxSetFlags, (CUdevice dev, unsigned flags), (dev, flags))
 OLD(cuMemHostRegister, (void *p, size_t n, unsigned flags), (p, n, flags))
 OLD(cuEventDestroy, (CUevent e), (e))
 OLD(cuStreamDestroy, (CUstream s), (s))
-OLD(cuIpcOpenMemHandle, (CUdeviceptr * p, CUipcMemHandle h, unsigned flags), (p, h, flags))
 
 /* A count of users, which nothing but these two changes: the context lives until it is destroyed. */
 CUresult cuCtxAttach(CUcontext *ctx, unsigned flags)

@@ -141,7 +141,7 @@ static int open_new(struct gvm_chan *c, const struct mem_handle *h, uint64_t *dp
     return 0;
 }
 
-int gvm_ipc_open_mem(const void *handle, unsigned flags, uint64_t *dptr)
+int gvm_ipc_open_mem(const void *handle, unsigned flags, bool again, uint64_t *dptr)
 {
     struct mem_handle h;
     struct opened *o;
@@ -162,7 +162,9 @@ int gvm_ipc_open_mem(const void *handle, unsigned flags, uint64_t *dptr)
     pthread_mutex_lock(&all.lock);
     for (o = all.list; o && memcmp(&o->h, &h, sizeof(h)) != 0; o = o->next)
         ;
-    if (o) {
+    if (o && !again) {
+        rc = 208; /* ALREADY_MAPPED */
+    } else if (o) {
         o->refs++;
         *dptr = o->addr;
     } else {

@@ -14,9 +14,10 @@
 #define GVM_SHARE      32
 #define GVM_IPC_HANDLE 64
 
-/* cuIpc*; a handle is GVM_IPC_HANDLE octets. */
+/* cuIpc*; a handle is GVM_IPC_HANDLE octets. Memory that is open already: opened once more, or 208 if
+ * not `again`. */
 GVM_API int gvm_ipc_get_mem(uint64_t dptr, void *handle);
-GVM_API int gvm_ipc_open_mem(const void *handle, unsigned flags, uint64_t *dptr);
+GVM_API int gvm_ipc_open_mem(const void *handle, unsigned flags, bool again, uint64_t *dptr);
 GVM_API int gvm_ipc_close_mem(uint64_t dptr);
 GVM_API int gvm_ipc_get_event(uint64_t event, void *handle);
 GVM_API int gvm_ipc_open_event(const void *handle, uint64_t *event);

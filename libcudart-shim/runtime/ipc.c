@@ -13,7 +13,7 @@ cudaError_t cudaIpcGetMemHandle(cudaIpcMemHandle_t *handle, void *p)
 cudaError_t cudaIpcOpenMemHandle(void **p, cudaIpcMemHandle_t handle, unsigned flags)
 {
     uint64_t d = 0;
-    int err = p ? gvm_ipc_open_mem(&handle, flags, &d) : 1;
+    int err = p ? gvm_ipc_open_mem(&handle, flags, true, &d) : 1;
 
     if (err == 0)
         *p = (void *)(uintptr_t)d;

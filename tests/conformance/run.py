@@ -90,11 +90,11 @@ def main():
     p.add_argument('--record', action='store_true',
                    help='with --gpu: write native/NAME.txt; always: update results.json')
     p.add_argument('--out', help='folder for outputs (default: BUILD/conformance/out)')
-    p.add_argument('--jobs', type=int, help='programs at a time (default: 2, with --gpu 8)')
+    p.add_argument('--jobs', type=int, help='programs at a time (default: 2, with --gpu 3)')
     p.add_argument('--list', action='store_true', help='print the names of the programs')
     p.add_argument('names', nargs='*', metavar='NAME')
     args = p.parse_args()
-    args.jobs = args.jobs or (8 if args.gpu else 2)
+    args.jobs = args.jobs or (3 if args.gpu else 2)
     known = sources()
     chosen = {n: s for n, s in known.items()
               if not args.names or any(fnmatch.fnmatch(n, x) for x in args.names)}

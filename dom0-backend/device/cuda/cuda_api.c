@@ -68,10 +68,6 @@ int cuda_api_load(char *why, size_t n)
 
     if (loaded)
         return 0;
-    /* Streams of a guest must not wait for each other's work only because they share one of the
-     * eight queues to the GPU that are the default, some of which are the worker's own streams'.
-     * Read by cuInit(). */
-    setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
     h = open_library(why, n);
     if (!h)
         return -1;

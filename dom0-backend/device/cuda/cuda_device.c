@@ -149,20 +149,27 @@ static int cudev_count(void)
     return n;
 }
 
-static void load_compilers(void)
+/* The driver opens its compilers when it first needs them and may close them again: too late, once
+ * nothing can be mapped executable. Ours are never closed. The names are the driver's documented
+ * libraries; one that is not installed is reported by the call that needs it. A thread's function:
+ * they take as long as a context, which is made meanwhile. */
+static void *open_compilers(void *arg)
 {
-    static const char warm[] = ".version 7.0\n.target sm_52\n.address_size 64\n"
-                               ".visible .entry warm()\n{\nret;\n}\n";
-    /* The driver opens its compilers when it first needs them and may close them again: too late,
-     * once nothing can be mapped executable. Ours are never closed. The names are the driver's
-     * documented libraries; one that is not installed is reported by the call that needs it. */
     static const char *const libraries[] = {"libnvidia-ptxjitcompiler.so.1", "libnvidia-nvvm.so.4"};
-    CUmodule m;
 
     for (size_t i = 0; i < sizeof(libraries) / sizeof(libraries[0]); i++) {
         if (!dlopen(libraries[i], RTLD_NOW | RTLD_NODELETE))
             log_debug("%s: %s", libraries[i], dlerror());
     }
+    return NULL;
+}
+
+static void load_compilers(void)
+{
+    static const char warm[] = ".version 7.0\n.target sm_52\n.address_size 64\n"
+                               ".visible .entry warm()\n{\nret;\n}\n";
+    CUmodule m;
+
     if (cu.cuModuleLoadDataEx(&m, warm, 0, NULL, NULL) == CUDA_SUCCESS)
         cu.cuModuleUnload(m);
     else
@@ -172,6 +179,8 @@ static void load_compilers(void)
 static int cudev_open(const struct dev_config *cfg, struct dev **out)
 {
     struct dev *d = calloc(1, sizeof(*d));
+    bool opening = false;
+    pthread_t opener;
     char why[160];
     int err;
 
@@ -183,6 +192,9 @@ static int cudev_open(const struct dev_config *cfg, struct dev **out)
         err = CUDA_ERROR_NO_DEVICE;
         goto out;
     }
+    opening = pthread_create(&opener, NULL, open_compilers, NULL) == 0;
+    if (!opening)
+        open_compilers(NULL);
     err = (int)cu.cuInit(0);
     if (err) {
         log_error("cuInit: CUDA error %d: is the NVIDIA driver loaded, and /dev/nvidia* there?",
@@ -207,6 +219,9 @@ static int cudev_open(const struct dev_config *cfg, struct dev **out)
     else
         memset(d->landing, 0, CUDEV_LANDING);
     fill_info(d);
+    if (opening)
+        pthread_join(opener, NULL);
+    opening = false;
     load_compilers();
     err = cudev_mem_open(d);
     if (!err)
@@ -216,6 +231,8 @@ static int cudev_open(const struct dev_config *cfg, struct dev **out)
     if (!err && cfg->no_pin)
         err = cudev_stage_open(d);
 out:
+    if (opening)
+        pthread_join(opener, NULL);
     if (err)
         free(d);
     else

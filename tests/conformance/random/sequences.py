@@ -89,6 +89,8 @@ class Sequences:
     def chunk(self, first):
         """[(seed, verdict, text)]"""
         count = min(self.args.chunk, self.args.first + self.args.count - first)
+        if time.monotonic() > self.end:
+            return []
         if self.args.gpu:
             want = self.seeds(True, first, count)
         else:
@@ -133,6 +135,7 @@ class Sequences:
 
     def all(self):
         args, start = self.args, time.monotonic()
+        self.end = start + args.seconds if args.seconds else float('inf')
         self.kept, self.recorded, self.unstable = {}, {}, set()
         header = self.runner.device_header() if args.gpu else None
         if not args.gpu:
@@ -163,7 +166,10 @@ class Sequences:
                         print(said, flush=True)
         if args.record and args.gpu:
             self.record(header)
-        print('%d sequences in %.0f s' % (sum(count.values()), time.monotonic() - start))
+        done = sum(count.values())
+        print('%d sequences in %.0f s%s' % (
+            done, time.monotonic() - start,
+            '' if done >= args.count or not args.gpu else ', not %d: the time was over' % args.count))
         print('%d passed, %d failed%s' % (count['ok'], count['FAIL'], ', %d skipped' % count['skip']
                                           if count['skip'] else ''))
         return 1 if count['FAIL'] else 0
@@ -180,10 +186,11 @@ def main():
     p.add_argument('--first', type=int, default=1, help='first seed (default: 1)')
     p.add_argument('--count', type=int, help='sequences (default: 5000, or those recorded)')
     p.add_argument('--chunk', type=int, default=100, help='sequences a process (default: 100)')
-    p.add_argument('--jobs', type=int, help='processes at a time (default: 2, with --gpu 8)')
+    p.add_argument('--jobs', type=int, help='processes at a time (default: 2, with --gpu 4)')
+    p.add_argument('--seconds', type=int, help='start no more sequences after that time')
     p.add_argument('--out', help='folder for random.txt, the differences')
     args = p.parse_args()
-    args.jobs = args.jobs or (8 if args.gpu else 2)
+    args.jobs = args.jobs or (4 if args.gpu else 2)
     return Sequences(args).all()
 
 
