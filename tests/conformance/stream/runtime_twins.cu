@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* covers: cudaGraphInstantiateWithParams_ptsz cudaGraphLaunch_ptsz cudaGraphUpload_ptsz
+/* covers: cudaGraphInstantiateWithParams_ptsz cudaGraphUpload_ptsz
  * cudaLaunchCooperativeKernel_ptsz cudaLaunchKernelExC_ptsz cudaStreamAttachMemAsync_ptsz
  * cudaStreamBeginCaptureToGraph_ptsz cudaStreamBeginCapture_ptsz cudaStreamCopyAttributes_ptsz
  * cudaStreamEndCapture_ptsz cudaStreamGetAttribute_ptsz cudaStreamGetCaptureInfo_ptsz
@@ -18,8 +18,6 @@
 
 extern "C" cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *shared,
                                                   void *stream);
-extern "C" cudaError_t launch_own(cudaGraphExec_t x,
-                                  cudaStream_t s) __asm__("cudaGraphLaunch_ptsz");
 __device__ int word[4];
 
 __global__ void add(int *p, int v)
@@ -94,7 +92,7 @@ static void graphs(void)
     add<<<1, 4>>>(d, 100);
     T(cudaStreamEndCapture(0, &g));
     T(cudaGraphInstantiate(&x, g, 0));
-    T(launch_own(x, 0));
+    T(cudaGraphLaunch(x, 0));
     show("to a graph");
     T(cudaGraphExecDestroy(x));
     T(cudaGraphDestroy(g));
