@@ -34,8 +34,9 @@ struct options {
 static const char usage[] =
     "usage: gvm-backd [--config FILE] [--worker FILE] [--log-level error|warning|info|debug]\n"
     "       gvm-backd --local SOCKET [--device INDEX|GPU-UUID] [--mem BYTES] [--threads N]\n"
-    "                 [--stats] [--kind ptx|cuda] [--warm 0..64] [--no-pin] [--worker FILE]\n"
-    "                 [--log-level error|warning|info|debug]\n";
+    "                 [--stats] [--kind ptx|cuda] [--warm 0..64] [--no-pin] [--spin-us "
+    "0..1000000]\n"
+    "                 [--worker FILE] [--log-level error|warning|info|debug]\n";
 
 static struct broker broker = {.cfg.spin_us = -1};
 static ev_signal sig_term, sig_int;
@@ -70,25 +71,19 @@ static int parse(int argc, char **argv, struct options *o)
         WORKER,
         WARM,
         NO_PIN,
+        SPIN,
         LEVEL,
         HELP
     };
     static const struct option opts[] = {
-        {"config", 1, NULL, CONFIG},
-        {"local", 1, NULL, LOCAL},
-        {"listen-fd", 1, NULL, LISTEN},
-        {"with-parent", 1, NULL, PARENT},
-        {"device", 1, NULL, DEVICE},
-        {"mem", 1, NULL, MEM},
-        {"threads", 1, NULL, THREADS},
-        {"stats", 0, NULL, STATS},
-        {"kind", 1, NULL, KIND},
-        {"worker", 1, NULL, WORKER},
-        {"warm", 1, NULL, WARM},
-        {"log-level", 1, NULL, LEVEL},
-        {"help", 0, NULL, HELP},
-        {"no-pin", 0, NULL, NO_PIN},
-        {NULL, 0, NULL, 0},
+        {"config", 1, NULL, CONFIG},    {"local", 1, NULL, LOCAL},
+        {"listen-fd", 1, NULL, LISTEN}, {"with-parent", 1, NULL, PARENT},
+        {"device", 1, NULL, DEVICE},    {"mem", 1, NULL, MEM},
+        {"threads", 1, NULL, THREADS},  {"stats", 0, NULL, STATS},
+        {"kind", 1, NULL, KIND},        {"worker", 1, NULL, WORKER},
+        {"warm", 1, NULL, WARM},        {"log-level", 1, NULL, LEVEL},
+        {"help", 0, NULL, HELP},        {"no-pin", 0, NULL, NO_PIN},
+        {"spin-us", 1, NULL, SPIN},     {NULL, 0, NULL, 0},
     };
     uint64_t v;
     int c;
@@ -143,6 +138,11 @@ static int parse(int argc, char **argv, struct options *o)
             break;
         case NO_PIN:
             broker.cfg.no_pin = true;
+            break;
+        case SPIN:
+            if (number("spin-us", optarg, 1000000, &v) < 0)
+                return -1;
+            broker.cfg.spin_us = (int)v;
             break;
         case LEVEL:
             if (!log_parse_level(optarg, &o->level)) {

@@ -34,7 +34,7 @@
 #define BACKD_FD 3
 
 struct run {
-    const char *mem, *device, *threads, *kind, *log_level;
+    const char *mem, *device, *threads, *kind, *spin, *log_level;
     const char *backd_sock; /* of a daemon that is already there; NULL: one of our own */
     bool stats, no_pin;
     char mem_bytes[24];
@@ -47,23 +47,32 @@ struct run {
 static const char usage[] =
     "usage: gvm run [--device INDEX|GPU-UUID] [--mem SIZE] [--threads N] [--stats] [--kind "
     "ptx|cuda]\n"
-    "               [--no-pin] [--log-level error|warning|info|debug] [--] PROGRAM [ARGUMENT...]\n"
+    "               [--no-pin] [--spin-us 0..1000000] [--log-level error|warning|info|debug]\n"
+    "               [--] PROGRAM [ARGUMENT...]\n"
     "       gvm run --backd SOCKET [--] PROGRAM [ARGUMENT...]\n"
     "Runs a CUDA program (linked with -cudart shared) on this machine's device, without Xen.\n";
 
 /* What only a daemon started for this program can give. */
 static bool wants_own(const struct run *r)
 {
-    return r->mem || r->device || r->threads || r->kind || r->stats || r->no_pin || r->log_level;
+    return r->mem || r->device || r->threads || r->kind || r->stats || r->no_pin || r->spin ||
+           r->log_level;
 }
 
 static int parse(int argc, char **argv, struct run *r)
 {
-    enum { MEM, DEVICE, THREADS, KIND, LEVEL, STATS, NO_PIN, BACKD, HELP };
+    enum { MEM, DEVICE, THREADS, KIND, LEVEL, STATS, NO_PIN, SPIN, BACKD, HELP };
     static const struct option opts[] = {
-        {"mem", 1, NULL, MEM},     {"device", 1, NULL, DEVICE},   {"threads", 1, NULL, THREADS},
-        {"kind", 1, NULL, KIND},   {"log-level", 1, NULL, LEVEL}, {"stats", 0, NULL, STATS},
-        {"backd", 1, NULL, BACKD}, {"help", 0, NULL, HELP},       {"no-pin", 0, NULL, NO_PIN},
+        {"mem", 1, NULL, MEM},
+        {"device", 1, NULL, DEVICE},
+        {"threads", 1, NULL, THREADS},
+        {"kind", 1, NULL, KIND},
+        {"log-level", 1, NULL, LEVEL},
+        {"stats", 0, NULL, STATS},
+        {"backd", 1, NULL, BACKD},
+        {"help", 0, NULL, HELP},
+        {"no-pin", 0, NULL, NO_PIN},
+        {"spin-us", 1, NULL, SPIN},
         {NULL, 0, NULL, 0},
     };
     uint64_t bytes;
@@ -99,6 +108,9 @@ static int parse(int argc, char **argv, struct run *r)
         case NO_PIN:
             r->no_pin = true;
             break;
+        case SPIN:
+            r->spin = optarg;
+            break;
         case BACKD:
             r->backd_sock = optarg;
             break;
@@ -112,7 +124,7 @@ static int parse(int argc, char **argv, struct run *r)
     }
     if (r->backd_sock && wants_own(r)) {
         fputs("gvm run: --backd uses a daemon as it was started: --mem, --device, --threads, "
-              "--kind, --stats and --no-pin are for a daemon of the program's own\n",
+              "--kind, --stats, --no-pin and --spin-us are for a daemon of the program's own\n",
               stderr);
         return -1;
     }
@@ -279,6 +291,10 @@ static bool start_daemon(struct run *r, const sigset_t *mask)
         argv[n++] = "--stats";
     if (r->no_pin)
         argv[n++] = "--no-pin";
+    if (r->spin) {
+        argv[n++] = "--spin-us";
+        argv[n++] = r->spin;
+    }
     r->daemon = fork();
     if (r->daemon == 0) {
         int null = open("/dev/null", O_RDWR);
