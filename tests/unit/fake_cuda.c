@@ -2,6 +2,7 @@
 #include "tests/unit/fake_cuda.h"
 
 #include <cuda.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +12,17 @@ struct fake fake;
 
 int fake_call(const char *name)
 {
-    size_t at = strlen(fake.calls);
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    size_t at;
+    int rc;
 
+    /* The device has threads of its own. */
+    pthread_mutex_lock(&lock);
+    at = strlen(fake.calls);
     snprintf(fake.calls + at, sizeof(fake.calls) - at, "%s ", name);
-    return fake.fail && !strcmp(fake.fail, name) ? fake.error : 0;
+    rc = fake.fail && !strcmp(fake.fail, name) ? fake.error : 0;
+    pthread_mutex_unlock(&lock);
+    return rc;
 }
 
 #define CALL(name)                                                                                 \
