@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
-#include <time.h>
 
 #include "decode.h"
+#include "dom0-backend/common/clock.h"
 #include "dom0-backend/common/log.h"
 #include "dom0-backend/worker/worker.h"
 
@@ -56,8 +56,6 @@ const char *wk_execute(struct wk_lane *lane, void *rec)
 }
 
 #define POLL_NS 200000u
-
-static uint64_t now_ns(void);
 
 /* Whoever waits on the drain thread holds up the records of other guest threads, so it looks at the
  * ring as well. */
@@ -175,14 +173,6 @@ int wk_drain_some(struct wk *w, unsigned budget, const char **why)
     if (n && vgpu_cons_wants_space(&w->cons))
         wk_notify(w);
     return (int)n;
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
 /* True as soon as there is a record, false after `ns` without one. While the guest may be waiting for

@@ -176,12 +176,11 @@ static void *watch(void *arg)
         x = *at;
         if (x)
             *at = x->next;
-        else /* waits are taken out by this thread only: the first one stays */
-            x = NULL;
         if (x) {
             pthread_mutex_unlock(&s->lock);
             release(x);
         } else {
+            /* Only this thread takes waits out: the first one stays. */
             struct wk_common *first = s->waits->c;
 
             pthread_mutex_unlock(&s->lock);

@@ -17,12 +17,12 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cuda_int.h"
 #include "cuda_memory.h"
 #include "cuda_stage.h"
+#include "dom0-backend/common/clock.h"
 #include "dom0-backend/common/log.h"
 
 #define PIECE_MAX (2u << 20)
@@ -79,14 +79,6 @@ struct cudev_stage {
     struct hand hand[HANDS_MAX];
     bool may_spin;
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static bool come_to(const uint32_t *word, uint32_t value)
 {

@@ -10,20 +10,12 @@
  * case: it reports errors, and hands over what kernels have printed.
  */
 #include <sched.h>
-#include <time.h>
 
 #include "cuda_int.h"
+#include "dom0-backend/common/clock.h"
 
 #define SPIN_MAX 1000000u
 #define SPIN_MIN 50000u
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* On the only CPU nothing else gets on while somebody spins. */
 static bool may_spin(void)

@@ -10,10 +10,10 @@
  * reported to nobody who does not ask.
  */
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cuda_int.h"
+#include "dom0-backend/common/clock.h"
 #include "dom0-backend/common/log.h"
 
 #define PAGE      4096u
@@ -228,14 +228,6 @@ static void release_all(struct cudev_watch *w)
         pthread_mutex_lock(&w->lock);
     }
     w->n = 0;
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 /* Tells who waited for words that have come. True if any has. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* cta.c - execution of CTAs: memory, start values, scheduling of warps, faults. */
 #include <sys/mman.h>
-#include <time.h>
 #include <xmmintrin.h>
 
 #include "addr.h"
+#include "dom0-backend/common/clock.h"
 #include "interp.h"
 #include "jit.h"
 
@@ -396,13 +396,6 @@ static int check_launch(struct ptx_kernel *k, const struct ptx_launch *l, uint64
     if ((l->mem.mask & (l->mem.mask + 1)) || (l->mem.base & l->mem.mask))
         return fail(k, fault, E_INVALID_VALUE, "bad memory window");
     return 0;
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 /* CTAs one after the other in one slot, or all together in a cooperative launch. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dom0-backend/common/clock.h"
 #include "dom0-backend/device/ptx/device_int.h"
 
 /* The operations, shared by the graph and its launches under way; under dev.lock. */
@@ -341,7 +342,7 @@ static void pass_mark(struct dev *d, struct mark *m)
 {
     pthread_mutex_lock(&d->lock);
     m->done = true;
-    m->ns = stream_now_ns();
+    m->ns = now_ns();
     d->steps++;
     if (d->waiters)
         pthread_cond_broadcast(&d->moved);

@@ -309,7 +309,6 @@ void stream_thaw(struct dev *d);
 /* The ticket of the operation issued last, and whether all up to one are complete. */
 uint64_t stream_ticket(struct dev *d);
 bool stream_passed(struct dev *d, uint64_t upto);
-uint64_t stream_now_ns(void); /* CLOCK_MONOTONIC */
 /* Returns when some operation has completed since; called with dev.lock held, which it drops. */
 void stream_wait_step(struct dev *d);
 void op_free(struct dev *d, struct op *op);

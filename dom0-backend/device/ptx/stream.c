@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "dom0-backend/common/clock.h"
 #include "dom0-backend/common/log.h"
 #include "dom0-backend/device/ptx/device_int.h"
 
@@ -70,19 +71,11 @@ void stream_wait_moved(struct dev *d)
     wait_moved(d);
 }
 
-uint64_t stream_now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 /* Waking a thread costs tens of microseconds, more than most small operations: so threads look a
  * moment for themselves. True if *word differs from `old`. Without the lock. */
 static bool spin(const struct dev *d, _Atomic unsigned *word, unsigned old)
 {
-    uint64_t end = d->spin_ns ? stream_now_ns() + d->spin_ns : 0;
+    uint64_t end = d->spin_ns ? now_ns() + d->spin_ns : 0;
 
     while (end) {
         for (unsigned i = 0; i < 50; i++) {
@@ -90,7 +83,7 @@ static bool spin(const struct dev *d, _Atomic unsigned *word, unsigned old)
                 return true;
             __builtin_ia32_pause();
         }
-        if (stream_now_ns() >= end)
+        if (now_ns() >= end)
             break;
         sched_yield(); /* the thread waited for may need this very processor */
     }
@@ -248,7 +241,7 @@ static void serve(struct dev_stream *s, struct ptx_exec **x)
         if (op->kind == OP_MARK || op->kind == OP_WRITE) {
             if (op->kind == OP_MARK) {
                 op->mark->done = true;
-                op->mark->ns = stream_now_ns();
+                op->mark->ns = now_ns();
             }
             /* With the lock: who sees the value finds the stream past it, too. */
             if (op->host.where)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dom0-backend/common/clock.h"
 #include "dom0-backend/device/ptx/device_int.h"
 
 /* Host copies hold up frees, so they let go now and then. */
@@ -140,10 +141,10 @@ static void run_launch(struct dev *d, struct op *op, struct ptx_exec **x)
         dev_fail(d, CUDA_ERROR_OUT_OF_MEMORY, "no device memory for a cooperative launch");
         return;
     }
-    start = stream_now_ns();
+    start = now_ns();
     err = crew_run(&d->crew, &job, *x);
     if (d->cfg.busy_ns)
-        __atomic_fetch_add(d->cfg.busy_ns, stream_now_ns() - start, __ATOMIC_RELAXED);
+        __atomic_fetch_add(d->cfg.busy_ns, now_ns() - start, __ATOMIC_RELAXED);
     if (err == CUDA_ERROR_ASSERT) { /* what CUDA prints on stderr */
         output_put(&d->out, d->limit[LIMIT_PRINTF], 2, job.fault.what, strlen(job.fault.what));
         output_put(&d->out, d->limit[LIMIT_PRINTF], 2, "\n", 1);
