@@ -139,6 +139,7 @@ struct host {
     uint32_t nchans;
     bool closing;
     struct chan *chans;
+    struct wk_stats ended; /* of workers that are gone */
 };
 
 struct broker_config {
@@ -162,6 +163,7 @@ struct broker {
     struct worker *workers;
     struct host *hosts;
     struct shares shares;
+    struct wk_stats ended; /* local mode, as host.ended: a connection ends with its process */
     uint32_t next_worker;
     uint32_t next_seq;
     uint64_t pages; /* of all hosts */
@@ -197,7 +199,8 @@ void worker_end(struct worker *w);
 void worker_kill(struct worker *w);
 /* Writes w->rec to its file. */
 void worker_save(struct worker *w);
-/* False if there is nothing to read. */
+/* False if there is nothing to read. The worker is the only writer, without locks; the numbers are
+ * for display, and no guest can reach them. */
 bool worker_stats(const struct worker *w, struct wk_stats *out);
 /* Before this process ends and leaves serving workers to the next one: ends all others. */
 void worker_leave_all(struct broker *b);
@@ -249,9 +252,13 @@ bool share_message(struct worker *w, const struct wk_msg *m, int *fds, int nfds)
 
 /* ---- query.c */
 
-/* Serves `path`: whoever connects gets the state as text, one line per device and channel, and end
- * of file. 0 or -errno. */
+/*
+ * Serves `path`, for root and for this process's own user: whoever connects sends one line and is
+ * answered, see query.c. 0 or -errno.
+ */
 int query_start(struct broker *b, const char *path);
+/* A worker of `h` is gone: what it had counted stays with the guest. */
+void query_worker_ended(struct host *h, const struct wk_stats *s);
 
 /* ---- local.c */
 
@@ -259,6 +266,8 @@ int query_start(struct broker *b, const char *path);
  * 0 or -errno. */
 int local_start(struct broker *b, int fd, const struct worker_params *params);
 void local_stop(struct broker *b);
+/* What each process gets; NULL: this is no local daemon. */
+const struct worker_params *local_params(void);
 /* Makes the memory that a worker may be given before there is a guest: fds[0] a channel of
  * VGPU_LOCAL_RING_ORDER, fds[1] a chunk of VGPU_LOCAL_CHUNK_PAGES. False: none, or not local. */
 bool local_prepare(int fds[2]);

@@ -290,11 +290,15 @@ void chan_worker_done(struct chan *ch, const struct wk_msg *m)
     chan_finish(ch, 0);
 }
 
-static void show_stats(const struct chan *ch)
+/* The last look at what the worker has counted. */
+static void take_stats(const struct chan *ch)
 {
     struct wk_stats s;
 
-    if (!ch->host->b->show_stats || !worker_stats(ch->w, &s))
+    if (!worker_stats(ch->w, &s))
+        return;
+    query_worker_ended(ch->host, &s);
+    if (!ch->host->b->show_stats)
         return;
     log_info("pid %u: calls=%" PRIu64 " launches=%" PRIu64 " doorbells_in=%" PRIu64
              " doorbells_out=%" PRIu64 " bytes_in=%" PRIu64 " bytes_out=%" PRIu64
@@ -309,7 +313,7 @@ void chan_worker_dead(struct chan *ch, const char *why)
     bool wanted = !ch->closing && !host->closing;
     bool lost = wanted && ch->created;
 
-    show_stats(ch);
+    take_stats(ch);
     if (lost)
         log_warn(
             "%s channel %u (guest pid %u, uid %u): worker %d %s; the process's context is lost",

@@ -289,6 +289,11 @@ int local_start(struct broker *b, int fd, const struct worker_params *params)
     return 0;
 }
 
+const struct worker_params *local_params(void)
+{
+    return listener.params.device[0] ? &listener.params : NULL;
+}
+
 void local_stop(struct broker *b)
 {
     struct host *h, *next;

@@ -237,11 +237,21 @@ static void on_signal(struct ev_loop *loop, ev_signal *s, int revents)
     ev_timer_start(loop, &end_timer);
 }
 
+/* Of a local daemon. */
+static const char *query_path(const struct options *o)
+{
+    static char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 8];
+
+    snprintf(path, sizeof(path), "%s.query", o->local);
+    return path;
+}
+
 static void remove_socket(const struct options *o)
 {
     char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
 
     unlink(o->local);
+    unlink(query_path(o));
     if (o->parent) {
         snprintf(dir, sizeof(dir), "%s", o->local);
         rmdir(dirname(dir));
@@ -259,6 +269,9 @@ static int run_local(struct options *o)
         log_error("%s: %s", o->local, strerror(-err));
         return 1;
     }
+    err = query_start(&broker, query_path(o));
+    if (err)
+        log_warn("%s: %s: gvm list, top and trace will not work", query_path(o), strerror(-err));
     ev_run(broker.loop, 0);
     remove_socket(o);
     return 0;
@@ -331,7 +344,7 @@ static int run_xen(struct options *o)
     snprintf(path, sizeof(path), "%s/backd.sock", conf.run_dir);
     err = query_start(&broker, path);
     if (err)
-        log_warn("%s: %s: gvm list will not work", path, strerror(-err));
+        log_warn("%s: %s: gvm list, top and trace will not work", path, strerror(-err));
     if (!in_control_domain())
         log_info("not the control domain: vgpu= entries are the agent's in dom0");
     else if (agent_start(broker.loop, &conf) < 0)

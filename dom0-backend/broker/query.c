@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * query.c - run_dir/backd.sock, for gvm list. Lines of key=value words:
- *   device domid= devid= state= device= mem= weight= channels= pages= max_pages=
- *   process domid= devid= channel= pid= uid= worker= pages= calls= launches= doorbells_in=
- *           doorbells_out= bytes_in= bytes_out= mem_used= busy_ns= sticky=
+ * query.c - run_dir/backd.sock (local daemons: SOCKET.query), for gvm list, top, metrics and trace.
+ *
+ * A stream socket, mode 0600, for root and the daemon's own user. The client sends one line:
+ *   list           the answer is text, then end of file
+ *   trace ...      see trace.c
+ *
+ * The answer to `list` is lines of key=value words; a reader skips lines and keys that it does not
+ * know. All but mem, mem_used, waiting and sticky only grow; those of a device are sums over its
+ * processes, including those that have ended.
+ *   backd mode=xen|local now_ns= pid= pages= max_pages= workers= warm=
+ *   device domid= devid= state= device= mem= weight= channels= pages= max_pages= + counters
+ *   process domid= devid= channel= pid= uid= worker= pages= + counters
+ *   counters: calls= launches= doorbells_in= doorbells_out= bytes_in= bytes_out= busy_ns= wait_ns=
+ *             mem_used= waiting= sticky=
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,75 +24,240 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dom0-backend/broker/xendev.h"
 
+#define MAX_CLIENTS 32
+#define LINE_MAX_   128
+
+struct client {
+    struct broker *b;
+    ev_io io;
+    char line[LINE_MAX_];
+    size_t n;
+};
+
 static ev_io listener;
+static unsigned clients;
+
+static void add_stats(struct wk_stats *sum, const struct wk_stats *s)
+{
+    sum->calls += s->calls;
+    sum->launches += s->launches;
+    sum->doorbells_in += s->doorbells_in;
+    sum->doorbells_out += s->doorbells_out;
+    sum->bytes_in += s->bytes_in;
+    sum->bytes_out += s->bytes_out;
+    sum->busy_ns += s->busy_ns;
+    sum->wait_ns += s->wait_ns;
+}
+
+void query_worker_ended(struct host *h, const struct wk_stats *s)
+{
+    add_stats(h->guest == GUEST_LOCAL ? &h->b->ended : &h->ended, s);
+}
+
+static void print_stats(FILE *f, const struct wk_stats *s)
+{
+    fprintf(f,
+            " calls=%" PRIu64 " launches=%" PRIu64 " doorbells_in=%" PRIu64
+            " doorbells_out=%" PRIu64 " bytes_in=%" PRIu64 " bytes_out=%" PRIu64 " busy_ns=%" PRIu64
+            " wait_ns=%" PRIu64 " mem_used=%" PRIu64 " waiting=%" PRIu64 " sticky=%" PRIu64 "\n",
+            s->calls, s->launches, s->doorbells_in, s->doorbells_out, s->bytes_in, s->bytes_out,
+            s->busy_ns, s->wait_ns, s->mem_used, s->waiting, s->sticky);
+}
+
+static bool channel_stats(const struct chan *ch, struct wk_stats *s)
+{
+    memset(s, 0, sizeof(*s));
+    return ch->w && worker_stats(ch->w, s);
+}
 
 static void print_channel(FILE *f, const struct host *h, const struct chan *ch)
 {
     uint64_t pages = ch->npages;
-    struct wk_stats s = {0};
+    struct wk_stats s;
 
-    if (ch->w)
-        worker_stats(ch->w, &s);
+    channel_stats(ch, &s);
     for (unsigned i = 0; i < VGPU_MAX_CHUNKS; i++)
         pages += ch->chunk_pages[i];
+    fprintf(f, "process domid=%u devid=%u channel=%u pid=%u uid=%u worker=%d pages=%" PRIu64,
+            h->domid, h->devid, ch->id, ch->pid, ch->uid, ch->w ? (int)ch->w->pid : 0, pages);
+    print_stats(f, &s);
+}
+
+/* The host's workers, added to what is in `sum`. */
+static void sum_host(const struct host *h, struct wk_stats *sum)
+{
+    for (const struct chan *ch = h->chans; ch; ch = ch->next) {
+        struct wk_stats s;
+
+        if (!channel_stats(ch, &s))
+            continue;
+        add_stats(sum, &s);
+        sum->mem_used += s.mem_used;
+        sum->waiting += s.waiting;
+    }
+}
+
+static void print_device(FILE *f, const struct host *h)
+{
+    const struct xendev *d = xendev_of((struct host *)h);
+    struct wk_stats sum = h->ended;
+
+    sum_host(h, &sum);
     fprintf(f,
-            "process domid=%u devid=%u channel=%u pid=%u uid=%u worker=%d pages=%" PRIu64
-            " calls=%" PRIu64 " launches=%" PRIu64 " doorbells_in=%" PRIu64
-            " doorbells_out=%" PRIu64 " bytes_in=%" PRIu64 " bytes_out=%" PRIu64
-            " mem_used=%" PRIu64 " busy_ns=%" PRIu64 " sticky=%" PRIu64 "\n",
-            h->domid, h->devid, ch->id, ch->pid, ch->uid, ch->w ? (int)ch->w->pid : 0, pages,
-            s.calls, s.launches, s.doorbells_in, s.doorbells_out, s.bytes_in, s.bytes_out,
-            s.mem_used, s.busy_ns, s.sticky);
+            "device domid=%u devid=%u state=%d device=%s mem=%" PRIu64
+            " weight=%u channels=%u pages=%" PRIu64 " max_pages=%" PRIu64,
+            h->domid, h->devid, d->state, h->params.device, h->params.mem, d->weight, h->nchans,
+            h->pages, h->max_pages);
+    print_stats(f, &sum);
+}
+
+/* All processes of a local daemon are one guest, on one device. */
+static void print_local(FILE *f, const struct broker *b, const struct worker_params *p)
+{
+    struct wk_stats sum = b->ended;
+    unsigned channels = 0;
+
+    for (const struct host *h = b->hosts; h; h = h->next) {
+        sum_host(h, &sum);
+        channels += h->nchans;
+    }
+    fprintf(f,
+            "device domid=0 devid=0 state=%d device=%s mem=%" PRIu64
+            " weight=256 channels=%u pages=%" PRIu64 " max_pages=%" PRIu64,
+            XB_CONNECTED, p->device, p->mem, channels, b->pages, b->cfg.max_pages);
+    print_stats(f, &sum);
 }
 
 static void print_all(FILE *f, const struct broker *b)
 {
-    for (struct host *h = b->hosts; h; h = h->next) {
-        const struct xendev *d = xendev_of(h);
+    const struct worker_params *local = local_params();
+    unsigned workers = 0, warm = 0;
+    struct timespec ts;
 
-        fprintf(f,
-                "device domid=%u devid=%u state=%d device=%s mem=%" PRIu64
-                " weight=%u channels=%u pages=%" PRIu64 " max_pages=%" PRIu64 "\n",
-                h->domid, h->devid, d->state, h->params.device, h->params.mem, d->weight, h->nchans,
-                h->pages, h->max_pages);
-        for (struct chan *ch = h->chans; ch; ch = ch->next)
+    for (const struct worker *w = b->workers; w; w = w->next) {
+        workers++;
+        warm += w->state == WORKER_WARM && !w->ch;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    fprintf(f,
+            "backd mode=%s now_ns=%" PRIu64 " pid=%d pages=%" PRIu64 " max_pages=%" PRIu64
+            " workers=%u warm=%u\n",
+            local ? "local" : "xen", (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec,
+            (int)getpid(), b->pages, b->cfg.host_pages, workers, warm);
+    if (local)
+        print_local(f, b, local);
+    for (const struct host *h = b->hosts; h; h = h->next) {
+        if (!local)
+            print_device(f, h);
+        for (const struct chan *ch = h->chans; ch; ch = ch->next)
             print_channel(f, h, ch);
+    }
+}
+
+static void answer_list(const struct broker *b, int fd)
+{
+    int size = 1 << 20;
+    char *text = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&text, &n);
+
+    if (f) {
+        print_all(f, b);
+        fclose(f);
+        /* The answer fits into the socket's buffer, so that nobody is waited for. */
+        if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
+            setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+        if (n && send(fd, text, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n)
+            log_warn("an answer to gvm list was cut short");
+    }
+    free(text);
+}
+
+static void client_free(struct client *c)
+{
+    ev_io_stop(c->b->loop, &c->io);
+    close(c->io.fd);
+    free(c);
+    clients--;
+}
+
+static void answer(struct client *c)
+{
+    static const char unknown[] = "error: unknown request; known: list\n";
+
+    if (strcmp(c->line, "list") == 0)
+        answer_list(c->b, c->io.fd);
+    else
+        send(c->io.fd, unknown, sizeof(unknown) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    client_free(c);
+}
+
+static void on_client(struct ev_loop *loop, ev_io *io, int revents)
+{
+    struct client *c = io->data;
+    ssize_t r = recv(io->fd, c->line + c->n, sizeof(c->line) - 1 - c->n, MSG_DONTWAIT);
+    char *nl;
+
+    if (r < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (r <= 0) {
+        client_free(c);
+        return;
+    }
+    c->n += (size_t)r;
+    c->line[c->n] = '\0';
+    nl = strchr(c->line, '\n');
+    if (nl) {
+        *nl = '\0';
+        answer(c);
+    } else if (c->n == sizeof(c->line) - 1) {
+        client_free(c); /* no request is that long */
     }
 }
 
 static void on_query(struct ev_loop *loop, ev_io *io, int revents)
 {
-    int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), size = 1 << 20;
-    char *text = NULL;
-    size_t n = 0;
-    FILE *f;
+    int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct ucred cred = {.uid = (uid_t)-1};
+    socklen_t len = sizeof(cred);
+    struct client *c;
 
     if (fd < 0)
         return;
-    f = open_memstream(&text, &n);
-    if (f) {
-        print_all(f, io->data);
-        fclose(f);
-        /* The answer fits into the socket's buffer, so that nobody is waited for. */
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
-        if (n && send(fd, text, n, MSG_NOSIGNAL) != (ssize_t)n)
-            log_warn("an answer to gvm list was cut short");
+    /* The socket's mode says the same; this holds also if somebody changes that. */
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ||
+        (cred.uid != 0 && cred.uid != geteuid()) || clients >= MAX_CLIENTS) {
+        close(fd);
+        return;
     }
-    free(text);
-    close(fd);
+    c = calloc(1, sizeof(*c));
+    if (!c) {
+        close(fd);
+        return;
+    }
+    clients++;
+    c->b = io->data;
+    ev_io_init(&c->io, on_client, fd, EV_READ);
+    c->io.data = c;
+    ev_io_start(loop, &c->io);
 }
 
 int query_start(struct broker *b, const char *path)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err;
-    mode_t old = umask(0177);
+    int fd, err;
+    mode_t old;
 
-    snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+    if (strlen(path) >= sizeof(a.sun_path))
+        return -ENAMETOOLONG;
+    strcpy(a.sun_path, path);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    old = umask(0177);
     unlink(path);
     err =
         fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 8) < 0 ? -errno : 0;

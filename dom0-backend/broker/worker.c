@@ -629,5 +629,7 @@ void worker_leave_all(struct broker *b)
 
 bool worker_stats(const struct worker *w, struct wk_stats *out)
 {
-    return w->stats_fd >= 0 && pread(w->stats_fd, out, sizeof(*out), 0) == (ssize_t)sizeof(*out);
+    /* A worker that was started by an earlier gvm-backd may know fewer counters. */
+    memset(out, 0, sizeof(*out));
+    return w->stats_fd >= 0 && pread(w->stats_fd, out, sizeof(*out), 0) > 0;
 }

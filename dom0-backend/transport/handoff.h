@@ -114,6 +114,8 @@ struct wk_stats {
     uint64_t busy_ns;  /* time the device executed kernels */
     uint64_t sticky;   /* CUresult, 0 = healthy */
     uint64_t chunks;   /* pool pages mapped */
+    uint64_t waiting;  /* calls under way on threads of their own: guest threads that wait */
+    uint64_t wait_ns;  /* how long those that are over have taken */
 };
 
 #endif

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "dom0-backend/worker/worker.h"
 
@@ -31,19 +32,32 @@ void wk_lane_release(struct wk_lane *lane)
         wk_obj_release(w, lane->held[--lane->nheld]);
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
 static void *lane_main(void *arg)
 {
     struct wk_lane *lane = arg;
 
     for (;;) {
         const char *why;
+        uint64_t start;
 
         pthread_mutex_lock(&lane->lock);
         while (!lane->work)
             pthread_cond_wait(&lane->wake, &lane->lock);
         lane->work = false;
         pthread_mutex_unlock(&lane->lock);
+        start = now_ns();
+        wk_count(lane->w, waiting, 1);
         why = wk_execute(lane, lane->rec);
+        wk_count(lane->w, waiting, -1);
+        wk_count(lane->w, wait_ns, now_ns() - start);
         if (why)
             lane->w->on_violation(lane->w, why);
     }

@@ -17,6 +17,10 @@ import tempfile
 import threading
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+import diag
+
 USER = 65534  # nobody
 LIMIT = 120   # seconds for one program
 SUPPRESSIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'tsan.supp')
@@ -34,6 +38,8 @@ class Skip(Exception):
 
 class Stage:
     """The copy, and how programs are started in it."""
+
+    Failed = Failed
 
     def __init__(self, build):
         self.dir = tempfile.mkdtemp(prefix='gvm-local-')
@@ -331,7 +337,7 @@ def shared_in_one_guest(stage):
 TESTS = [program(n) for n in PASSING] + [
     progress, threads, staticlink, own_static, no_ptx, oob_beside_another, system_calls,
     allocations, worker_killed, gvm_killed,
-    bad_environment, shared_in_one_guest]
+    bad_environment, shared_in_one_guest] + diag.TESTS
 
 
 def main(argv):

@@ -4,220 +4,159 @@
  * its socket, what they use.
  */
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include "dom0-backend/agent/conf.h"
-#include "dom0-backend/agent/nodes.h"
 #include "dom0-backend/common/xs.h"
 #include "tools/gvm/gvm.h"
+#include "tools/gvm/vgpus.h"
 #include "tools/gvm/xen.h"
-#include "vgpu_keys.h"
 
-struct list {
-    struct xs_handle *xs;
-    char *stats; /* the daemon's answer, NULL: none */
-    bool processes;
+static const char usage[] =
+    "usage: gvm list [--json] [--backd SOCKET] [processes|raw]\n"
+    "Shows each vgpu; with `processes` the guest processes that use it too; `raw`: all that\n"
+    "gvm-backd counts, as lines of KEY=VALUE; --json: all of it as one JSON object.\n"
+    "--backd: the socket of a daemon started with gvm-backd --local.\n";
+
+struct options {
+    const char *backd;
+    bool json, processes, raw;
 };
 
-/* All of what the daemon says; malloc'd, NULL if it is not there. */
-static char *ask_daemon(const char *path)
+static void show_process(const struct vgpu_process *p)
 {
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    char *text = NULL;
-    size_t n = 0;
+    char used[24];
 
-    snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
-        if (fd >= 0)
-            close(fd);
-        return NULL;
-    }
-    for (;;) {
-        char *more = realloc(text, n + 65536 + 1);
-        ssize_t r;
-
-        if (!more)
-            break;
-        text = more;
-        r = read(fd, text + n, 65536);
-        if (r <= 0)
-            break;
-        n += (size_t)r;
-    }
-    close(fd);
-    if (text)
-        text[n] = '\0';
-    return text;
+    human(p->c.mem_used, used, sizeof(used));
+    printf("      pid %-12" PRIu64 " uid %-6" PRIu64 " worker %-13" PRIu64 " %17s %13" PRIu64
+           " %10" PRIu64 "\n",
+           p->pid, p->uid, p->worker, used, p->c.calls, p->c.doorbells_in + p->c.doorbells_out);
 }
 
-/* The number after " key=" in a line; 0 if there is none. */
-static uint64_t field(const char *line, const char *key)
+static void show_vgpu(const struct vgpus *l, const struct vgpu *v, bool processes)
 {
-    size_t n = strlen(key);
-    const char *end = line + strcspn(line, "\n");
-
-    for (const char *p = line; (p = strchr(p, ' ')) && p < end;) {
-        p++;
-        if (strncmp(p, key, n) == 0 && p[n] == '=')
-            return strtoull(p + n + 1, NULL, 10);
-    }
-    return 0;
-}
-
-/* The next line of `kind` for this device, after `from`. */
-static const char *next_line(const char *from, const char *kind, uint32_t dom, uint32_t dev)
-{
-    size_t n = strlen(kind);
-
-    while (from && *from) {
-        if (strncmp(from, kind, n) == 0 && from[n] == ' ' && field(from, "domid") == dom &&
-            field(from, "devid") == dev)
-            return from;
-        from = strchr(from, '\n');
-        if (from)
-            from++;
-    }
-    return NULL;
-}
-
-static const char *after(const char *line)
-{
-    const char *nl = strchr(line, '\n');
-
-    return nl ? nl + 1 : "";
-}
-
-static void human(uint64_t bytes, char *buf, size_t n)
-{
-    static const char units[] = "BKMGT";
-    unsigned u = 0;
-    uint64_t whole = bytes, rest = 0;
-
-    while (whole >= 1024 && u < 4) {
-        rest = whole % 1024;
-        whole /= 1024;
-        u++;
-    }
-    if (u && whole < 10 && rest)
-        snprintf(buf, n, "%" PRIu64 ".%" PRIu64 "%c", whole, rest * 10 / 1024, units[u]);
-    else
-        snprintf(buf, n, "%" PRIu64 "%c", whole, units[u]);
-}
-
-static const char *state_name(uint64_t s)
-{
-    static const char *const names[] = {"unknown",   "initialising", "offered", "initialised",
-                                        "connected", "closing",      "closed"};
-
-    return s < sizeof(names) / sizeof(names[0]) ? names[s] : "?";
-}
-
-static void show_device(void *arg, uint32_t back, uint32_t front, uint32_t devid)
-{
-    struct list *l = arg;
-    char path[XS_PATH_MAX], name[64] = "-", device[64] = "?", used[24], quota[24];
-    char error[300] = "";
-    uint64_t bstate = 0, fstate = 0, mem = 0, calls = 0, bells = 0, mem_used = 0;
+    uint64_t calls = 0, bells = 0, mem_used = 0;
+    char used[24], quota[24];
     unsigned procs = 0;
-    const char *p;
 
-    snprintf(path, sizeof(path), "/local/domain/%u", front);
-    xs_get(l->xs, XBT_NULL, path, "name", name, sizeof(name));
-    snprintf(path, sizeof(path), VGPU_XS_BACK_FMT, back, front, devid);
-    xs_get(l->xs, XBT_NULL, path, VGPU_XS_DEVICE, device, sizeof(device));
-    xs_get(l->xs, XBT_NULL, path, VGPU_XS_ERROR, error, sizeof(error));
-    xs_get_uint(l->xs, XBT_NULL, path, VGPU_XS_STATE, 0, 8, &bstate);
-    xs_get_uint(l->xs, XBT_NULL, path, VGPU_XS_MEM, 0, INT64_MAX, &mem);
-    snprintf(path, sizeof(path), VGPU_XS_FRONT_FMT, front, devid);
-    xs_get_uint(l->xs, XBT_NULL, path, VGPU_XS_STATE, 0, 8, &fstate);
-    for (p = next_line(l->stats, "process", front, devid); p;
-         p = next_line(after(p), "process", front, devid)) {
+    for (unsigned i = 0; l->s && i < l->s->nprocesses; i++) {
+        const struct vgpu_process *p = &l->s->processes[i];
+
+        if (p->domid != v->front || p->devid != v->devid)
+            continue;
         procs++;
-        calls += field(p, "calls");
-        bells += field(p, "doorbells_in") + field(p, "doorbells_out");
-        mem_used += field(p, "mem_used");
+        calls += p->c.calls;
+        bells += p->c.doorbells_in + p->c.doorbells_out;
+        mem_used += p->c.mem_used;
     }
     human(mem_used, used, sizeof(used));
-    human(mem, quota, sizeof(quota));
-    printf("%-5u %-16s %-4u %-7u %-8.8s %-12s %-6u %6s/%-6s %12" PRIu64 " %10" PRIu64 "\n", front,
-           name, devid, back, device,
-           bstate == fstate || bstate == XB_INITWAIT || bstate == XB_CLOSED ? state_name(bstate)
-                                                                            : "changing",
-           procs, used, mem ? quota : "all", calls, bells);
-    if (bstate >= XB_CLOSING && error[0])
-        printf("      %s\n", error);
-    for (p = next_line(l->stats, "process", front, devid); p && l->processes;
-         p = next_line(after(p), "process", front, devid)) {
-        human(field(p, "mem_used"), used, sizeof(used));
-        printf("      pid %-12" PRIu64 " uid %-6" PRIu64 " worker %-13" PRIu64 " %17s %13" PRIu64
-               " %10" PRIu64 "\n",
-               field(p, "pid"), field(p, "uid"), field(p, "worker"), used, field(p, "calls"),
-               field(p, "doorbells_in") + field(p, "doorbells_out"));
+    human(v->mem, quota, sizeof(quota));
+    printf("%-5u %-16s %-4u %-7u %-8.8s %-12s %-6u %6s/%-6s %12" PRIu64 " %10" PRIu64 "\n",
+           v->front, v->name, v->devid, v->back, v->device, vgpu_state_name(v), procs, used,
+           v->mem ? quota : "all", calls, bells);
+    if (v->bstate >= XB_CLOSING && v->error[0])
+        printf("      %s\n", v->error);
+    for (unsigned i = 0; l->s && i < l->s->nprocesses && processes; i++) {
+        const struct vgpu_process *p = &l->s->processes[i];
+
+        if (p->domid == v->front && p->devid == v->devid)
+            show_process(p);
     }
 }
 
-/* The daemon's answer; NULL after one line that ends with what follows from that. */
-static char *ask(const char *so)
+static void not_there(const struct vgpus *l, const char *so)
 {
-    struct gvm_conf conf;
-    char path[108], *text;
-
-    gvm_conf_load_file(GVM_CONF_FILE, &conf);
-    snprintf(path, sizeof(path), "%s/backd.sock", conf.run_dir);
-    text = ask_daemon(path);
-    if (!text)
-        fprintf(stderr, "gvm list: gvm-backd does not answer on %s: %s\n", path, so);
-    return text;
+    fprintf(stderr, "gvm list: gvm-backd does not answer on %s: %s: %s\n", l->path,
+            strerror(l->err), so);
 }
 
-static int print_raw(void)
+static int print_raw(const char *backd)
 {
-    char *text = ask("nothing is known");
+    char path[128], *text = NULL;
 
-    if (!text)
+    if (!backd_path(backd, path, sizeof(path)))
+        errno = ENAMETOOLONG;
+    else
+        text = backd_ask(path, "list");
+    if (!text) {
+        fprintf(stderr, "gvm list: gvm-backd does not answer on %s: %s: nothing is known\n", path,
+                strerror(errno));
         return 1;
+    }
     fputs(text, stdout);
     free(text);
     return 0;
 }
 
-int cmd_list(int argc, char **argv)
+/* -1: go on; else the exit status. */
+static int parse(int argc, char **argv, struct options *o)
 {
-    static const char usage[] =
-        "usage: gvm list [processes|raw]\n"
-        "Shows each vgpu; with `processes` the guest processes that use it too; `raw`: all that\n"
-        "gvm-backd counts, as lines of KEY=VALUE.\n";
-    struct list l = {0};
-    bool raw = false;
-    int status = only_help(argc, argv, usage, 0, 1);
+    static const struct option opts[] = {{"help", 0, NULL, 'h'},
+                                         {"json", 0, NULL, 'j'},
+                                         {"backd", 1, NULL, 'b'},
+                                         {NULL, 0, NULL, 0}};
+    int c;
 
-    if (status >= 0)
-        return status;
-    if (argc > optind) {
-        l.processes = strcmp(argv[optind], "processes") == 0;
-        raw = strcmp(argv[optind], "raw") == 0;
-        if (!l.processes && !raw) {
+    while ((c = getopt_long(argc, argv, "h", opts, NULL)) != -1) {
+        switch (c) {
+        case 'h':
+            fputs(usage, stdout);
+            return 0;
+        case 'j':
+            o->json = true;
+            break;
+        case 'b':
+            o->backd = optarg;
+            break;
+        default:
             fputs(usage, stderr);
             return 2;
         }
     }
-    if (raw)
-        return print_raw();
-    l.xs = open_xenstore("list");
-    if (!l.xs)
-        return 1;
-    l.stats = ask("use is not shown");
-    printf("%-5s %-16s %-4s %-7s %-8s %-12s %-6s %13s %12s %10s\n", "dom", "name", "vgpu",
-           "backend", "device", "state", "procs", "memory/quota", "calls", "doorbells");
-    nodes_each_back(l.xs, show_device, &l);
-    free(l.stats);
-    xs_close(l.xs);
-    return 0;
+    if (argc > optind) {
+        o->processes = strcmp(argv[optind], "processes") == 0;
+        o->raw = strcmp(argv[optind], "raw") == 0;
+    }
+    if (argc - optind > 1 || (argc > optind && !o->processes && !o->raw) || (o->raw && o->json)) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    return -1;
+}
+
+int cmd_list(int argc, char **argv)
+{
+    struct options o = {0};
+    struct xs_handle *xs = NULL;
+    struct vgpus *l;
+    int status = parse(argc, argv, &o);
+
+    if (status >= 0)
+        return status;
+    if (o.raw)
+        return print_raw(o.backd);
+    if (!vgpus_local(o.backd)) {
+        xs = open_xenstore("list");
+        if (!xs)
+            return 1;
+    }
+    l = vgpus_get(xs, o.backd);
+    status = !l || (!xs && !l->s);
+    if (l && !l->s)
+        not_there(l, xs ? "use is not shown" : "nothing is known");
+    if (l && o.json && !status) {
+        vgpus_json(stdout, l, NULL, NULL);
+    } else if (l && !status) {
+        printf("%-5s %-16s %-4s %-7s %-8s %-12s %-6s %13s %12s %10s\n", "dom", "name", "vgpu",
+               "backend", "device", "state", "procs", "memory/quota", "calls", "doorbells");
+        for (unsigned i = 0; i < l->n; i++)
+            show_vgpu(l, &l->v[i], o.processes);
+    }
+    vgpus_free(l);
+    if (xs)
+        xs_close(xs);
+    return status;
 }

@@ -16,6 +16,7 @@ static const struct {
     {"attach", cmd_attach, "give a running domain a vgpu"},
     {"detach", cmd_detach, "take it away again"},
     {"list", cmd_list, "show domains with vgpus and what they use"},
+    {"top", cmd_top, "what guests and their processes do with their vgpus, live"},
     {"check", cmd_check, "compare XenStore, or saved xenstore-ls output, with the schema"},
 };
 

@@ -382,6 +382,7 @@ static int wait_program(struct run *r, int sfd)
 static void stop_daemon(struct run *r, int sfd)
 {
     struct pollfd p = {.fd = sfd, .events = POLLIN};
+    char query[sizeof(r->sock) + 8];
     struct signalfd_siginfo si;
 
     if (r->daemon > 0) {
@@ -397,6 +398,8 @@ static void stop_daemon(struct run *r, int sfd)
         }
     }
     unlink(r->sock); /* usually gone already */
+    snprintf(query, sizeof(query), "%s.query", r->sock);
+    unlink(query);
     rmdir(r->dir);
 }
 
