@@ -69,7 +69,7 @@ static bool give(uint32_t id, const char *name, uint32_t devid, const char *text
     char why[256];
     int err;
 
-    if (vgpu_spec_parse(text, &spec, why, sizeof(why))) {
+    if (gvm_conf_spec(agent.conf, text, &spec, why, sizeof(why))) {
         log_warn("domain %u '%s': vgpu entry '%s' is not used: %s", id, name, text, why);
         return false;
     }
@@ -82,8 +82,9 @@ static bool give(uint32_t id, const char *name, uint32_t devid, const char *text
                  err == -ENOENT ? spec.backend : strerror(-err));
         return false;
     }
-    log_info("domain %u '%s': vgpu %u: backend %s, device %s, mem %llu, weight %u", id, name, devid,
-             spec.backend, spec.device, (unsigned long long)spec.mem, spec.weight);
+    log_info("domain %u '%s': vgpu %u: backend %s, device %s, mem %llu, weight %u, cap %u", id,
+             name, devid, spec.backend, spec.device, (unsigned long long)spec.mem, spec.weight,
+             spec.cap);
     return true;
 }
 

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "dom0-backend/agent/spec.h"
-
 void gvm_conf_default(struct gvm_conf *c)
 {
     *c = (struct gvm_conf){
@@ -132,6 +130,66 @@ static bool set(struct gvm_conf *c, unsigned k, char *v)
     return true;
 }
 
+static const struct gvm_profile *find_profile(const struct gvm_conf *c, const char *name)
+{
+    for (unsigned i = 0; i < c->nprofiles; i++) {
+        if (strcmp(c->profiles[i].name, name) == 0)
+            return &c->profiles[i];
+    }
+    return NULL;
+}
+
+/* `profile NAME = KEY=VALUE, ...` */
+static bool set_profile(struct gvm_conf *c, const char *name, const char *text, char *why,
+                        size_t why_n)
+{
+    struct gvm_profile new = {.name = ""};
+
+    if (!vgpu_profile_name_ok(name)) {
+        snprintf(why, why_n, "profile '%.40s': a name has 1..%d letters, digits, '_', '.' or '-'",
+                 name, VGPU_PROFILE_MAX);
+        return false;
+    }
+    strcpy(new.name, name);
+    if (vgpu_spec_parse(text, &new.spec, why, (unsigned)why_n))
+        return false;
+    if (new.spec.given & ~VGPU_GIVEN_LIVE) {
+        snprintf(why, why_n, "profile %s: keys of a profile are mem, weight, cap, processes", name);
+        return false;
+    }
+    if (find_profile(c, name)) {
+        snprintf(why, why_n, "profile %s is there already", name);
+        return false;
+    }
+    if (c->nprofiles == GVM_CONF_MAX_PROFILES) {
+        snprintf(why, why_n, "profile %s: allowed are %d", name, GVM_CONF_MAX_PROFILES);
+        return false;
+    }
+    c->profiles[c->nprofiles++] = new;
+    return true;
+}
+
+int gvm_conf_spec(const struct gvm_conf *c, const char *text, struct vgpu_spec *out, char *why,
+                  unsigned why_n)
+{
+    const struct gvm_profile *p;
+    int used, err = vgpu_spec_parse(text, out, why, why_n);
+
+    if (err || !out->profile[0])
+        return err;
+    p = find_profile(c, out->profile);
+    if (p) {
+        vgpu_spec_take(out, &p->spec, VGPU_GIVEN_LIVE & ~out->given);
+        return 0;
+    }
+    used = snprintf(why, why_n, "profile='%s' is not in gvm.conf, which has", out->profile);
+    for (unsigned i = 0; i < c->nprofiles && used > 0 && (unsigned)used < why_n; i++)
+        used += snprintf(why + used, why_n - (unsigned)used, " %s", c->profiles[i].name);
+    if (!c->nprofiles)
+        snprintf(why + used, why_n - (unsigned)used, " none");
+    return -EINVAL;
+}
+
 static bool parse_line(char *line, struct gvm_conf *c, char *why, size_t why_n)
 {
     char *eq = strchr(line, '='), *key, *value;
@@ -145,12 +203,16 @@ static bool parse_line(char *line, struct gvm_conf *c, char *why, size_t why_n)
     *eq = '\0';
     key = trim(line);
     value = trim(eq + 1);
+    if (strncmp(key, "profile ", 8) == 0)
+        return set_profile(c, trim(key + 8), value, why, why_n);
     for (k = 0; k < NKEYS && strcmp(keys[k].name, key) != 0; k++)
         ;
     if (k == NKEYS) {
         used = (size_t)snprintf(why, why_n, "key '%.40s' is unknown; keys are", key);
         for (k = 0; k < NKEYS && used < why_n; k++)
             used += (size_t)snprintf(why + used, why_n - used, " %s", keys[k].name);
+        if (used < why_n)
+            snprintf(why + used, why_n - used, ", and profile NAME");
         return false;
     }
     if (!set(c, k, value)) {

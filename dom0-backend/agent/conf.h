@@ -9,8 +9,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GVM_CONF_FILE     "/etc/gvm/gvm.conf"
-#define GVM_CONF_MAX_DIRS 8
+#include "dom0-backend/agent/spec.h"
+
+#define GVM_CONF_FILE         "/etc/gvm/gvm.conf"
+#define GVM_CONF_MAX_DIRS     8
+#define GVM_CONF_MAX_PROFILES 32
+
+/* `profile NAME = mem=8G, weight=256, cap=50, processes=4`: what profile=NAME in a vgpu= entry
+ * stands for, where the entry itself does not say. */
+struct gvm_profile {
+    char name[VGPU_PROFILE_MAX + 1];
+    struct vgpu_spec spec;
+};
 
 struct gvm_conf {
     char config_dirs[GVM_CONF_MAX_DIRS][256]; /* where xl's files are looked for by name */
@@ -26,6 +36,8 @@ struct gvm_conf {
     uint64_t max_pages;      /* 4 KiB pages per device */
     uint64_t max_host_pages; /* of all guests together: shared with disks and network cards */
     uint32_t uid_base;       /* workers run as uid_base .. uid_base + 999; 0: as gvm-backd */
+    struct gvm_profile profiles[GVM_CONF_MAX_PROFILES];
+    unsigned nprofiles;
 };
 
 void gvm_conf_default(struct gvm_conf *c);
@@ -36,6 +48,13 @@ void gvm_conf_default(struct gvm_conf *c);
  */
 unsigned gvm_conf_parse(const char *text, size_t len, struct gvm_conf *c,
                         void (*complain)(void *arg, unsigned line, const char *text), void *arg);
+
+/*
+ * vgpu_spec_parse(), and what the entry's profile says where it is silent. 0, or -EINVAL with one
+ * line in `why`, also for a profile that `c` does not have.
+ */
+int gvm_conf_spec(const struct gvm_conf *c, const char *text, struct vgpu_spec *out, char *why,
+                  unsigned why_n);
 
 /* Defaults, changed by the file if it is there; for tools: the daemon is the one that complains. */
 void gvm_conf_load_file(const char *path, struct gvm_conf *c);

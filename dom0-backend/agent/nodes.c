@@ -75,6 +75,10 @@ static int write_back(struct xs_handle *xs, xs_transaction_t t, const struct cre
     if (!err)
         err = xs_put(xs, t, back, VGPU_XS_WEIGHT, "%u", c->spec->weight);
     if (!err)
+        err = xs_put(xs, t, back, VGPU_XS_CAP, "%u", c->spec->cap);
+    if (!err && c->spec->processes)
+        err = xs_put(xs, t, back, VGPU_XS_PROCESSES, "%u", c->spec->processes);
+    if (!err)
         err = xs_put(xs, t, back, VGPU_XS_STATE, "%d", XB_INITIALISING);
     return err;
 }
@@ -345,4 +349,65 @@ int nodes_wait_offer(struct xs_handle *xs, uint32_t front, uint32_t devid, unsig
     if (xs_get(xs, XBT_NULL, back, VGPU_XS_ERROR, why, why_n))
         snprintf(why, why_n, "the backend closed it");
     return -EIO;
+}
+
+struct set {
+    char back[XS_PATH_MAX];
+    const struct vgpu_spec *spec;
+};
+
+static int set_in(struct xs_handle *xs, xs_transaction_t t, void *arg)
+{
+    const struct set *s = arg;
+    unsigned given = s->spec->given;
+    int err = 0;
+
+    if (!xs_exists(xs, t, s->back))
+        return -ENOENT;
+    if (given & VGPU_GIVEN_MEM)
+        err = xs_put(xs, t, s->back, VGPU_XS_MEM, "%" PRIu64, s->spec->mem);
+    if (!err && given & VGPU_GIVEN_WEIGHT)
+        err = xs_put(xs, t, s->back, VGPU_XS_WEIGHT, "%u", s->spec->weight);
+    if (!err && given & VGPU_GIVEN_CAP)
+        err = xs_put(xs, t, s->back, VGPU_XS_CAP, "%u", s->spec->cap);
+    if (!err && given & VGPU_GIVEN_PROCESSES)
+        err = xs_put(xs, t, s->back, VGPU_XS_PROCESSES, "%u", s->spec->processes);
+    return err;
+}
+
+int nodes_set(struct xs_handle *xs, uint32_t front, uint32_t devid, const struct vgpu_spec *spec)
+{
+    struct find f = {.front = front, .devid = devid};
+    struct set s = {.spec = spec};
+
+    nodes_each_back(xs, find_back, &f);
+    if (!f.found)
+        return -ENOENT;
+    snprintf(s.back, sizeof(s.back), VGPU_XS_BACK_FMT, f.back, front, devid);
+    return xs_transact(xs, set_in, &s);
+}
+
+int nodes_get(struct xs_handle *xs, uint32_t front, uint32_t devid, struct vgpu_spec *spec)
+{
+    struct find f = {.front = front, .devid = devid};
+    uint64_t weight, cap = 0, processes = 0;
+    char back[XS_PATH_MAX];
+
+    *spec = (struct vgpu_spec){.given = 0};
+    nodes_each_back(xs, find_back, &f);
+    if (!f.found)
+        return -ENOENT;
+    snprintf(back, sizeof(back), VGPU_XS_BACK_FMT, f.back, front, devid);
+    snprintf(spec->backend, sizeof(spec->backend), "%u", f.back);
+    if (xs_get(xs, XBT_NULL, back, VGPU_XS_DEVICE, spec->device, sizeof(spec->device)) ||
+        xs_get_uint(xs, XBT_NULL, back, VGPU_XS_MEM, 0, INT64_MAX, &spec->mem) ||
+        xs_get_uint(xs, XBT_NULL, back, VGPU_XS_WEIGHT, 1, 65535, &weight))
+        return -EINVAL;
+    if (xs_get_uint(xs, XBT_NULL, back, VGPU_XS_CAP, 0, 100, &cap) == -EINVAL ||
+        xs_get_uint(xs, XBT_NULL, back, VGPU_XS_PROCESSES, 1, 256, &processes) == -EINVAL)
+        return -EINVAL;
+    spec->weight = (uint32_t)weight;
+    spec->cap = (uint32_t)cap;
+    spec->processes = (uint32_t)processes;
+    return 0;
 }

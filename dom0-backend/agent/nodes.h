@@ -36,6 +36,15 @@ int nodes_wait_offer(struct xs_handle *xs, uint32_t front, uint32_t devid, unsig
  */
 int nodes_detach(struct xs_handle *xs, uint32_t front, uint32_t devid, unsigned timeout_s);
 
+/*
+ * Writes those of mem, weight, cap and processes that `spec` gives into the backend's directory; it
+ * takes them over while the device is in use. 0, -ENOENT: no such device, or another -errno.
+ */
+int nodes_set(struct xs_handle *xs, uint32_t front, uint32_t devid, const struct vgpu_spec *spec);
+
+/* What the backend's directory says now. 0, -ENOENT: no such device, or -EINVAL. */
+int nodes_get(struct xs_handle *xs, uint32_t front, uint32_t devid, struct vgpu_spec *spec);
+
 /* Removes what is left of a device. `back`: the backend's domain. 0 or -errno. */
 int nodes_remove(struct xs_handle *xs, uint32_t front, uint32_t back, uint32_t devid);
 

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -106,15 +107,57 @@ static const char *set_weight(struct vgpu_spec *out, const char *v)
     return NULL;
 }
 
+static const char *set_cap(struct vgpu_spec *out, const char *v)
+{
+    uint64_t n;
+
+    if (!parse_u64(v, &n) || n > 100)
+        return "0..100 (per cent; 0: no limit)";
+    out->cap = (uint32_t)n;
+    return NULL;
+}
+
+static const char *set_processes(struct vgpu_spec *out, const char *v)
+{
+    uint64_t n;
+
+    if (!parse_u64(v, &n) || n < 1 || n > 256)
+        return "1..256";
+    out->processes = (uint32_t)n;
+    return NULL;
+}
+
+int vgpu_profile_name_ok(const char *name)
+{
+    size_t n = strlen(name);
+
+    if (n < 1 || n > VGPU_PROFILE_MAX)
+        return 0;
+    for (; *name; name++) {
+        if (!isalnum((unsigned char)*name) && !strchr("_.-", *name))
+            return 0;
+    }
+    return 1;
+}
+
+static const char *set_profile(struct vgpu_spec *out, const char *v)
+{
+    if (!vgpu_profile_name_ok(v))
+        return "the name of a profile in gvm.conf";
+    strcpy(out->profile, v);
+    return NULL;
+}
+
+/* In the order of VGPU_GIVEN_*. */
 static const struct {
     const char *name;
     const char *(*set)(struct vgpu_spec *out, const char *value); /* NULL, or what is allowed */
 } keys[] = {
-    {"backend", set_backend},
-    {"device", set_device},
-    {"mem", set_mem},
-    {"weight", set_weight},
+    {"backend", set_backend}, {"device", set_device}, {"mem", set_mem},
+    {"weight", set_weight},   {"cap", set_cap},       {"processes", set_processes},
+    {"profile", set_profile},
 };
+#define KEY_NAMES "backend, device, mem, weight, cap, processes, profile"
 
 #define NKEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -131,16 +174,14 @@ static char *trim(char *s)
 }
 
 /* "key=value", writable. */
-static int parse_item(char *item, unsigned *seen, struct vgpu_spec *out, char *why, unsigned why_n)
+static int parse_item(char *item, struct vgpu_spec *out, char *why, unsigned why_n)
 {
     char *eq = strchr(item, '='), *key, *value;
     const char *allowed;
     unsigned i;
 
     if (!eq) {
-        snprintf(why, why_n,
-                 "'%.60s' is not of the form KEY=VALUE; keys are backend, device, mem, weight",
-                 item);
+        snprintf(why, why_n, "'%.60s' is not of the form KEY=VALUE; keys are " KEY_NAMES, item);
         return -EINVAL;
     }
     *eq = '\0';
@@ -149,14 +190,14 @@ static int parse_item(char *item, unsigned *seen, struct vgpu_spec *out, char *w
     for (i = 0; i < NKEYS && strcmp(keys[i].name, key) != 0; i++)
         ;
     if (i == NKEYS) {
-        snprintf(why, why_n, "key '%.60s' is unknown; keys are backend, device, mem, weight", key);
+        snprintf(why, why_n, "key '%.60s' is unknown; keys are " KEY_NAMES, key);
         return -EINVAL;
     }
-    if (*seen & 1u << i) {
+    if (out->given & 1u << i) {
         snprintf(why, why_n, "key '%s' is given twice", key);
         return -EINVAL;
     }
-    *seen |= 1u << i;
+    out->given |= 1u << i;
     allowed = keys[i].set(out, value);
     if (allowed) {
         snprintf(why, why_n, "%s='%.60s' is not allowed; allowed is %s", key, value, allowed);
@@ -168,7 +209,6 @@ static int parse_item(char *item, unsigned *seen, struct vgpu_spec *out, char *w
 int vgpu_spec_parse(const char *text, struct vgpu_spec *out, char *why, unsigned why_n)
 {
     char copy[VGPU_SPEC_MAX + 1], *p = copy, *item;
-    unsigned seen = 0;
     int err;
 
     *out = (struct vgpu_spec){.backend = "0", .device = "0", .weight = VGPU_DEFAULT_WEIGHT};
@@ -188,9 +228,32 @@ int vgpu_spec_parse(const char *text, struct vgpu_spec *out, char *why, unsigned
     if (!*trim(copy))
         return 0; /* all defaults */
     while ((item = strsep(&p, ","))) {
-        err = parse_item(item, &seen, out, why, why_n);
+        err = parse_item(item, out, why, why_n);
         if (err)
             return err;
     }
     return 0;
+}
+
+void vgpu_spec_take(struct vgpu_spec *to, const struct vgpu_spec *from, unsigned which)
+{
+    which &= from->given;
+    if (which & VGPU_GIVEN_MEM)
+        to->mem = from->mem;
+    if (which & VGPU_GIVEN_WEIGHT)
+        to->weight = from->weight;
+    if (which & VGPU_GIVEN_CAP)
+        to->cap = from->cap;
+    if (which & VGPU_GIVEN_PROCESSES)
+        to->processes = from->processes;
+    to->given |= which;
+}
+
+void vgpu_spec_format(const struct vgpu_spec *spec, char *buf, unsigned n)
+{
+    int used = snprintf(buf, n, "backend=%s,device=%s,mem=%" PRIu64 ",weight=%u,cap=%u",
+                        spec->backend, spec->device, spec->mem, spec->weight, spec->cap);
+
+    if (spec->processes)
+        snprintf(buf + used, n - (unsigned)used, ",processes=%u", spec->processes);
 }

@@ -134,7 +134,10 @@ struct host {
     uint64_t guest; /* hosts with the same number are of one guest (share.c) */
     char name[32];  /* "d5.0" or "pid 812", for log lines */
     struct worker_params params;
-    uint32_t max_channels;
+    uint32_t max_channels;     /* ids of channels are 1..max_channels */
+    uint32_t max_procs;        /* how many there may be; 0: max_channels */
+    uint32_t weight;           /* share of GPU time, 1..65535; 0: as by default */
+    uint32_t cap;              /* per cent of GPU time at most, 0: no limit */
     uint64_t max_pages, pages; /* granted to us by all channels */
     uint32_t nchans;
     bool closing;

@@ -439,6 +439,11 @@ static int chan_for_create(struct host *h, const struct vgpu_ctl_req *r, struct 
                  r->channel, h->max_channels, h->max_channels);
         return -ENOSPC;
     }
+    if (h->max_procs && h->nchans >= h->max_procs) {
+        log_warn("%s: channel %u refused: allowed are %u processes at a time", h->name, r->channel,
+                 h->max_procs);
+        return -ENOSPC;
+    }
     if (r->npages != VGPU_CH_PAGES(r->ring_order)) {
         log_warn("%s: channel %u refused: %u pages, a ring of order %u needs %u", h->name,
                  r->channel, r->npages, r->ring_order, VGPU_CH_PAGES(r->ring_order));

@@ -111,7 +111,7 @@ static void print_device(FILE *f, const struct host *h)
     fprintf(f,
             "device domid=%u devid=%u state=%d device=%s mem=%" PRIu64
             " weight=%u channels=%u pages=%" PRIu64 " max_pages=%" PRIu64,
-            h->domid, h->devid, d->state, h->params.device, h->params.mem, d->weight, h->nchans,
+            h->domid, h->devid, d->state, h->params.device, h->params.mem, h->weight, h->nchans,
             h->pages, h->max_pages);
     print_stats(f, &sum);
 }

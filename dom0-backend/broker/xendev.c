@@ -93,22 +93,47 @@ void xendev_fail(struct xendev *d, const char *fmt, ...)
 
 /* ---- beginning */
 
+/* What `gvm set` may change under a running guest. */
+struct live {
+    uint64_t mem, weight, cap, processes;
+};
+
+/* Keys that older toolstacks do not write may be absent. False: there is one out of range. */
+static bool read_live(struct xendev *d, struct live *v)
+{
+    struct xs_handle *xs = d->bus->xs;
+    int cap, processes;
+
+    *v = (struct live){0};
+    cap = xs_get_uint(xs, XBT_NULL, d->back, VGPU_XS_CAP, 0, 100, &v->cap);
+    processes = xs_get_uint(xs, XBT_NULL, d->back, VGPU_XS_PROCESSES, 1, 256, &v->processes);
+    return xs_get_uint(xs, XBT_NULL, d->back, VGPU_XS_MEM, 0, INT64_MAX, &v->mem) == 0 &&
+           xs_get_uint(xs, XBT_NULL, d->back, VGPU_XS_WEIGHT, 1, 65535, &v->weight) == 0 &&
+           (cap == 0 || cap == -ENOENT) && (processes == 0 || processes == -ENOENT);
+}
+
+static void take_live(struct xendev *d, const struct live *v)
+{
+    d->h.params.mem = v->mem;
+    d->h.weight = (uint32_t)v->weight;
+    d->h.cap = (uint32_t)v->cap;
+    d->h.max_procs = (uint32_t)v->processes;
+}
+
 /* What the toolstack wrote. 0, or -EINVAL after the device failed. */
 static int read_config(struct xendev *d)
 {
-    struct xs_handle *xs = d->bus->xs;
-    uint64_t mem, weight;
+    struct live v;
 
-    if (xs_get(xs, XBT_NULL, d->back, VGPU_XS_DEVICE, d->h.params.device,
+    if (xs_get(d->bus->xs, XBT_NULL, d->back, VGPU_XS_DEVICE, d->h.params.device,
                sizeof(d->h.params.device)) ||
-        xs_get_uint(xs, XBT_NULL, d->back, VGPU_XS_MEM, 0, INT64_MAX, &mem) ||
-        xs_get_uint(xs, XBT_NULL, d->back, VGPU_XS_WEIGHT, 1, 65535, &weight)) {
-        xendev_fail(d, "device, mem or weight is missing or out of range in %s", d->back);
+        !read_live(d, &v)) {
+        xendev_fail(d, "device, mem, weight, cap or processes is missing or out of range in %s",
+                    d->back);
         d->bad_config = true;
         return -EINVAL;
     }
-    d->h.params.mem = mem;
-    d->weight = (uint32_t)weight;
+    take_live(d, &v);
     return 0;
 }
 
@@ -133,8 +158,8 @@ static void offer(struct xendev *d)
     xs_put(xs, XBT_NULL, d->back, VGPU_XS_MAX_CHANNELS, "%u", d->h.max_channels);
     xs_put(xs, XBT_NULL, d->back, VGPU_XS_MAX_PAGES, "%" PRIu64, d->h.max_pages);
     set_state(d, XB_INITWAIT);
-    note(d, "%s: offered: device %s, mem %" PRIu64 ", weight %u", d->h.name, d->h.params.device,
-         d->h.params.mem, d->weight);
+    note(d, "%s: offered: device %s, mem %" PRIu64 ", weight %u, cap %u", d->h.name,
+         d->h.params.device, d->h.params.mem, d->h.weight, d->h.cap);
 }
 
 void xendev_probed(struct broker *b, const struct worker_params *p, const char *error)
@@ -226,14 +251,39 @@ void xendev_link_up(struct xendev *d, int err, const char *why)
 
 /* ---- looking */
 
-static bool others_want(struct xendev *d)
+/* Does a device but `d` need workers with these parameters? */
+static bool others_want(struct xendev *d, const struct worker_params *p)
 {
     for (struct host *h = d->h.b->hosts; h; h = h->next) {
-        if (h != &d->h && xendev_of(h)->link == LINK_UP && h->params.mem == d->h.params.mem &&
-            strcmp(h->params.device, d->h.params.device) == 0)
+        if (h != &d->h && xendev_of(h)->link == LINK_UP && h->params.mem == p->mem &&
+            strcmp(h->params.device, p->device) == 0)
             return true;
     }
     return false;
+}
+
+/* The toolstack may have changed quota and shares of a device in use. */
+static void look_at_live(struct xendev *d)
+{
+    struct worker_params old = d->h.params;
+    struct live v;
+
+    if (!read_live(d, &v)) {
+        note(d, "%s: mem, weight, cap or processes is out of range in %s: nothing is changed",
+             d->h.name, d->back);
+        return;
+    }
+    if (v.mem == old.mem && v.weight == d->h.weight && v.cap == d->h.cap &&
+        v.processes == d->h.max_procs)
+        return;
+    take_live(d, &v);
+    note(d, "%s: now mem %" PRIu64 ", weight %u, cap %u, processes %u", d->h.name, d->h.params.mem,
+         d->h.weight, d->h.cap, d->h.max_procs ? d->h.max_procs : d->h.max_channels);
+    if (v.mem != old.mem) { /* workers that wait were started with the old quota */
+        if (!others_want(d, &old))
+            worker_drop_warm(d->h.b, &old);
+        worker_keep_warm(d->h.b, &d->h.params);
+    }
 }
 
 static void xendev_free(struct xendev *d)
@@ -245,7 +295,7 @@ static void xendev_free(struct xendev *d)
     for (p = &d->h.b->hosts; *p != &d->h; p = &(*p)->next)
         ;
     *p = d->h.next;
-    if (!others_want(d))
+    if (!others_want(d, &d->h.params))
         worker_drop_warm(d->h.b, &d->h.params);
     ev_timer_stop(d->h.b->loop, &d->update);
     if (d->watched) {
@@ -334,6 +384,8 @@ void xendev_update(struct xendev *d)
         step_closing(d, front, online);
     else
         step_open(d, front);
+    if (d->link == LINK_UP)
+        look_at_live(d);
 }
 
 /* ---- making */

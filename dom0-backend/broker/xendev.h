@@ -34,7 +34,6 @@ struct xendev {
     bool failed;     /* it broke the protocol: closed until the frontend starts anew */
     bool bad_config; /* the toolstack's keys are of no use: never offered */
     bool probing;    /* a worker tries to open the device */
-    uint32_t weight;
 
     uint32_t ring_ref, port;
     void *page;

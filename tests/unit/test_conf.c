@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* gvm.conf, and the files that keep accepted entries. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -52,6 +53,39 @@ static void good(void **state)
     assert_int_equal(c.spin_us, 1000000);
     assert_string_equal(c.log_level, "debug");
     assert_string_equal(c.run_dir, "/tmp/run");
+}
+
+static void profiles(void **state)
+{
+    static struct gvm_conf c;
+    struct vgpu_spec s;
+    char why[256];
+
+    assert_int_equal(parse("profile small = mem=4G, weight=128, cap=25, processes=4\n"
+                           "profile big.1=mem=32G",
+                           &c),
+                     0);
+    assert_int_equal(c.nprofiles, 2);
+    assert_int_equal(gvm_conf_spec(&c, "profile=small,device=1,cap=50", &s, why, sizeof(why)), 0);
+    assert_int_equal(s.mem, 4ull << 30);
+    assert_int_equal(s.weight, 128);
+    assert_int_equal(s.cap, 50); /* the entry's own */
+    assert_int_equal(s.processes, 4);
+    assert_string_equal(s.device, "1");
+    assert_int_equal(gvm_conf_spec(&c, "profile=big.1", &s, why, sizeof(why)), 0);
+    assert_int_equal(s.weight, VGPU_DEFAULT_WEIGHT); /* neither says */
+    assert_int_equal(gvm_conf_spec(&c, "profile=none", &s, why, sizeof(why)), -EINVAL);
+    assert_string_equal(why, "profile='none' is not in gvm.conf, which has small big.1");
+    assert_int_equal(parse("", &c), 0);
+    assert_int_equal(gvm_conf_spec(&c, "profile=small", &s, why, sizeof(why)), -EINVAL);
+    assert_string_equal(why, "profile='small' is not in gvm.conf, which has none");
+    assert_int_equal(parse("profile a/b = mem=1G", &c), 1);
+    assert_int_equal(parse("profile a = mem=lots", &c), 1);
+    assert_int_equal(parse("profile a = device=1", &c), 1);
+    assert_non_null(strstr(last, "mem, weight, cap, processes"));
+    assert_int_equal(parse("profile a = mem=1G\nprofile a = mem=2G", &c), 1);
+    assert_int_equal(last_line, 2);
+    assert_int_equal(c.profiles[0].spec.mem, 1ull << 30);
 }
 
 static void bad_lines_change_nothing(void **state)
@@ -155,6 +189,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good),
+        cmocka_unit_test(profiles),
         cmocka_unit_test(bad_lines_change_nothing),
         cmocka_unit_test(saved_files),
         cmocka_unit_test(find_by_name),

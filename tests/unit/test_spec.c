@@ -74,7 +74,7 @@ static void bad_entries(void **state)
     static const struct {
         const char *text, *says; /* part of the line */
     } cases[] = {
-        {"colour=red", "backend, device, mem, weight"},
+        {"colour=red", "backend, device, mem, weight, cap, processes, profile"},
         {"mem", "KEY=VALUE"},
         {"mem=1G,", "KEY=VALUE"},
         {",", "KEY=VALUE"},
@@ -89,6 +89,12 @@ static void bad_entries(void **state)
         {"backend=", "id or name"},
         {"backend=a/b", "id or name"},
         {"mem=1G,mem=2G", "twice"},
+        {"cap=101", "0..100"},
+        {"cap=50%", "0..100"},
+        {"processes=0", "1..256"},
+        {"processes=257", "1..256"},
+        {"profile=", "gvm.conf"},
+        {"profile=a b", "gvm.conf"},
     };
     struct vgpu_spec s;
     char why[256], big[2000];
@@ -108,12 +114,34 @@ static void bad_entries(void **state)
     assert_true(strlen(why) < 200);
 }
 
+static void keys_that_change_live(void **state)
+{
+    struct vgpu_spec s, change;
+    char why[256], text[VGPU_SPEC_MAX + 1];
+
+    assert_int_equal(
+        vgpu_spec_parse("cap=50,processes=4,profile=small,weight=7", &s, why, sizeof(why)), 0);
+    assert_int_equal(s.cap, 50);
+    assert_int_equal(s.processes, 4);
+    assert_string_equal(s.profile, "small");
+    assert_int_equal(s.given, VGPU_GIVEN_CAP | VGPU_GIVEN_PROCESSES | VGPU_GIVEN_PROFILE |
+                                  VGPU_GIVEN_WEIGHT);
+    assert_int_equal(vgpu_spec_parse("mem=2G,weight=9", &change, why, sizeof(why)), 0);
+    vgpu_spec_take(&s, &change, VGPU_GIVEN_MEM);
+    assert_int_equal(s.mem, 2ull << 30);
+    assert_int_equal(s.weight, 7);
+    vgpu_spec_format(&s, text, sizeof(text));
+    assert_string_equal(text, "backend=0,device=0,mem=2147483648,weight=7,cap=50,processes=4");
+    assert_int_equal(vgpu_spec_parse(text, &change, why, sizeof(why)), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes),
         cmocka_unit_test(good_entries),
         cmocka_unit_test(bad_entries),
+        cmocka_unit_test(keys_that_change_live),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

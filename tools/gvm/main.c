@@ -15,6 +15,7 @@ static const struct {
     {"run", cmd_run, "run a CUDA program here, without Xen"},
     {"attach", cmd_attach, "give a running domain a vgpu"},
     {"detach", cmd_detach, "take it away again"},
+    {"set", cmd_set, "change quota, share and limits of a vgpu in use"},
     {"list", cmd_list, "show domains with vgpus and what they use"},
     {"top", cmd_top, "what guests and their processes do with their vgpus, live"},
     {"check", cmd_check, "compare XenStore, or saved xenstore-ls output, with the schema"},

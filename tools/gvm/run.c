@@ -151,7 +151,8 @@ static bool find_parts(struct run *r)
     static const char *const backd[] = {"gvm-backd", "../sbin/gvm-backd", "../lib/gvm/gvm-backd",
                                         "/usr/sbin/gvm-backd", NULL};
     static const char *const lib[] = {"lib/libcudart.so.13", "../lib/gvm/libcudart.so.13",
-                                      "/usr/lib/gvm/libcudart.so.13", NULL};
+                                      "../lib/x86_64-linux-gnu/gvm/libcudart.so.13",
+                                      "/usr/lib/x86_64-linux-gnu/gvm/libcudart.so.13", NULL};
     char self[4000];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
@@ -165,7 +166,9 @@ static bool find_parts(struct run *r)
         return false;
     }
     if (!find_beside(self, lib, r->lib, sizeof(r->lib))) {
-        fprintf(stderr, "gvm run: libcudart.so.13 is not in %s/lib, ../lib/gvm or /usr/lib/gvm\n",
+        fprintf(stderr,
+                "gvm run: libcudart.so.13 is not in %s/lib, ../lib/gvm or "
+                "/usr/lib/x86_64-linux-gnu/gvm (package gvm-guest)\n",
                 self);
         return false;
     }

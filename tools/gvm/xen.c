@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * xen.c - gvm attach and gvm detach: hot-plug, in dom0.
+ * xen.c - gvm attach, detach and set: hot-plug and changes of a device in use, in dom0.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -58,20 +58,19 @@ int only_help(int argc, char **argv, const char *usage, int min, int max)
 }
 
 /* Keeps the entry (NULL: no longer) for the domain's next boot. */
-static void keep(struct xs_handle *xs, uint32_t id, uint32_t devid, const char *spec)
+static void keep(struct xs_handle *xs, const struct gvm_conf *conf, uint32_t id, uint32_t devid,
+                 const char *spec)
 {
     static struct saved s;
-    struct gvm_conf conf;
     char uuid[37];
 
     if (nodes_domain_uuid(xs, id, uuid))
         return;
-    gvm_conf_load_file(GVM_CONF_FILE, &conf);
-    saved_load(conf.state_dir, uuid, &s);
+    saved_load(conf->state_dir, uuid, &s);
     s.has[devid] = spec != NULL;
     if (spec)
         snprintf(s.spec[devid], sizeof(s.spec[devid]), "%s", spec);
-    saved_store(conf.state_dir, uuid, &s);
+    saved_store(conf->state_dir, uuid, &s);
 }
 
 /* What the backend says to the new device. */
@@ -98,7 +97,8 @@ int cmd_attach(int argc, char **argv)
     static const char usage[] =
         "usage: gvm attach DOMAIN [SPEC]\n"
         "DOMAIN: id or name. SPEC: as an entry of vgpu= in xl.cfg, such as\n"
-        "'backend=0,device=0,mem=1G,weight=256'; default: all defaults.\n";
+        "'device=0,mem=8G,weight=256,cap=50' or 'profile=small'; default: all defaults.\n";
+    static struct gvm_conf conf;
     struct vgpu_spec spec;
     uint32_t id, devid = UINT32_MAX;
     const char *text;
@@ -109,7 +109,8 @@ int cmd_attach(int argc, char **argv)
     if (status >= 0)
         return status;
     text = argc - optind > 1 ? argv[optind + 1] : "";
-    if (vgpu_spec_parse(text, &spec, why, sizeof(why))) {
+    gvm_conf_load_file(GVM_CONF_FILE, &conf);
+    if (gvm_conf_spec(&conf, text, &spec, why, sizeof(why))) {
         fprintf(stderr, "gvm attach: %s\n", why);
         return 1;
     }
@@ -130,17 +131,59 @@ int cmd_attach(int argc, char **argv)
     } else {
         status = report_attach(xs, id, devid);
         if (status == 0)
-            keep(xs, id, devid, text);
+            keep(xs, &conf, id, devid, text);
     }
 out:
     xs_close(xs);
     return status;
 }
 
+struct all {
+    struct {
+        uint32_t dom, dev;
+    } list[1024];
+    unsigned n;
+};
+
+static void collect(void *arg, uint32_t back, uint32_t front, uint32_t devid)
+{
+    struct all *all = arg;
+
+    if (all->n < sizeof(all->list) / sizeof(all->list[0])) {
+        all->list[all->n].dom = front;
+        all->list[all->n++].dev = devid;
+    }
+}
+
+/* Every device of every domain; the entries stay kept, for a gvm-backd that is installed again. */
+static int detach_all(struct xs_handle *xs)
+{
+    static struct all all;
+    int status = 0;
+
+    nodes_each_back(xs, collect, &all);
+    for (unsigned i = 0; i < all.n; i++) {
+        int r = nodes_detach(xs, all.list[i].dom, all.list[i].dev, DETACH_TIMEOUT_S);
+
+        if (r < 0 && r != -ENOENT) {
+            fprintf(stderr, "gvm detach: domain %u vgpu %u: %s\n", all.list[i].dom, all.list[i].dev,
+                    strerror(-r));
+            status = 1;
+            continue;
+        }
+        printf("domain %u: vgpu %u detached\n", all.list[i].dom, all.list[i].dev);
+    }
+    return status;
+}
+
 int cmd_detach(int argc, char **argv)
 {
-    static const char usage[] = "usage: gvm detach DOMAIN [DEVICE]\n"
-                                "DOMAIN: id or name. DEVICE: number of the vgpu, default 0.\n";
+    static const char usage[] =
+        "usage: gvm detach DOMAIN [DEVICE]\n"
+        "       gvm detach all\n"
+        "DOMAIN: id or name. DEVICE: number of the vgpu, default 0. all: every vgpu of every\n"
+        "domain, which gets them back at its next boot.\n";
+    static struct gvm_conf conf;
     uint64_t devid = 0;
     struct xs_handle *xs;
     uint32_t id;
@@ -156,6 +199,11 @@ int cmd_detach(int argc, char **argv)
     xs = open_xenstore("detach");
     if (!xs)
         return 1;
+    gvm_conf_load_file(GVM_CONF_FILE, &conf);
+    if (strcmp(argv[optind], "all") == 0 && argc - optind == 1) {
+        status = detach_all(xs);
+        goto out;
+    }
     status = 1;
     if (!find_domain(xs, "detach", argv[optind], &id))
         goto out;
@@ -164,7 +212,7 @@ int cmd_detach(int argc, char **argv)
         fprintf(stderr, "gvm detach: domain %s has no vgpu %u\n", argv[optind], (unsigned)devid);
         goto out;
     }
-    keep(xs, id, (uint32_t)devid, NULL);
+    keep(xs, &conf, id, (uint32_t)devid, NULL);
     if (r < 0) {
         fprintf(stderr, "gvm detach: domain %s vgpu %u: %s\n", argv[optind], (unsigned)devid,
                 strerror(-r));
@@ -176,6 +224,91 @@ int cmd_detach(int argc, char **argv)
                 "its nodes were removed all the same\n",
                 argv[optind], (unsigned)devid, DETACH_TIMEOUT_S);
     printf("domain %u: vgpu %u detached\n", id, (unsigned)devid);
+    status = 0;
+out:
+    xs_close(xs);
+    return status;
+}
+
+/* Keeps what `gvm set` has changed for the domain's next boot. */
+static void keep_change(struct xs_handle *xs, const struct gvm_conf *conf, uint32_t id,
+                        uint32_t devid, const struct vgpu_spec *change)
+{
+    static struct saved s;
+    char uuid[37], text[VGPU_SPEC_MAX + 1], why[256];
+    struct vgpu_spec spec;
+
+    /* What was kept names a backend domain by name, perhaps; XenStore has its number only. */
+    if (nodes_domain_uuid(xs, id, uuid))
+        return;
+    saved_load(conf->state_dir, uuid, &s);
+    if (!s.has[devid] || gvm_conf_spec(conf, s.spec[devid], &spec, why, sizeof(why))) {
+        if (nodes_get(xs, id, devid, &spec))
+            return;
+    }
+    vgpu_spec_take(&spec, change, VGPU_GIVEN_LIVE);
+    vgpu_spec_format(&spec, text, sizeof(text));
+    keep(xs, conf, id, devid, text);
+}
+
+int cmd_set(int argc, char **argv)
+{
+    static const char usage[] =
+        "usage: gvm set DOMAIN [DEVICE] KEY=VALUE[,KEY=VALUE...]\n"
+        "Changes a vgpu while it is in use. DOMAIN: id or name. DEVICE: number of the vgpu,\n"
+        "default 0. Keys: mem (device memory quota, 0: all), weight (1..65535), cap (0..100\n"
+        "per cent of GPU time, 0: no limit), processes (1..256), profile (of gvm.conf).\n";
+    static struct gvm_conf conf;
+    struct vgpu_spec change, now;
+    uint64_t devid = 0;
+    struct xs_handle *xs;
+    char why[256];
+    uint32_t id;
+    int err, status = only_help(argc, argv, usage, 2, 3);
+
+    if (status >= 0)
+        return status;
+    if (argc - optind > 2 && !xs_parse_uint(argv[optind + 1], 0, VGPU_MAX_DEVICES - 1, &devid)) {
+        fprintf(stderr, "gvm set: device %s: allowed are 0..%d\n", argv[optind + 1],
+                VGPU_MAX_DEVICES - 1);
+        return 2;
+    }
+    gvm_conf_load_file(GVM_CONF_FILE, &conf);
+    if (gvm_conf_spec(&conf, argv[argc - 1], &change, why, sizeof(why))) {
+        fprintf(stderr, "gvm set: %s\n", why);
+        return 1;
+    }
+    if (change.given & (VGPU_GIVEN_BACKEND | VGPU_GIVEN_DEVICE) ||
+        !(change.given & VGPU_GIVEN_LIVE)) {
+        fprintf(stderr,
+                "gvm set: '%s': mem, weight, cap, processes and profile can be changed while a "
+                "vgpu is in use; for backend and device detach and attach it\n",
+                argv[argc - 1]);
+        return 1;
+    }
+    xs = open_xenstore("set");
+    if (!xs)
+        return 1;
+    status = 1;
+    if (!find_domain(xs, "set", argv[optind], &id))
+        goto out;
+    err = nodes_set(xs, id, (uint32_t)devid, &change);
+    if (!err)
+        err = nodes_get(xs, id, (uint32_t)devid, &now);
+    if (err) {
+        if (err == -ENOENT)
+            fprintf(stderr, "gvm set: domain %s has no vgpu %u\n", argv[optind], (unsigned)devid);
+        else
+            fprintf(stderr, "gvm set: domain %s vgpu %u: %s\n", argv[optind], (unsigned)devid,
+                    strerror(-err));
+        goto out;
+    }
+    keep_change(xs, &conf, id, (uint32_t)devid, &change);
+    printf("domain %u: vgpu %u: mem %llu, weight %u, cap %u", id, (unsigned)devid,
+           (unsigned long long)now.mem, now.weight, now.cap);
+    if (now.processes)
+        printf(", processes %u", now.processes);
+    printf("\n");
     status = 0;
 out:
     xs_close(xs);
