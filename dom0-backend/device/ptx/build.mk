@@ -4,7 +4,7 @@
 PTX_OPS_SRCS := ops_atom.c ops_bits.c ops_cmp.c ops_cvt.c ops_fp.c ops_half.c ops_int.c ops_mem.c \
 	ops_misc.c ops_mma.c ops_tex.c ops_vec.c ops_warp.c
 PTX_CORE_SRCS := barrier.c builtin.c cfg.c cta.c handlers.c interp.c jit_run.c lex.c lower.c lower_alu.c \
-	lower_ctl.c lower_cvt.c lower_mem.c lower_mma.c lower_tex.c module.c optable.c parse.c parse_fn.c pool.c texture.c $(PTX_OPS_SRCS)
+	lower_ctl.c lower_cvt.c lower_mem.c lower_mma.c lower_prog.c lower_tex.c module.c optable.c parse.c parse_fn.c pool.c texture.c $(PTX_OPS_SRCS)
 PTX_DEV_SRCS := arena.c call.c device.c device_array.c device_copy.c device_crew.c device_func.c device_graph.c device_info.c device_jit.c device_link.c device_mem.c \
 	device_module.c device_output.c device_texture.c device_thread.c event.c fatbin.c stream.c stream_op.c
 PTX_DEV_SRCS += arena_map.c arena_share.c memop.c device_pool.c device_share.c device_vmm.c
@@ -33,11 +33,12 @@ PTX_LIBS := -lzstd -llz4 -lm
 # installed (package llvm-dev), not in instrumented trees. It shares struct layouts with the interpreter, and its allocator.
 LLVM_CONFIG ?= $(firstword $(shell command -v llvm-config llvm-config-14 llvm-config-15 2>/dev/null))
 PTX_JIT := $(if $(SAN),,$(if $(LLVM_CONFIG),$(BUILD)/gvm-ptx-jit.so))
-PTX_JIT_OBJS := $(call objs,$(addprefix dom0-backend/device/ptx/jit/,alu.c decode.c flow.c gen.c llvm.c mem.c) \
-	dom0-backend/device/ptx/pool.c)
+PTX_JIT_SRCS := alu.c alu_fp.c alu_int.c alu_warp.c decode.c flow.c gen.c gen_value.c llvm.c mem.c
+PTX_LLVM_OBJS := $(call objs,$(addprefix dom0-backend/device/ptx/jit/,$(PTX_JIT_SRCS)))
+PTX_JIT_OBJS := $(PTX_LLVM_OBJS) $(call objs,dom0-backend/device/ptx/pool.c)
 ifneq ($(PTX_JIT),)
 ALL += $(PTX_JIT)
-$(call objs,$(addprefix dom0-backend/device/ptx/jit/,alu.c decode.c flow.c gen.c llvm.c mem.c)): \
+$(PTX_LLVM_OBJS): \
 	GVM_CFLAGS += -isystem $(shell $(LLVM_CONFIG) --includedir) -fvisibility=hidden -fno-strict-aliasing
 $(PTX_JIT): $(PTX_JIT_OBJS)
 	@mkdir -p $(@D)

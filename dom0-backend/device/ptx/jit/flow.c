@@ -195,8 +195,6 @@ static bool park_at(struct unit *t, uint32_t x, uint32_t from)
     return true;
 }
 
-uint32_t next_park(const struct unit *t, uint32_t b, uint32_t last);
-/* The first block in (b, last] where lanes may wait while block b runs; nblocks: none. */
 uint32_t next_park(const struct unit *t, uint32_t b, uint32_t last)
 {
     for (uint32_t x = b + 1; x <= last && x < t->nblocks; x++)
@@ -520,23 +518,9 @@ static bool makes_loose(const struct unit *t, const struct jop *j)
 {
     if (!j->native)
         return false;
-    switch (j->op) {
-    case OP_ADD:
-    case OP_SUB:
-    case OP_MUL:
-    case OP_DIV:
-    case OP_FMA:
-    case OP_RCP:
-    case OP_SQRT:
-    case OP_RSQRT:
-    case OP_NEG:
-    case OP_ABS:
-        return j->ty == TY_F32;
-    case OP_MOV:
+    if (j->op == OP_MOV)
         return j->d.cls == C_32 && j->a.kind == OPD_REG && t->regs[j->a.idx].loose;
-    default:
-        return false;
-    }
+    return jop_f32_arith(j);
 }
 
 /*

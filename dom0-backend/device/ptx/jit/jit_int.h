@@ -152,6 +152,26 @@ enum {
     CMP_NAN
 };
 
+/* Arithmetic of single precision: it takes every NaN alike, and gives NaNs that are not canonical. */
+static inline bool jop_f32_arith(const struct jop *j)
+{
+    switch (j->op) {
+    case OP_ADD:
+    case OP_SUB:
+    case OP_MUL:
+    case OP_DIV:
+    case OP_FMA:
+    case OP_RCP:
+    case OP_SQRT:
+    case OP_RSQRT:
+    case OP_NEG:
+    case OP_ABS:
+        return j->ty == TY_F32;
+    default:
+        return false;
+    }
+}
+
 struct block {
     uint32_t start, end; /* micro-ops [start, end) */
     bool exits;          /* nothing but the end of the threads that come here */
@@ -202,6 +222,8 @@ int unit_analyse(struct unit *t);
 void unit_free(struct unit *t);
 /* Registers that are live before micro-op i (in its block) into set. */
 void live_before(const struct unit *t, uint32_t i, uint64_t *set);
+/* The first block in (b, last] where lanes may wait while block b runs; nblocks: none. */
+uint32_t next_park(const struct unit *t, uint32_t b, uint32_t last);
 /* Calls cb for every register the micro-op reads (def false), then those it writes. */
 typedef void (*opd_cb)(void *arg, const struct opd *o, bool def);
 void each_operand(const struct jop *j, opd_cb cb, void *arg);
@@ -231,6 +253,10 @@ struct gen {
 
 /* gen.c */
 int gen_unit(struct gen *g);
+/* Gives the micro-op's lanes, and all that wait, to the interpreter; ends the basic block. */
+void gen_leave(struct gen *g, uint32_t i);
+
+/* gen_value.c */
 LLVMTypeRef vec(const struct gen *g, LLVMTypeRef t);
 LLVMTypeRef lane_type(const struct gen *g, unsigned cls);
 LLVMValueRef ci32(const struct gen *g, uint32_t v);
@@ -257,8 +283,13 @@ void store_at(struct gen *g, LLVMValueRef addr, LLVMValueRef v, unsigned align);
 LLVMValueRef field(struct gen *g, LLVMValueRef base, size_t off, LLVMTypeRef t);
 void call_helper(struct gen *g, const void *fn, uint32_t uop, LLVMValueRef mask);
 void gen_handler(struct gen *g, const struct jop *j, uint32_t i);
-/* Gives the micro-op's lanes, and all that wait, to the interpreter; ends the basic block. */
-void gen_leave(struct gen *g, uint32_t i);
+LLVMValueRef act(struct gen *g);                       /* lanes that run, mt */
+LLVMValueRef warp_mask(struct gen *g, LLVMValueRef m); /* as lanes of the whole warp, i32 */
+LLVMTypeRef var_type(const struct gen *g, const struct reg *r); /* of the register's alloca */
+LLVMValueRef first_of(struct gen *g, LLVMValueRef m);           /* lowest lane of a mask, i32 */
+/* A register to the interpreter's frame in the lanes m, and back; lane: one that has been written. */
+void to_frame(struct gen *g, uint32_t reg, LLVMValueRef m);
+void reload(struct gen *g, uint32_t reg, LLVMValueRef lane);
 
 /* alu.c: true when it has code for j (also asked before shapes are known); gen_alu emits it. */
 bool alu_native(const struct unit *t, const struct jop *j, const struct uop *u);

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gen_value.c - values of the compiled function: constants, operands and results in the shapes that
+ * registers have, and the interpreter's frame, where registers are when the interpreter goes on.
+ */
+#include "jit_int.h"
+
+/* ---- small things ------------------------------------------------------------------------------------ */
+
+LLVMTypeRef vec(const struct gen *g, LLVMTypeRef t)
+{
+    return LLVMVectorType(t, g->w);
+}
+
+LLVMTypeRef lane_type(const struct gen *g, unsigned cls)
+{
+    return cls == C_PRED ? g->i1 : cls == C_32 ? g->i32 : g->i64;
+}
+
+LLVMValueRef ci32(const struct gen *g, uint32_t v)
+{
+    return LLVMConstInt(g->i32, v, 0);
+}
+
+LLVMValueRef ci64(const struct gen *g, uint64_t v)
+{
+    return LLVMConstInt(g->i64, v, 0);
+}
+
+LLVMValueRef cmask(const struct gen *g, uint32_t v)
+{
+    return LLVMConstInt(g->mt, v, 0);
+}
+
+static LLVMValueRef full_mask(const struct gen *g)
+{
+    return g->w == 1 ? cmask(g, 1) : LLVMConstAllOnes(g->mt);
+}
+
+LLVMValueRef splat(struct gen *g, LLVMValueRef s)
+{
+    LLVMTypeRef t = LLVMTypeOf(s), vt = vec(g, t);
+
+    if (LLVMIsConstant(s)) {
+        LLVMValueRef e[WARP];
+
+        for (uint32_t i = 0; i < g->w; i++)
+            e[i] = s;
+        return LLVMConstVector(e, g->w);
+    }
+    LLVMValueRef v = LLVMBuildInsertElement(g->b, LLVMGetUndef(vt), s, ci32(g, 0), "");
+
+    return LLVMBuildShuffleVector(g->b, v, LLVMGetUndef(vt), LLVMConstNull(vec(g, g->i32)), "");
+}
+
+LLVMValueRef iota(struct gen *g, LLVMTypeRef t)
+{
+    LLVMValueRef e[WARP];
+
+    for (uint32_t i = 0; i < g->w; i++)
+        e[i] = LLVMConstInt(t, i, 0);
+    return LLVMConstVector(e, g->w);
+}
+
+LLVMBasicBlockRef new_bb(struct gen *g, const char *name)
+{
+    return LLVMAppendBasicBlockInContext(g->ctx, g->fn, name);
+}
+
+void at(struct gen *g, LLVMBasicBlockRef bb)
+{
+    LLVMPositionBuilderAtEnd(g->b, bb);
+}
+
+LLVMValueRef intrinsic(struct gen *g, const char *name, LLVMTypeRef *over, unsigned nover,
+                       LLVMValueRef *args, unsigned nargs)
+{
+    unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
+    LLVMValueRef f = LLVMGetIntrinsicDeclaration(g->mod, id, over, nover);
+
+    return LLVMBuildCall2(g->b, LLVMIntrinsicGetType(g->ctx, id, over, nover), f, args, nargs, "");
+}
+
+static LLVMValueRef pointer(struct gen *g, LLVMValueRef addr, LLVMTypeRef t)
+{
+    return LLVMBuildIntToPtr(g->b, addr, LLVMPointerType(t, 0), "");
+}
+
+LLVMValueRef load_at(struct gen *g, LLVMValueRef addr, LLVMTypeRef t, unsigned align)
+{
+    LLVMValueRef v = LLVMBuildLoad2(g->b, t, pointer(g, addr, t), "");
+
+    LLVMSetAlignment(v, align);
+    return v;
+}
+
+void store_at(struct gen *g, LLVMValueRef addr, LLVMValueRef v, unsigned align)
+{
+    LLVMValueRef s = LLVMBuildStore(g->b, v, pointer(g, addr, LLVMTypeOf(v)));
+
+    LLVMSetAlignment(s, align);
+}
+
+LLVMValueRef field(struct gen *g, LLVMValueRef base, size_t off, LLVMTypeRef t)
+{
+    return load_at(g, LLVMBuildAdd(g->b, base, ci64(g, off), ""), t,
+                   LLVMGetTypeKind(t) == LLVMIntegerTypeKind ? LLVMGetIntTypeWidth(t) / 8 : 8);
+}
+
+LLVMValueRef mask_vec(struct gen *g, LLVMValueRef m)
+{
+    return LLVMBuildBitCast(g->b, m, vec(g, g->i1), "");
+}
+
+static LLVMValueRef mask_bits(struct gen *g, LLVMValueRef v)
+{
+    return LLVMBuildBitCast(g->b, v, g->mt, "");
+}
+
+LLVMValueRef act(struct gen *g)
+{
+    return LLVMBuildLoad2(g->b, g->mt, g->act, "");
+}
+
+/* Lanes as a mask of the whole warp. */
+LLVMValueRef warp_mask(struct gen *g, LLVMValueRef m)
+{
+    if (g->w == WARP)
+        return m;
+    return LLVMBuildShl(g->b, LLVMBuildZExt(g->b, m, g->i32, ""), g->lane0, "");
+}
+
+static LLVMValueRef uop_addr(struct gen *g, uint32_t i)
+{
+    return LLVMBuildAdd(g->b, g->uops, ci64(g, (uint64_t)i * sizeof(struct uop)), "");
+}
+
+void call_helper(struct gen *g, const void *fn, uint32_t uop, LLVMValueRef mask)
+{
+    LLVMTypeRef args[3] = {g->i64, g->i64, g->i32};
+    LLVMTypeRef ft = LLVMFunctionType(LLVMVoidTypeInContext(g->ctx), args, 3, 0);
+    LLVMValueRef f = LLVMConstIntToPtr(ci64(g, (uint64_t)(uintptr_t)fn), LLVMPointerType(ft, 0));
+    LLVMValueRef v[3] = {g->warp, uop_addr(g, uop), warp_mask(g, mask)};
+
+    LLVMBuildCall2(g->b, ft, f, v, 3, "");
+}
+
+/* ---- operands ------------------------------------------------------------------------------------------ */
+
+LLVMTypeRef var_type(const struct gen *g, const struct reg *r)
+{
+    LLVMTypeRef t = lane_type(g, r->cls);
+
+    return r->shape == S_VAR ? vec(g, t) : t;
+}
+
+static LLVMValueRef sreg_addr(struct gen *g, uint32_t idx)
+{
+    uint64_t off = offsetof(struct warp, sregs) + idx * SLOT32;
+    LLVMValueRef a = LLVMBuildAdd(g->b, g->warp, ci64(g, off), "");
+
+    return LLVMBuildAdd(g->b, a, LLVMBuildShl(g->b, g->lane0_64, ci64(g, 2), ""), "");
+}
+
+LLVMValueRef get_one(struct gen *g, const struct opd *o)
+{
+    switch (o->kind) {
+    case OPD_REG:
+        return LLVMBuildLoad2(g->b, var_type(g, &g->t->regs[o->idx]), g->t->regs[o->idx].var, "");
+    case OPD_CONST:
+        return LLVMConstInt(lane_type(g, o->cls), o->cls == C_PRED ? o->val & 1 : o->val, 0);
+    default:
+        return load_at(g, sreg_addr(g, o->idx), g->i32, 4);
+    }
+}
+
+/* base + lane * stride */
+static LLVMValueRef spread(struct gen *g, LLVMValueRef base, int64_t stride)
+{
+    LLVMTypeRef t = LLVMTypeOf(base);
+    LLVMValueRef s = splat(g, base), step = iota(g, t);
+
+    if (stride != 1)
+        step = LLVMConstMul(step, splat(g, LLVMConstInt(t, (uint64_t)stride, 1)));
+    return LLVMBuildAdd(g->b, s, step, "");
+}
+
+LLVMValueRef get_vec(struct gen *g, const struct opd *o)
+{
+    int64_t stride;
+
+    switch (o->kind) {
+    case OPD_REG: {
+        const struct reg *r = &g->t->regs[o->idx];
+        LLVMValueRef v = get_one(g, o);
+
+        return r->shape == S_VAR ? v : r->shape == S_AFF ? spread(g, v, r->stride) : splat(g, v);
+    }
+    case OPD_CONST:
+        return splat(g, get_one(g, o));
+    default:
+        if (opd_shape(g->t, o, &stride) == S_UNI)
+            return splat(g, get_one(g, o));
+        return load_at(g, sreg_addr(g, o->idx), vec(g, g->i32), 4);
+    }
+}
+
+/* As get_vec(), fit to be seen: NaNs canonical. */
+static LLVMValueRef get_seen(struct gen *g, const struct opd *o)
+{
+    LLVMValueRef v = get_vec(g, o);
+
+    return o->kind == OPD_REG && g->t->regs[o->idx].loose ? canon(g, v) : v;
+}
+
+LLVMValueRef get(struct gen *g, const struct opd *o, bool vector)
+{
+    return vector ? get_vec(g, o) : get_one(g, o);
+}
+
+LLVMValueRef op_mask(struct gen *g, const struct jop *j)
+{
+    LLVMValueRef m = act(g), p;
+
+    if (j->guard.kind == OPD_NONE)
+        return m;
+    if (is_uni(g->t, &j->guard)) {
+        p = get_one(g, &j->guard);
+        if (j->guard_neg)
+            p = LLVMBuildNot(g->b, p, "");
+        return LLVMBuildSelect(g->b, p, m, cmask(g, 0), "");
+    }
+    p = mask_bits(g, get_vec(g, &j->guard));
+    if (j->guard_neg)
+        p = LLVMBuildNot(g->b, p, "");
+    return LLVMBuildAnd(g->b, m, p, "");
+}
+
+/* Writes a result in the register's shape. masked: v is good in the lanes of the mask only. */
+void put(struct gen *g, const struct jop *j, const struct opd *d, LLVMValueRef v, bool masked)
+{
+    const struct unit *t = g->t;
+    const struct reg *r = &t->regs[d->idx];
+    bool waits = set_has(t->pend_live + (size_t)g->cur_block * t->words, d->idx);
+
+    if (r->shape == S_VAR && LLVMGetTypeKind(LLVMTypeOf(v)) != LLVMVectorTypeKind)
+        v = splat(g, v);
+    if (r->shape != S_VAR) {
+        if (j->guard.kind == OPD_REG) {
+            LLVMValueRef p = get_one(g, &j->guard);
+
+            if (j->guard_neg)
+                p = LLVMBuildNot(g->b, p, "");
+            v = LLVMBuildSelect(g->b, p, v, get_one(g, d), "");
+        }
+    } else if (waits) {
+        v = LLVMBuildSelect(g->b, mask_vec(g, op_mask(g, j)), v, get_one(g, d), "");
+    } else if (j->guard.kind == OPD_REG) {
+        LLVMValueRef p = get_vec(g, &j->guard);
+
+        if (j->guard_neg)
+            p = LLVMBuildNot(g->b, p, "");
+        v = LLVMBuildSelect(g->b, p, v, get_one(g, d), "");
+    }
+    (void)masked;
+    LLVMBuildStore(g->b, v, r->var);
+}
+
+/* ---- the frame ------------------------------------------------------------------------------------------ */
+
+static LLVMValueRef slot(struct gen *g, const struct reg *r)
+{
+    LLVMValueRef a = LLVMBuildAdd(g->b, g->frame, ci64(g, r->off), "");
+
+    if (r->cls == C_PRED)
+        return a;
+    return LLVMBuildAdd(g->b, a,
+                        LLVMBuildShl(g->b, g->lane0_64, ci64(g, r->cls == C_32 ? 2 : 3), ""), "");
+}
+
+static unsigned slot_align(const struct gen *g, const struct reg *r)
+{
+    unsigned n = g->w * (r->cls == C_64 ? 8 : 4);
+
+    return n > 64 ? 64 : n;
+}
+
+/* Writes a register's lanes to the frame: all of this part of the warp, or those in m. */
+void to_frame(struct gen *g, uint32_t reg, LLVMValueRef m)
+{
+    const struct reg *r = &g->t->regs[reg];
+    struct opd o = {.kind = OPD_REG, .cls = r->cls, .idx = reg};
+    LLVMValueRef v = g->w == 1 && r->cls == C_PRED ? get_one(g, &o) : get_seen(g, &o),
+                 a = slot(g, r);
+
+    if (r->cls == C_PRED) {
+        LLVMValueRef bits = g->w == 1 ? LLVMBuildZExt(g->b, v, g->mt, "") : mask_bits(g, v),
+                     old = load_at(g, a, g->i32, 4), all = warp_mask(g, m ? m : full_mask(g));
+
+        bits = LLVMBuildAnd(g->b, warp_mask(g, bits), all, "");
+        old = LLVMBuildAnd(g->b, old, LLVMBuildNot(g->b, all, ""), "");
+        store_at(g, a, LLVMBuildOr(g->b, old, bits, ""), 4);
+        return;
+    }
+    if (m)
+        v = LLVMBuildSelect(g->b, mask_vec(g, m), v, load_at(g, a, LLVMTypeOf(v), slot_align(g, r)),
+                            "");
+    store_at(g, a, v, slot_align(g, r));
+}
+
+/* All lanes of a register from the frame. */
+static LLVMValueRef from_frame(struct gen *g, const struct reg *r)
+{
+    LLVMValueRef a = slot(g, r);
+
+    if (r->cls == C_PRED) {
+        LLVMValueRef w = load_at(g, a, g->i32, 4);
+
+        if (g->w != WARP)
+            w = LLVMBuildTrunc(g->b, LLVMBuildLShr(g->b, w, g->lane0, ""), g->mt, "");
+        return w;
+    }
+    return load_at(g, a, vec(g, lane_type(g, r->cls)), slot_align(g, r));
+}
+
+LLVMValueRef first_of(struct gen *g, LLVMValueRef m)
+{
+    LLVMValueRef a[2] = {LLVMBuildZExtOrBitCast(g->b, m, g->i32, ""), LLVMConstInt(g->i1, 1, 0)};
+
+    return intrinsic(g, "llvm.cttz", &g->i32, 1, a, 2);
+}
+
+void reload(struct gen *g, uint32_t reg, LLVMValueRef lane)
+{
+    const struct reg *r = &g->t->regs[reg];
+    LLVMValueRef v = from_frame(g, r);
+
+    if (r->cls == C_PRED) {
+        if (r->shape == S_VAR)
+            v = mask_vec(g, v);
+        else
+            v = LLVMBuildTrunc(
+                g->b, LLVMBuildLShr(g->b, LLVMBuildZExtOrBitCast(g->b, v, g->i32, ""), lane, ""),
+                g->i1, "");
+    } else if (r->shape != S_VAR) {
+        LLVMTypeRef t = lane_type(g, r->cls);
+        LLVMValueRef l = LLVMBuildZExtOrBitCast(g->b, lane, t, ""),
+                     off = LLVMBuildShl(g->b, LLVMBuildZExt(g->b, lane, g->i64, ""),
+                                        ci64(g, r->cls == C_32 ? 2 : 3), "");
+
+        v = load_at(g, LLVMBuildAdd(g->b, slot(g, r), off, ""), t, r->cls == C_32 ? 4 : 8);
+        if (r->shape == S_AFF)
+            v = LLVMBuildSub(
+                g->b, v, LLVMBuildMul(g->b, l, LLVMConstInt(t, (uint64_t)r->stride, 1), ""), "");
+    }
+    LLVMBuildStore(g->b, v, r->var);
+}
+
+struct frame_arg {
+    struct gen *g;
+    const struct jop *j;
+    bool defs;
+};
+
+static void frame_cb(void *arg, const struct opd *o, bool def)
+{
+    struct frame_arg *f = arg;
+    struct gen *g = f->g;
+
+    if (def != f->defs || o == &f->j->guard)
+        return;
+    if (!def) {
+        to_frame(g, o->idx, NULL);
+    } else {
+        const struct reg *r = &g->t->regs[o->idx];
+        LLVMValueRef v = from_frame(g, r);
+
+        if (r->shape == S_VAR) {
+            put(g, f->j, o, r->cls == C_PRED ? mask_vec(g, v) : v, true);
+        } else { /* one lane at a time */
+            v = r->cls == C_PRED ? LLVMBuildTrunc(g->b, v, g->i1, "")
+                                 : LLVMBuildExtractElement(g->b, v, ci32(g, 0), "");
+            put(g, f->j, o, v, true);
+        }
+    }
+}
+
+/* The micro-op by its handler: operands through the frame. Ends in a new basic block. */
+void gen_handler(struct gen *g, const struct jop *j, uint32_t i)
+{
+    struct frame_arg f = {.g = g, .j = j};
+    LLVMValueRef m = op_mask(g, j);
+    LLVMBasicBlockRef done = NULL;
+
+    if (j->guard.kind == OPD_REG) {
+        LLVMBasicBlockRef run = new_bb(g, "run");
+
+        done = new_bb(g, "done");
+        LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntNE, m, cmask(g, 0), ""), run, done);
+        at(g, run);
+    }
+    each_operand(j, frame_cb, &f);
+    call_helper(g, (const void *)(uintptr_t)g->t->job->helpers->handler, i, m);
+    f.defs = true;
+    each_operand(j, frame_cb, &f);
+    if (done) {
+        LLVMBuildBr(g->b, done);
+        at(g, done);
+    }
+}
