@@ -268,14 +268,14 @@ int gvm_set_mem_ops(CUgraphNode n, const CUDA_BATCH_MEM_OP_NODE_PARAMS *p)
     CUstreamBatchMemOpParams *v;
     int rc = gvm_mem_ops_check(p->count, p->paramArray, p->flags);
 
-    if (rc == 0 && !p->count)
-        rc = 1;
     if (rc)
         return rc;
-    v = malloc(p->count * sizeof(*v));
+    /* none at all is a node like any other, as natively */
+    v = malloc((p->count + 1) * sizeof(*v));
     if (!v)
         return 2;
-    memcpy(v, p->paramArray, p->count * sizeof(*v));
+    if (p->count)
+        memcpy(v, p->paramArray, p->count * sizeof(*v));
     free(n->mem.paramArray);
     n->mem = *p;
     n->mem.paramArray = v;

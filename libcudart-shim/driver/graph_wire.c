@@ -487,6 +487,10 @@ static void put_mem_ops(struct out *o, CUgraphNode n, const uint32_t *deps, uint
     uint32_t head[2] = {n->mem.count, 0};
     size_t start;
 
+    if (!n->mem.count) {
+        n->first = n->last = bare(o, VGPU_NODE_EMPTY, deps, ndeps, 0);
+        return;
+    }
     n->first = n->last = begin(o, VGPU_NODE_MEM, deps, ndeps, &start);
     put(o, head, sizeof(head));
     for (uint32_t i = 0; i < n->mem.count; i++) {

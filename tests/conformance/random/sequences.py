@@ -42,6 +42,11 @@ def digest(text):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def difference(native, other, name):
+    return '\n'.join(list(difflib.unified_diff(native.split('\n'), other.split('\n'), 'native', name,
+                                              lineterm='', n=2))[:30])
+
+
 class Sequences:
     def __init__(self, args):
         self.args = args
@@ -97,18 +102,20 @@ class Sequences:
             want = {s: self.recorded[s] for s in range(first, first + count) if s in self.recorded}
         self.kept.update(want)
         got = want if self.args.native_only else self.seeds(False, first, count)
-        rows = []
+        rows, again = [], None
         for seed, text in sorted(want.items()):
             if text.startswith('the process ended'):
                 rows.append((seed, 'skip', 'natively ' + text))
             elif got.get(seed) == text:
                 rows.append((seed, 'ok', ''))
-            elif self.args.gpu and self.seeds(True, seed, 1).get(seed) != text:
-                rows.append((seed, 'skip', 'two native runs differ'))
             else:
-                diff = difflib.unified_diff(text.split('\n'), got.get(seed, '').split('\n'), 'native',
-                                            'gvm', lineterm='', n=2)
-                rows.append((seed, 'FAIL', '\n'.join(list(diff)[:30])))
+                if again is None:  # once for all that differ
+                    again = self.seeds(True, first, count) if self.args.gpu else want
+                if again.get(seed) == text:
+                    rows.append((seed, 'FAIL', difference(text, got.get(seed, ''), 'gvm')))
+                else:
+                    rows.append((seed, 'skip', 'two native runs differ\n' + difference(
+                        text, again.get(seed, ''), 'native again')))
         return rows
 
     def read_recorded(self):
@@ -161,6 +168,7 @@ class Sequences:
                     self.unstable.add(seed)
                     said = '%s seed %d: %s' % (verdict, seed, text)
                     log.write(said + '\n')
+                    log.flush()
                     shown += 1
                     if shown <= SHOWN:
                         print(said, flush=True)
