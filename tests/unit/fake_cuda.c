@@ -144,6 +144,55 @@ CUresult cuMemMap(CUdeviceptr at, size_t n, size_t off, CUmemGenericAllocationHa
 {
     CALL(cuMemMap);
     fake.maps++;
+    /* Somebody else's, as far as anybody knows. */
+    if (at - fake.base < FAKE_VRAM && n <= FAKE_VRAM - (at - fake.base))
+        memset(fake.vram + (at - fake.base), FAKE_DIRT, n);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemsetD8Async(CUdeviceptr at, unsigned char v, size_t n, CUstream s)
+{
+    CALL(cuMemsetD8Async);
+    if (at - fake.base < FAKE_VRAM && n <= FAKE_VRAM - (at - fake.base))
+        memset(fake.vram + (at - fake.base), v, n);
+    fake.filled += n;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemAllocFromPoolAsync(CUdeviceptr *at, size_t n, CUmemoryPool p, CUstream s)
+{
+    CALL(cuMemAllocFromPoolAsync);
+    *at = fake.base;
+    memset(fake.vram, FAKE_DIRT, n < FAKE_VRAM ? n : FAKE_VRAM);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemAlloc_v2(CUdeviceptr *at, size_t n)
+{
+    CALL(cuMemAlloc_v2);
+    *at = 0x1000;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuArray3DCreate_v2(CUarray *a, const CUDA_ARRAY3D_DESCRIPTOR *d)
+{
+    CALL(cuArray3DCreate_v2);
+    *a = (CUarray)&fake;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMipmappedArrayCreate(CUmipmappedArray *m, const CUDA_ARRAY3D_DESCRIPTOR *d, unsigned n)
+{
+    CALL(cuMipmappedArrayCreate);
+    *m = (CUmipmappedArray)&fake;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *c, CUstream s)
+{
+    CALL(cuMemcpy3DAsync_v2);
+    if (c->dstMemoryType == CU_MEMORYTYPE_ARRAY)
+        fake.to_arrays += c->WidthInBytes * c->Height * c->Depth;
     return CUDA_SUCCESS;
 }
 

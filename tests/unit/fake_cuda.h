@@ -11,6 +11,7 @@
 #define FAKE_MEM   (64ull << 20) /* octets of each device */
 #define FAKE_VRAM  (8ul << 20)   /* of it, octets that copies reach */
 #define FAKE_CALLS 65536u
+#define FAKE_DIRT  0xddu /* in memory that was just mapped or allocated */
 
 struct fake {
     char calls[FAKE_CALLS];     /* names of the calls, each with a space behind it */
@@ -34,6 +35,8 @@ struct fake {
     int hold;            /* cuStreamWriteValue32 does nothing */
     uint32_t *wait_word; /* of cuStreamWaitValue32 */
     uint32_t wait_value;
+    uint64_t filled;    /* octets, by cuMemsetD8Async */
+    uint64_t to_arrays; /* octets copied to arrays */
 };
 extern struct fake fake;
 

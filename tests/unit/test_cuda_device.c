@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -22,7 +21,9 @@
 
 #include "dom0-backend/device/device.h"
 #include "dom0-backend/device/device_link.h"
+#include "dom0-backend/device/device_memory.h"
 #include "dom0-backend/device/device_share.h"
+#include "dom0-backend/device/device_texture.h"
 #include "tests/unit/fake_cuda.h"
 
 #ifndef BUILD_DIR
@@ -631,6 +632,91 @@ CASE(test_share_lies)
     CHECK(f->maps == 0);
 }
 
+/* ---- memory of others */
+
+static bool all_zero(uint64_t at, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        if (f->vram[at - f->base + i])
+            return false;
+    return true;
+}
+
+/* What the driver hands out is full of FAKE_DIRT. */
+CASE(test_cleared)
+{
+    struct dev_mempool *pool;
+    struct dev_memory *m;
+    uint64_t p, q, r;
+
+    open_driver(0);
+    CHECK(ops->mem_alloc(dev, 100, &p) == 0 && all_zero(p, 2 * MIB));
+    CHECK(ops->mem_alloc(dev, 4 * MIB, &q) == 0 && all_zero(q, 4 * MIB));
+    CHECK(f->filled == 6 * MIB);
+    CHECK(calls_of("cuStreamSynchronize") == 2); /* before the guest knows the address */
+    CHECK(ops->mem_free(dev, p) == 0);
+    CHECK(ops->mem_alloc(dev, 200, &r) == 0 && r == p);
+    CHECK(f->filled == 6 * MIB); /* its own of before */
+
+    f->filled = 0;
+    CHECK(ops->memory->mempool_default(dev, &pool) == 0);
+    CHECK(ops->memory->mempool_alloc(dev, NULL, pool, 5000, &p) == 0);
+    CHECK(all_zero(p, 5000) && f->filled == 5000);
+
+    f->filled = 0;
+    CHECK(ops->memory->vmm_create(dev, 2 * MIB, &m) == 0);
+    CHECK(f->filled == 2 * MIB && f->maps == 2); /* not mapped any more */
+    CHECK(ops->memory->vmm_release(dev, m) == 0);
+}
+
+/* Of cuda.h, which this test does without. */
+enum { FORMAT_U8 = 1, FORMAT_U32 = 3, FORMAT_HALF = 0x10, FORMAT_FLOAT = 0x20 };
+enum { FLAG_LAYERED = 1, FLAG_CUBEMAP = 4 };
+
+CASE(test_cleared_arrays)
+{
+    const struct dev_array_desc one = {1000, 0, 0, FORMAT_FLOAT, 4, 0},
+                                cube = {33, 33, 6, FORMAT_HALF, 1, FLAG_CUBEMAP},
+                                large = {4096, 1023, 3, FORMAT_U8, 2, 0},
+                                levels = {64, 32, 5, FORMAT_U32, 1, FLAG_LAYERED};
+    struct dev_mipmap *m;
+    struct dev_array *a;
+
+    open_driver(0);
+    CHECK(ops->texture->array_create(dev, &one, &a) == 0 && f->to_arrays == 16000);
+    f->to_arrays = 0;
+    CHECK(ops->texture->array_create(dev, &cube, &a) == 0 && f->to_arrays == 33 * 33 * 6 * 2);
+    f->to_arrays = 0;
+    CHECK(ops->texture->array_create(dev, &large, &a) == 0 && f->to_arrays == 4096 * 1023 * 6);
+    f->to_arrays = 0;
+    CHECK(ops->texture->mipmap_create(dev, &levels, 3, &m) == 0);
+    CHECK(f->to_arrays == (64 * 32 + 32 * 16 + 16 * 8) * 5 * 4);
+}
+
+/* Memory that cannot be cleared is not handed on. */
+CASE(test_not_cleared)
+{
+    const struct dev_array_desc desc = {10, 10, 0, FORMAT_FLOAT, 1, 0};
+    struct dev_mempool *pool;
+    struct dev_memory *m;
+    struct dev_array *a;
+    uint64_t p, left, total;
+
+    open_driver(0);
+    CHECK(ops->memory->mempool_default(dev, &pool) == 0);
+    f->fail = "cuMemsetD8Async";
+    f->error = 999;
+    CHECK(ops->mem_alloc(dev, MIB, &p) == 999);
+    CHECK(ops->memory->vmm_create(dev, 2 * MIB, &m) == 999);
+    CHECK(ops->memory->mempool_alloc(dev, NULL, pool, 5000, &p) == 999);
+    CHECK(calls_of("cuMemFreeAsync") == 1);
+    CHECK(f->maps == 0 && f->used == 0);
+    CHECK(ops->mem_info(dev, &left, &total) == 0 && left == total);
+    f->fail = "cuMemcpy3DAsync_v2";
+    CHECK(ops->texture->array_create(dev, &desc, &a) == 999);
+    CHECK(calls_of("cuArrayDestroy") == 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -646,7 +732,8 @@ int main(void)
         cmocka_unit_test(test_quiet_error),   cmocka_unit_test(test_output),
         cmocka_unit_test(test_streams_again), cmocka_unit_test(test_prepare),
         cmocka_unit_test(test_prints),        cmocka_unit_test(test_channel),
-        cmocka_unit_test(test_pool_pages),
+        cmocka_unit_test(test_pool_pages),    cmocka_unit_test(test_cleared),
+        cmocka_unit_test(test_not_cleared),   cmocka_unit_test(test_cleared_arrays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -223,7 +223,9 @@ static int cudev_open(const struct dev_config *cfg, struct dev **out)
         pthread_join(opener, NULL);
     opening = false;
     load_compilers();
-    err = cudev_mem_open(d);
+    err = cudev_clear_open(d);
+    if (!err)
+        err = cudev_mem_open(d);
     if (!err)
         err = cudev_watch_open(d);
     if (!err)

@@ -63,7 +63,9 @@ struct dev {
     struct cudev_watch *watch;
     struct cudev_stage *stage; /* NULL: the driver may pin pool memory */
     struct cudev_idle idle;
-    void *landing; /* CUDEV_LANDING octets, pinned */
+    void *landing;  /* CUDEV_LANDING octets, pinned */
+    CUstream clear; /* cuda_clear.c */
+    _Atomic(CUdeviceptr) zeros;
     struct dev_info info;
 };
 
@@ -130,6 +132,18 @@ int cudev_mem_range(struct dev *d, uint64_t dptr, uint64_t *base, uint64_t *size
  * memory: pools, physical memory, arrays. */
 int cudev_charge(struct dev *d, uint64_t bytes);
 void cudev_uncharge(struct dev *d, uint64_t bytes);
+
+/* ---- cuda_clear.c: what the driver hands out is cleared before the guest sees it. 0 or a CUresult */
+int cudev_clear_open(struct dev *d);
+/* Mapped memory; complete on return. */
+int cudev_clear(struct dev *d, uint64_t at, uint64_t bytes);
+/* As the next step of a stream. */
+int cudev_clear_on(struct dev *d, uint64_t at, uint64_t bytes, CUstream s);
+/* Memory that is not mapped so far. */
+int cudev_clear_physical(struct dev *d, CUmemGenericAllocationHandle h, uint64_t size);
+/* `a`, or with `m` its levels. elem: octets of an element. */
+int cudev_clear_array(struct dev *d, CUarray a, CUmipmappedArray m, uint32_t levels, uint64_t elem,
+                      const CUDA_ARRAY3D_DESCRIPTOR *desc);
 
 /* ---- cuda_prepare.c */
 /* Makes the pages of shared memory that is about to be pinned, with several threads; harmless where

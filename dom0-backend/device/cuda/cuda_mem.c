@@ -176,6 +176,8 @@ static int span_new(struct dev *d, uint64_t len, bool small, struct span **out)
     mapped = !err;
     if (!err)
         err = cudev_rc(d, cu.cuMemSetAccess(s->base, s->len, &access, 1), "cuMemSetAccess");
+    if (!err)
+        err = cudev_clear(d, s->base, s->len);
     if (err)
         goto unmap;
     memmove(&m->span[at + 1], &m->span[at], (m->nspan - at) * sizeof(*m->span));

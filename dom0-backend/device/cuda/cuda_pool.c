@@ -155,6 +155,9 @@ static int try_alloc(struct dev *d, CUstream s, struct dev_mempool *p, uint64_t 
     pthread_mutex_lock(&pools.lock);
     err = settle(d, p);
     pthread_mutex_unlock(&pools.lock);
+    /* Which part of it the pool has just taken from the driver is not told. */
+    if (!err)
+        err = cudev_clear_on(d, *at, bytes, s);
     if (err)
         cu.cuMemFreeAsync(*at, s);
     return err;

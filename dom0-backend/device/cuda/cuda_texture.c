@@ -82,6 +82,11 @@ static int array_create(struct dev *d, const struct dev_array_desc *q, struct de
     a = calloc(1, sizeof(*a));
     err = a ? cudev_rc(d, cu.cuArray3DCreate_v2(&a->a, &desc), "creating an array")
             : CUDA_ERROR_OUT_OF_MEMORY;
+    if (!err) {
+        err = cudev_clear_array(d, a->a, NULL, 1, channel_bytes(q->format) * q->channels, &desc);
+        if (err)
+            cu.cuArrayDestroy(a->a);
+    }
     if (err) {
         cudev_uncharge(d, bytes);
         free(a);
@@ -136,6 +141,12 @@ static int mipmap_create(struct dev *d, const struct dev_array_desc *q, uint32_t
     err = m ? cudev_rc(d, cu.cuMipmappedArrayCreate(&m->m, &desc, levels),
                        "creating a mipmapped array")
             : CUDA_ERROR_OUT_OF_MEMORY;
+    if (!err) {
+        err =
+            cudev_clear_array(d, NULL, m->m, levels, channel_bytes(q->format) * q->channels, &desc);
+        if (err)
+            cu.cuMipmappedArrayDestroy(m->m);
+    }
     if (err) {
         cudev_uncharge(d, bytes);
         free(m);

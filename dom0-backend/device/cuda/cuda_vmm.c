@@ -103,6 +103,11 @@ static int create_as(struct dev *d, uint64_t size, const CUmemAllocationProp *pr
     if (err)
         return err;
     err = cudev_rc(d, cu.cuMemCreate(&h, size, prop, 0), "cuMemCreate");
+    if (!err) {
+        err = cudev_clear_physical(d, h, size);
+        if (err)
+            cu.cuMemRelease(h);
+    }
     if (!err)
         err = cudev_memory_of(d, h, size, out);
     if (err)

@@ -1,0 +1,23 @@
+# What the confinement and docs/security.md rest on.
+
+# residue: what is in device memory that others have used. Runs natively and in guests.
+ifneq ($(NVCC),)
+RESIDUE := $(BUILD)/security/residue $(BUILD)/security/residue.fatbin
+$(BUILD)/security/residue: tests/security/residue.c | $(BUILD)/lib/libcuda.so.1
+	@mkdir -p $(@D)
+	$(CC) $(GVM_CFLAGS) $(GVM_LDFLAGS) -isystem $(dir $(CUDA_INC)) -MF $@.d -o $@ $< \
+		-L$(BUILD)/lib -l:libcuda.so.1
+
+$(BUILD)/security/residue.fatbin: tests/security/residue_kernels.cu
+	@mkdir -p $(@D)
+	$(NVCC) -w -O2 -fatbin $(BENCH_ARCH) -o $@ $<
+
+ifeq ($(SAN),)
+ALL += $(RESIDUE)
+endif
+endif
+
+residue-gpu: all ## what can be read of device memory that others have used, on this machine's GPU
+	@tests/security/residue.sh $(BUILD)
+
+.PHONY: residue-gpu
