@@ -253,6 +253,8 @@ CUresult cuModuleGetFunctionCount(unsigned *n, CUmodule m)
 CUresult cuStreamWriteValue32_v2(CUstream s, CUdeviceptr at, cuuint32_t value, unsigned flags)
 {
     CALL(cuStreamWriteValue32_v2);
+    fake.write_word = (uint32_t *)(uintptr_t)at;
+    fake.write_value = value;
     if (!fake.hold)
         __atomic_store_n((uint32_t *)(uintptr_t)at, value, __ATOMIC_RELEASE);
     return CUDA_SUCCESS;

@@ -35,8 +35,10 @@ struct fake {
     int hold;            /* cuStreamWriteValue32 does nothing */
     uint32_t *wait_word; /* of cuStreamWaitValue32 */
     uint32_t wait_value;
-    uint64_t filled;    /* octets, by cuMemsetD8Async */
-    uint64_t to_arrays; /* octets copied to arrays */
+    uint64_t filled;      /* octets, by cuMemsetD8Async */
+    uint64_t to_arrays;   /* octets copied to arrays */
+    uint32_t *write_word; /* of cuStreamWriteValue32 */
+    uint32_t write_value;
 };
 extern struct fake fake;
 

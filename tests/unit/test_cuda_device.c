@@ -4,6 +4,7 @@
  * child of its own, as the device takes descriptors 1 and 2 and its library stays loaded.
  */
 #include <dlfcn.h>
+#include <pthread.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -321,6 +322,34 @@ CASE(test_staged_order)
     CHECK(ops->ctx_sync(dev) == 700 && faults == 1);
     ops->pool_drop(dev, pool, 2 * MIB);
     CHECK(pool[0] == 1);
+}
+
+static void *limit(void *arg)
+{
+    CHECK(ops->set_limit(dev, 0, 4096) == 0);
+    return arg;
+}
+
+/* A call that may wait for the device keeps others out: no copy may be under way then. */
+CASE(test_staged_hold)
+{
+    uint8_t *pool = open_no_pin(2 * MIB);
+    pthread_t t;
+    uint64_t p;
+
+    CHECK(ops->mem_alloc(dev, MIB, &p) == 0);
+    f->hold = 1;
+    CHECK(ops->copy_h2d(dev, NULL, p, pool, MIB) == 0);
+    CHECK(pthread_create(&t, NULL, limit, NULL) == 0);
+    usleep(20000); /* long enough for one that does not wait to be caught */
+    CHECK(!strstr(f->calls, "cuCtxSetLimit "));
+    f->hold = 0;
+    *f->write_word = f->write_value; /* what was not written then */
+    CHECK(pthread_join(t, NULL) == 0);
+    CHECK(strstr(strstr(f->calls, "cuMemcpyHtoDAsync"), "cuCtxSetLimit "));
+    CHECK(ops->copy_h2d(dev, NULL, p, pool, MIB) == 0); /* and after it they may again */
+    stream_passes();
+    ops->pool_drop(dev, pool, 2 * MIB);
 }
 
 /* ---- images */
@@ -720,20 +749,21 @@ CASE(test_not_cleared)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_library),    cmocka_unit_test(test_shim_is_refused),
-        cmocka_unit_test(test_old_driver),    cmocka_unit_test(test_missing_family),
-        cmocka_unit_test(test_share),         cmocka_unit_test(test_share_lies),
-        cmocka_unit_test(test_count),         cmocka_unit_test(test_select),
-        cmocka_unit_test(test_select_index),  cmocka_unit_test(test_quota),
-        cmocka_unit_test(test_blocks),        cmocka_unit_test(test_spare),
-        cmocka_unit_test(test_no_pin),        cmocka_unit_test(test_staged),
-        cmocka_unit_test(test_staged_order),  cmocka_unit_test(test_images),
-        cmocka_unit_test(test_event_order),   cmocka_unit_test(test_fault),
-        cmocka_unit_test(test_quiet_error),   cmocka_unit_test(test_output),
-        cmocka_unit_test(test_streams_again), cmocka_unit_test(test_prepare),
-        cmocka_unit_test(test_prints),        cmocka_unit_test(test_channel),
-        cmocka_unit_test(test_pool_pages),    cmocka_unit_test(test_cleared),
-        cmocka_unit_test(test_not_cleared),   cmocka_unit_test(test_cleared_arrays),
+        cmocka_unit_test(test_no_library),     cmocka_unit_test(test_shim_is_refused),
+        cmocka_unit_test(test_old_driver),     cmocka_unit_test(test_missing_family),
+        cmocka_unit_test(test_share),          cmocka_unit_test(test_share_lies),
+        cmocka_unit_test(test_count),          cmocka_unit_test(test_select),
+        cmocka_unit_test(test_select_index),   cmocka_unit_test(test_quota),
+        cmocka_unit_test(test_blocks),         cmocka_unit_test(test_spare),
+        cmocka_unit_test(test_no_pin),         cmocka_unit_test(test_staged),
+        cmocka_unit_test(test_staged_order),   cmocka_unit_test(test_staged_hold),
+        cmocka_unit_test(test_images),         cmocka_unit_test(test_event_order),
+        cmocka_unit_test(test_fault),          cmocka_unit_test(test_quiet_error),
+        cmocka_unit_test(test_output),         cmocka_unit_test(test_streams_again),
+        cmocka_unit_test(test_prepare),        cmocka_unit_test(test_prints),
+        cmocka_unit_test(test_channel),        cmocka_unit_test(test_pool_pages),
+        cmocka_unit_test(test_cleared),        cmocka_unit_test(test_not_cleared),
+        cmocka_unit_test(test_cleared_arrays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -274,7 +274,12 @@ static int cudev_set_limit(struct dev *d, int limit, uint64_t value)
 {
     int err = cudev_enter(d);
 
-    return err ? err : cudev_rc(d, cu.cuCtxSetLimit((CUlimit)limit, value), "cuCtxSetLimit");
+    if (err)
+        return err;
+    cudev_stage_hold(d);
+    err = cudev_rc(d, cu.cuCtxSetLimit((CUlimit)limit, value), "cuCtxSetLimit");
+    cudev_stage_release(d);
+    return err;
 }
 
 /* ---- pool memory ------------------------------------------------------------------------- */

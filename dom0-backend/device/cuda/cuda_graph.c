@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cuda_int.h"
+#include "cuda_stage.h"
 #include "dom0-backend/common/log.h"
 #include "dom0-backend/device/device_graph.h"
 
@@ -468,8 +469,11 @@ static int exec_create(struct dev *d, const struct dev_node *nodes, uint32_t n,
         err = cudev_rc(d, cu.cuGraphCreate(&g, 0), "cuGraphCreate");
     if (!err)
         err = add_all(&b, g, nodes, 0, n, DEV_COND_TOP, 0, bad);
-    if (!err)
+    if (!err) {
+        cudev_stage_hold(d);
         err = cudev_rc(d, cu.cuGraphInstantiateWithFlags(&x->x, g, 0), "cuGraphInstantiate");
+        cudev_stage_release(d);
+    }
     for (uint32_t i = 0; i < n && !err; i++)
         if (nodes[i].disabled && nodes[i].type != DEV_NODE_EMPTY)
             cudev_rc(d, cu.cuGraphNodeSetEnabled(x->x, b.first[i], 0), "cuGraphNodeSetEnabled");

@@ -198,8 +198,8 @@ int cudev_launch(struct dev *d, struct dev_func *f, const struct dev_launch *l,
 /* ---- cuda_link.c */
 extern const struct dev_link_ops cudev_link_ops;
 /* cuModuleLoadDataEx(); joins the parts of a linked program whose binary is for another device. */
-int cudev_image_load(const struct cudev_image *i, unsigned nopt, CUjit_option *opt, void **val,
-                     CUmodule *out);
+int cudev_image_load(struct dev *d, const struct cudev_image *i, unsigned nopt, CUjit_option *opt,
+                     void **val, CUmodule *out);
 
 /* ---- cuda_output.c: what the driver prints for kernels */
 int cudev_output_open(struct dev *d);

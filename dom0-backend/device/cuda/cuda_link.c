@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cuda_int.h"
+#include "cuda_stage.h"
 #include "dom0-backend/device/device_link.h"
 
 _Static_assert(sizeof(struct dev_launch_attr) == sizeof(CUlaunchAttribute), "launch attributes");
@@ -51,14 +52,17 @@ static CUresult link_parts(const struct cudev_image *i, unsigned nopt, CUjit_opt
     return rc;
 }
 
-int cudev_image_load(const struct cudev_image *i, unsigned nopt, CUjit_option *opt, void **val,
-                     CUmodule *out)
+int cudev_image_load(struct dev *d, const struct cudev_image *i, unsigned nopt, CUjit_option *opt,
+                     void **val, CUmodule *out)
 {
-    CUresult rc = cu.cuModuleLoadDataEx(out, i->data, nopt, opt, val);
+    CUresult rc;
 
+    cudev_stage_hold(d);
+    rc = cu.cuModuleLoadDataEx(out, i->data, nopt, opt, val);
     if (rc == CUDA_ERROR_NO_BINARY_FOR_GPU && i->parts_size && cu.cuLinkCreate_v2 &&
         cu.cuLinkAddData_v2 && cu.cuLinkComplete && cu.cuLinkDestroy)
         rc = link_parts(i, nopt, opt, val, out);
+    cudev_stage_release(d);
     return (int)rc;
 }
 
@@ -139,8 +143,8 @@ static int link_module_load(struct dev *d, const void *image, size_t n, struct d
             snprintf(jit->error, jit->error_max, "%s\n", line);
         return err;
     }
-    err =
-        cudev_rc(d, (CUresult)cudev_image_load(&img, o.n, o.opt, o.val, &cm), "cuModuleLoadDataEx");
+    err = cudev_rc(d, (CUresult)cudev_image_load(d, &img, o.n, o.opt, o.val, &cm),
+                   "cuModuleLoadDataEx");
     cudev_image_drop(&img);
     if (jit->info_max)
         jit->info[jit->info_max - 1] = '\0';

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cuda_int.h"
+#include "cuda_stage.h"
 #include "dom0-backend/common/log.h"
 
 static int fill_func(struct dev *d, struct dev_func *f, CUfunction cf)
@@ -108,7 +109,7 @@ int cudev_module_load(struct dev *d, const void *image, size_t n, struct dev_mod
         err = cudev_image_check(image, n, &img, log, log_n);
     if (err)
         return err;
-    err = cudev_rc(d, (CUresult)cudev_image_load(&img, 2, opt, val, &cm), "cuModuleLoadDataEx");
+    err = cudev_rc(d, (CUresult)cudev_image_load(d, &img, 2, opt, val, &cm), "cuModuleLoadDataEx");
     prints = err || cudev_may_print(&img);
     cudev_image_drop(&img);
     if (err) {
@@ -123,8 +124,11 @@ int cudev_module_unload(struct dev *d, struct dev_module *m)
 {
     int err = cudev_enter(d);
 
-    if (!err)
+    if (!err) {
+        cudev_stage_hold(d);
         err = cudev_rc(d, cu.cuModuleUnload(m->m), "cuModuleUnload");
+        cudev_stage_release(d);
+    }
     free_module(m);
     return err;
 }
@@ -188,7 +192,12 @@ int cudev_func_load(struct dev *d, struct dev_func *f)
 {
     int err = cudev_enter(d);
 
-    return err || !cu.cuFuncLoad ? err : cudev_rc(d, cu.cuFuncLoad(f->f), "cuFuncLoad");
+    if (err || !cu.cuFuncLoad)
+        return err;
+    cudev_stage_hold(d);
+    err = cudev_rc(d, cu.cuFuncLoad(f->f), "cuFuncLoad");
+    cudev_stage_release(d);
+    return err;
 }
 
 int cudev_func_info(struct dev *d, struct dev_func *f, struct dev_func_info *out)

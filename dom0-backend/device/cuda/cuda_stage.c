@@ -17,6 +17,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cuda_int.h"
@@ -29,7 +30,8 @@
 #define PIECE_MIN (64u << 10)
 #define HANDS_MAX 6u
 #define SLOTS     2u
-#define WORDS     1024u /* allocated at a time */
+#define WORDS     4096u /* so many copies under way at a time, nearly times three */
+#define HOLD_NS   1000000000ull
 #define IDLE_NS   200000u
 #define LOOK_US   20
 
@@ -72,6 +74,7 @@ struct cudev_stage {
     struct job *free;
     _Atomic unsigned open; /* jobs waiting or ready: looked at without the lock */
     bool looking;          /* somebody looks at the words of waiting ones now and then */
+    unsigned held;
     uint32_t *words;
     unsigned words_used;
     CUstream to, from;
@@ -95,20 +98,11 @@ static void tell(const char *what, int err)
 
 /* ---- jobs; with the lock held -------------------------------------------------------------- */
 
+/* All are allocated at the start: later, with copies under way, that call might wait for them. */
 static uint32_t *words_get(struct cudev_stage *st, unsigned n)
 {
-    if (st->words_used + n > WORDS) {
-        void *p = NULL;
-
-        if (cudev_rc(st->d,
-                     cu.cuMemHostAlloc(&p, WORDS * sizeof(uint32_t),
-                                       CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_PORTABLE),
-                     "cuMemHostAlloc"))
-            return NULL;
-        memset(p, 0, WORDS * sizeof(uint32_t));
-        st->words = p;
-        st->words_used = 0;
-    }
+    if (st->words_used + n > WORDS)
+        return NULL;
     st->words_used += n;
     return st->words + st->words_used - n;
 }
@@ -132,6 +126,29 @@ static struct job *job_get(struct cudev_stage *st)
         j = NULL;
     }
     return j;
+}
+
+static void wait_until(pthread_cond_t *c, pthread_mutex_t *m, uint64_t ns)
+{
+    struct timespec t = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+
+    pthread_cond_timedwait(c, m, &t);
+}
+
+/* A job, as soon as there are words for it. NULL: the context has faulted, or no memory. */
+static struct job *job_wait(struct cudev_stage *st)
+{
+    struct job *j;
+
+    for (;;) {
+        if (atomic_load(&st->d->sticky))
+            return NULL;
+        j = st->held ? NULL : job_get(st);
+        if (j || (!st->held && st->words_used + JOB_WORDS <= WORDS))
+            return j;
+        /* The GPU tells nobody when it has written a word. */
+        wait_until(&st->gone, &st->lock, now_ns() + 1000000);
+    }
 }
 
 static void append(struct job ***end, struct job *j)
@@ -416,10 +433,12 @@ int cudev_stage_copy(struct dev *d, struct dev_stream *s, bool in, uint64_t dev,
     if (!in_device(d, dev, n))
         return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&st->lock);
-    j = job_get(st);
+    j = job_wait(st);
     pthread_mutex_unlock(&st->lock);
-    if (!j)
-        return CUDA_ERROR_OUT_OF_MEMORY;
+    if (!j) {
+        err = cudev_enter(d);
+        return err ? err : CUDA_ERROR_OUT_OF_MEMORY;
+    }
     j->in = in;
     j->dev = dev;
     j->host = host;
@@ -474,12 +493,47 @@ void cudev_stage_leave(struct dev *d, const void *addr, size_t n)
     pthread_mutex_unlock(&st->lock);
 }
 
+void cudev_stage_hold(struct dev *d)
+{
+    struct cudev_stage *st = d->stage;
+    uint64_t end;
+
+    if (!st)
+        return;
+    end = now_ns() + HOLD_NS;
+    pthread_mutex_lock(&st->lock);
+    st->held++;
+    while ((st->waiting || st->ready || st->busy) && now_ns() < end) {
+        if (atomic_load(&d->sticky))
+            drop_open(st);
+        wait_until(&st->gone, &st->lock, end);
+    }
+    pthread_mutex_unlock(&st->lock);
+}
+
+void cudev_stage_release(struct dev *d)
+{
+    struct cudev_stage *st = d->stage;
+
+    if (!st)
+        return;
+    pthread_mutex_lock(&st->lock);
+    st->held--;
+    pthread_cond_broadcast(&st->gone);
+    pthread_mutex_unlock(&st->lock);
+}
+
 static int make_slots(struct cudev_stage *st)
 {
     const size_t size = (size_t)st->nhand * SLOTS * PIECE_MAX;
     uint8_t *mem = NULL;
     int err = (int)cu.cuMemHostAlloc((void **)&mem, size, CU_MEMHOSTALLOC_PORTABLE);
 
+    if (!err)
+        err = (int)cu.cuMemHostAlloc((void **)&st->words, WORDS * sizeof(*st->words),
+                                     CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_PORTABLE);
+    if (!err)
+        memset(st->words, 0, WORDS * sizeof(*st->words));
     for (unsigned i = 0; i < st->nhand && !err; i++) {
         for (unsigned k = 0; k < SLOTS && !err; k++) {
             struct slot *s = &st->hand[i].slot[k];
@@ -496,6 +550,7 @@ static int make_slots(struct cudev_stage *st)
 int cudev_stage_open(struct dev *d)
 {
     struct cudev_stage *st = calloc(1, sizeof(*st));
+    pthread_condattr_t clock;
     cpu_set_t set;
     unsigned cpus = sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
     int err;
@@ -503,7 +558,6 @@ int cudev_stage_open(struct dev *d)
     if (!st)
         return CUDA_ERROR_OUT_OF_MEMORY;
     st->d = d;
-    st->words_used = WORDS;
     st->waiting_end = &st->waiting;
     st->ready_end = &st->ready;
     st->may_spin = cpus > 1;
@@ -511,7 +565,10 @@ int cudev_stage_open(struct dev *d)
     st->nhand = cpus / 2 > HANDS_MAX ? HANDS_MAX : cpus / 2 > 2 ? cpus / 2 : 2;
     pthread_mutex_init(&st->lock, NULL);
     pthread_cond_init(&st->come, NULL);
-    pthread_cond_init(&st->gone, NULL);
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&st->gone, &clock);
+    pthread_condattr_destroy(&clock);
     err =
         (int)cu.cuStreamCreateWithPriority(&st->to, CU_STREAM_NON_BLOCKING, d->info.prio_greatest);
     if (!err)

@@ -23,5 +23,11 @@ int cudev_stage_copy(struct dev *d, struct dev_stream *s, bool in, uint64_t dev,
 /* Returns when no copy uses [addr, addr + n) any more: the memory is about to go. Work of the
  * streams has been waited for, or the context has faulted. */
 void cudev_stage_leave(struct dev *d, const void *addr, size_t n);
+/* Around calls of the driver that may wait for the device while they keep other calls out: loading
+ * code is one. No copy is under way between the two, as its pieces could never be issued; hold
+ * waits for those that are, for at most a second (one may follow work that waits for more work),
+ * and others begin after release. Nothing is done without no_pin. */
+void cudev_stage_hold(struct dev *d);
+void cudev_stage_release(struct dev *d);
 
 #endif

@@ -181,7 +181,7 @@ static void run(struct worker *w, uint64_t seed, struct sequence *q)
     for (int i = 0; i < PAGED; i++)
         t_fill(q->paged[i].p, q->paged[i].size, (uint32_t)seed + i);
     printf("seed %llu\n", (unsigned long long)seed);
-    n = 40 + random_below(q, 80);
+    n = 30 + random_below(q, 50);
     for (unsigned i = 0; i < n; i++) {
         if (random_once_in(q, 4))
             at = random_below(q, THREADS);

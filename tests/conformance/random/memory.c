@@ -32,7 +32,15 @@ static void free_device(struct sequence *q, int i)
 
         touch(q, m, s.key);
         R(cudaFreeAsync(m->p, s.s), "cudaFreeAsync(d%d, %s)", i, s.name);
-    } else if (random_below(q, 2)) {
+        m->p = NULL;
+        return;
+    }
+    if (m->pooled && m->dirty) {
+        /* not waited for by cudaFree: whoever frees memory of a pool says that it is idle */
+        R(cudaDeviceSynchronize(), "cudaDeviceSynchronize()");
+        all_clean(q);
+    }
+    if (random_below(q, 2)) {
         R(cudaFree(m->p), "cudaFree(d%d)", i);
         if (random_once_in(q, 5) && !m->pooled)
             R(cudaFree(m->p), "cudaFree(d%d), freed", i);
