@@ -20,7 +20,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "dom0-backend/broker/audit.h"
 #include "dom0-backend/broker/shares.h"
+#include "dom0-backend/broker/tenant.h"
 #include "dom0-backend/common/log.h"
 #include "dom0-backend/transport/handoff.h"
 #include "protocol/vgpuif.h"
@@ -55,6 +57,7 @@ struct worker_record {
     uint64_t start; /* of the process, see worker_start_time() */
     struct worker_params params;
     uint32_t port; /* guest's, of the CREATE */
+    uint32_t slot; /* in its tenant's page */
     uint32_t chunk_pages[VGPU_MAX_CHUNKS];
     uint64_t chunk_addr[VGPU_MAX_CHUNKS];
 };
@@ -72,10 +75,13 @@ struct worker {
     struct worker_record rec;
     int stats_fd; /* struct wk_stats, written by the worker: read by pread() only */
     struct worker_params params;
-    struct wk_msg ready; /* its WK_READY */
-    uint32_t prep_seq;   /* WK_PREPARE under way; 0: none */
-    int prep_fd[2];      /* what it was given: channel, chunk 0; -1: nothing, or handed over */
-    struct chan *ch;     /* the channel it serves or is wanted for */
+    struct wk_msg ready;   /* its WK_READY */
+    uint32_t prep_seq;     /* WK_PREPARE under way; 0: none */
+    int prep_fd[2];        /* what it was given: channel, chunk 0; -1: nothing, or handed over */
+    struct chan *ch;       /* the channel it serves or is wanted for */
+    struct tenant *tenant; /* whose page it has; NULL: nobody's so far */
+    unsigned slot;
+    struct audit audit;
     struct log_rate rate;
     ev_io io, death;
     ev_timer timer;
@@ -131,8 +137,9 @@ struct host {
     struct host *next;
     const struct host_ops *ops;
     uint32_t domid, devid;
-    uint64_t guest; /* hosts with the same number are of one guest (share.c) */
-    char name[32];  /* "d5.0" or "pid 812", for log lines */
+    uint64_t guest;        /* hosts with the same number are of one guest (share.c) */
+    char name[32];         /* "d5.0" or "pid 812", for log lines */
+    struct tenant *tenant; /* several hosts of the local transport may be of one */
     struct worker_params params;
     uint32_t max_channels;     /* ids of channels are 1..max_channels */
     uint32_t max_procs;        /* how many there may be; 0: max_channels */
@@ -142,7 +149,6 @@ struct host {
     uint32_t nchans;
     bool closing;
     struct chan *chans;
-    struct wk_stats ended; /* of workers that are gone */
 };
 
 struct broker_config {
@@ -166,7 +172,7 @@ struct broker {
     struct worker *workers;
     struct host *hosts;
     struct shares shares;
-    struct wk_stats ended; /* local mode, as host.ended: a connection ends with its process */
+    struct tenant *tenants;
     uint32_t next_worker;
     uint32_t next_seq;
     uint64_t pages; /* of all hosts */
@@ -245,7 +251,9 @@ void host_uncharge(struct host *h, uint64_t pages);
 
 /* ---- share.c */
 
-/* A guest's number in host.guest: that of a domain, or of everybody on the local socket. */
+#define LOCAL_GUESTS 64u
+
+/* A guest's number in host.guest: that of a domain, or of everybody on one local socket. */
 #define GUEST_DOMAIN(domid) (0x100000000ull | (domid))
 #define GUEST_LOCAL         0ull
 
@@ -265,12 +273,13 @@ void query_worker_ended(struct host *h, const struct wk_stats *s);
 
 /* ---- local.c */
 
-/* Serves the local transport on the listening socket `fd`. `params`, limits: of each process.
- * 0 or -errno. */
+/* Serves the local transport on the listening socket `fd`, whoever connects there being of one guest,
+ * with params->mem for all of it. Called once for each guest. 0 or -errno. */
 int local_start(struct broker *b, int fd, const struct worker_params *params);
 void local_stop(struct broker *b);
-/* What each process gets; NULL: this is no local daemon. */
-const struct worker_params *local_params(void);
+/* Of the guest with this number; NULL: there is none, and with number 0: this is no local daemon. */
+const struct worker_params *local_params(unsigned guest);
+const struct tenant *local_tenant(unsigned guest);
 /* Makes the memory that a worker may be given before there is a guest: fds[0] a channel of
  * VGPU_LOCAL_RING_ORDER, fds[1] a chunk of VGPU_LOCAL_CHUNK_PAGES. False: none, or not local. */
 bool local_prepare(int fds[2]);

@@ -1,12 +1,14 @@
 # gvm-backd: the broker, and the agent in dom0.
 include dom0-backend/common/build.mk
 include dom0-backend/agent/build.mk
-BROKER_OBJS := $(call objs,$(addprefix dom0-backend/broker/,main.c worker.c share.c shares.c adopt.c spawn.c chan.c local.c \
+BROKER_OBJS := $(call objs,$(addprefix dom0-backend/broker/,main.c worker.c share.c shares.c tenant.c audit.c adopt.c spawn.c chan.c local.c \
 	query.c xenbus.c xendev.c xenctl.c ctlring.c grants.c)) $(PROTO_CTL_OBJS)
 $(eval $(call program,gvm-backd,$(BROKER_OBJS) $(AGENT_OBJS) $(AGENT_PURE_OBJS) $(COMMON_OBJS),\
-	-lev -lxenstore))
+	-lev -lxenstore -ldl))
 
 UNIT_ctlring_OBJS := $(call objs,dom0-backend/broker/ctlring.c) $(PROTO_CTL_OBJS)
 UNIT_shares_OBJS := $(call objs,dom0-backend/broker/shares.c)
 UNIT_broker_share_OBJS := $(call objs,dom0-backend/broker/share.c dom0-backend/broker/shares.c) \
 	$(COMMON_OBJS)
+UNIT_audit_OBJS := $(call objs,dom0-backend/broker/audit.c) $(COMMON_OBJS)
+UNIT_audit_LIBS := -lev -ldl

@@ -241,6 +241,11 @@ void chan_worker_ready(struct chan *ch)
         return;
     }
     ch->w->state = WORKER_SERVING;
+    if (tenant_join(ch->host->tenant, ch->w)) {
+        ch->closing = true;
+        worker_end(ch->w); /* its death answers the request */
+        return;
+    }
     chan_save(ch);
     op_set_timer(op, WORKER_DONE_S);
     if (op->msg.kind == WK_LOCAL)
@@ -565,5 +570,6 @@ struct chan *chan_adopt(struct host *h, struct worker *w)
     }
     ch->w = w;
     w->ch = ch;
+    tenant_rejoin(h->tenant, w);
     return ch;
 }

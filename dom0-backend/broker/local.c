@@ -2,6 +2,7 @@
 /*
  * local.c - the local transport: guest processes on this machine, one connection each. Control
  * requests and responses are messages, descriptors take the place of grants and event channels.
+ * Whoever connects to the same socket is of the same guest.
  */
 #include "dom0-backend/broker/broker.h"
 
@@ -20,6 +21,15 @@
 #define MAX_CONNS    1024
 #define MAX_INFLIGHT 32 /* as many as a control ring has slots */
 
+struct listener {
+    int fd;
+    ev_io io;
+    struct broker *b;
+    struct worker_params params;
+    struct tenant *tenant;
+    uint32_t number;
+};
+
 struct conn {
     struct host h; /* first: hosts of this kind are conns */
     int sock;      /* -1: closed, waits for its workers to end */
@@ -27,12 +37,9 @@ struct conn {
     ev_io io;
 };
 
-static struct {
-    int fd;
-    ev_io io;
-    struct worker_params params;
-    unsigned conns;
-} listener = {.fd = -1};
+static struct listener listeners[LOCAL_GUESTS];
+static unsigned nlistener;
+static unsigned conns;
 
 static void conn_drop(struct conn *c)
 {
@@ -56,7 +63,7 @@ static void conn_empty(struct host *h)
     ev_io_stop(h->b->loop, &c->io);
     if (c->sock >= 0)
         close(c->sock);
-    listener.conns--;
+    conns--;
     free(c);
 }
 
@@ -112,7 +119,7 @@ static int prepare_channel(struct op *op)
 
 bool local_prepare(int fds[2])
 {
-    if (listener.fd < 0)
+    if (!nlistener)
         return false;
     fds[0] = make_memfd(VGPU_CH_PAGES(VGPU_LOCAL_RING_ORDER));
     fds[1] = make_memfd(VGPU_LOCAL_CHUNK_PAGES);
@@ -245,31 +252,34 @@ static void on_request(struct ev_loop *loop, ev_io *io, int revents)
 
 static void on_connect(struct ev_loop *loop, ev_io *io, int revents)
 {
-    struct broker *b = io->data;
+    struct listener *l = io->data;
+    struct broker *b = l->b;
     struct ucred cred = {0};
     socklen_t len = sizeof(cred);
     struct conn *c;
-    int fd = accept4(listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (fd < 0)
         return;
-    c = listener.conns < MAX_CONNS ? calloc(1, sizeof(*c)) : NULL;
+    c = conns < MAX_CONNS ? calloc(1, sizeof(*c)) : NULL;
     if (!c) {
-        log_warn("a connection was refused: %u are open", listener.conns);
+        log_warn("a connection was refused: %u are open", conns);
         close(fd);
         return;
     }
     getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
     c->h.b = b;
     c->h.ops = &conn_ops;
-    c->h.guest = GUEST_LOCAL;
+    c->h.devid = l->number;
+    c->h.guest = GUEST_LOCAL + l->number;
+    c->h.tenant = l->tenant;
     snprintf(c->h.name, sizeof(c->h.name), "pid %d", (int)cred.pid);
-    c->h.params = listener.params;
+    c->h.params = l->params;
     c->h.max_channels = VGPU_MAX_CHANNELS;
     c->h.max_pages = b->cfg.max_pages;
     c->h.next = b->hosts;
     b->hosts = &c->h;
-    listener.conns++;
+    conns++;
     c->sock = fd;
     ev_io_init(&c->io, on_request, fd, EV_READ);
     c->io.data = c;
@@ -278,31 +288,50 @@ static void on_connect(struct ev_loop *loop, ev_io *io, int revents)
 
 int local_start(struct broker *b, int fd, const struct worker_params *params)
 {
+    struct listener *l = &listeners[nlistener];
+    char name[16];
+
+    if (nlistener == LOCAL_GUESTS)
+        return -ENOSPC;
     if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return -errno;
-    listener.fd = fd;
-    listener.params = *params;
-    ev_io_init(&listener.io, on_connect, fd, EV_READ);
-    listener.io.data = b;
-    ev_io_start(b->loop, &listener.io);
+    snprintf(name, sizeof(name), "guest %u", nlistener);
+    l->tenant = tenant_new(b, name, false);
+    if (!l->tenant)
+        return -ENOMEM;
+    tenant_set_mem(l->tenant, params->mem);
+    l->b = b;
+    l->fd = fd;
+    l->params = *params;
+    l->number = nlistener++;
+    ev_io_init(&l->io, on_connect, fd, EV_READ);
+    l->io.data = l;
+    ev_io_start(b->loop, &l->io);
     worker_keep_warm(b, params);
     return 0;
 }
 
-const struct worker_params *local_params(void)
+const struct worker_params *local_params(unsigned i)
 {
-    return listener.params.device[0] ? &listener.params : NULL;
+    return i < nlistener ? &listeners[i].params : NULL;
+}
+
+const struct tenant *local_tenant(unsigned i)
+{
+    return i < nlistener ? listeners[i].tenant : NULL;
 }
 
 void local_stop(struct broker *b)
 {
     struct host *h, *next;
 
-    if (listener.fd < 0)
-        return;
-    ev_io_stop(b->loop, &listener.io);
-    close(listener.fd);
-    listener.fd = -1;
+    for (unsigned i = 0; i < nlistener; i++) {
+        if (listeners[i].fd < 0)
+            continue;
+        ev_io_stop(b->loop, &listeners[i].io);
+        close(listeners[i].fd);
+        listeners[i].fd = -1;
+    }
     for (h = b->hosts; h; h = next) {
         next = h->next;
         conn_drop((struct conn *)h);

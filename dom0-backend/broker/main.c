@@ -19,14 +19,23 @@
 #include <unistd.h>
 
 #include "dom0-backend/agent/agent.h"
+#include "dom0-backend/agent/spec.h"
 #include "dom0-backend/broker/broker.h"
 #include "dom0-backend/broker/xendev.h"
+
+/* --guest */
+struct local_guest {
+    char socket[108];
+    uint64_t mem;
+};
 
 struct options {
     const char *config;
     const char *local; /* socket of the local transport */
-    int listen_fd;     /* the same, bound by gvm run */
-    pid_t parent;      /* gvm run: end with it, and remove the socket's directory */
+    struct local_guest guest[LOCAL_GUESTS];
+    unsigned nguest;
+    int listen_fd; /* the same, bound by gvm run */
+    pid_t parent;  /* gvm run: end with it, and remove the socket's directory */
     struct worker_params params;
     enum log_level level;
 };
@@ -36,7 +45,9 @@ static const char usage[] =
     "       gvm-backd --local SOCKET [--device INDEX|GPU-UUID] [--mem BYTES] [--threads N]\n"
     "                 [--stats] [--kind ptx|cuda] [--warm 0..64] [--no-pin] [--spin-us "
     "0..1000000]\n"
-    "                 [--worker FILE] [--log-level error|warning|info|debug]\n";
+    "                 [--worker FILE] [--log-level error|warning|info|debug]\n"
+    "                 [--guest SOCKET[,mem=SIZE]]...   further guests, each with a socket and a "
+    "quota\n";
 
 static struct broker broker = {.cfg.spin_us = -1};
 static ev_signal sig_term, sig_int;
@@ -53,6 +64,38 @@ static int number(const char *opt, const char *text, uint64_t max, uint64_t *out
         log_error("--%s %s: not a number from 0 to %llu", opt, text, (unsigned long long)max);
         return -1;
     }
+    return 0;
+}
+
+/* SOCKET[,KEY=VALUE...]. 0, or -1 after one line. */
+static int parse_guest(const char *text, struct options *o)
+{
+    struct local_guest *g = &o->guest[o->nguest];
+    char copy[256], *p = copy, *item;
+
+    if (o->nguest == LOCAL_GUESTS - 1) {
+        log_error("--guest %s: allowed are %u besides --local", text, LOCAL_GUESTS - 1);
+        return -1;
+    }
+    if ((size_t)snprintf(copy, sizeof(copy), "%s", text) >= sizeof(copy)) {
+        log_error("--guest: allowed are %zu octets", sizeof(copy) - 1);
+        return -1;
+    }
+    item = strsep(&p, ",");
+    if (!*item || strlen(item) >= sizeof(g->socket)) {
+        log_error("--guest %s: a socket's path has 1 to %zu octets", text, sizeof(g->socket) - 1);
+        return -1;
+    }
+    strcpy(g->socket, item);
+    g->mem = 0;
+    while ((item = strsep(&p, ","))) {
+        if (strncmp(item, "mem=", 4) == 0 && vgpu_size_parse(item + 4, &g->mem) == 0)
+            continue;
+        log_error("--guest %s: '%s' is not allowed; allowed is mem=SIZE, such as mem=1G", text,
+                  item);
+        return -1;
+    }
+    o->nguest++;
     return 0;
 }
 
@@ -73,17 +116,27 @@ static int parse(int argc, char **argv, struct options *o)
         NO_PIN,
         SPIN,
         LEVEL,
+        GUEST,
         HELP
     };
     static const struct option opts[] = {
-        {"config", 1, NULL, CONFIG},    {"local", 1, NULL, LOCAL},
-        {"listen-fd", 1, NULL, LISTEN}, {"with-parent", 1, NULL, PARENT},
-        {"device", 1, NULL, DEVICE},    {"mem", 1, NULL, MEM},
-        {"threads", 1, NULL, THREADS},  {"stats", 0, NULL, STATS},
-        {"kind", 1, NULL, KIND},        {"worker", 1, NULL, WORKER},
-        {"warm", 1, NULL, WARM},        {"log-level", 1, NULL, LEVEL},
-        {"help", 0, NULL, HELP},        {"no-pin", 0, NULL, NO_PIN},
-        {"spin-us", 1, NULL, SPIN},     {NULL, 0, NULL, 0},
+        {"config", 1, NULL, CONFIG},
+        {"local", 1, NULL, LOCAL},
+        {"listen-fd", 1, NULL, LISTEN},
+        {"with-parent", 1, NULL, PARENT},
+        {"device", 1, NULL, DEVICE},
+        {"mem", 1, NULL, MEM},
+        {"threads", 1, NULL, THREADS},
+        {"stats", 0, NULL, STATS},
+        {"kind", 1, NULL, KIND},
+        {"worker", 1, NULL, WORKER},
+        {"warm", 1, NULL, WARM},
+        {"log-level", 1, NULL, LEVEL},
+        {"help", 0, NULL, HELP},
+        {"no-pin", 0, NULL, NO_PIN},
+        {"spin-us", 1, NULL, SPIN},
+        {"guest", 1, NULL, GUEST},
+        {NULL, 0, NULL, 0},
     };
     uint64_t v;
     int c;
@@ -151,6 +204,10 @@ static int parse(int argc, char **argv, struct options *o)
             }
             broker.cfg.log_level = optarg;
             break;
+        case GUEST:
+            if (parse_guest(optarg, o) < 0)
+                return -1;
+            break;
         case HELP:
             fputs(usage, stdout);
             exit(0);
@@ -161,6 +218,10 @@ static int parse(int argc, char **argv, struct options *o)
     }
     if (optind != argc) {
         log_error("unexpected argument %s", argv[optind]);
+        return -1;
+    }
+    if (o->nguest && !o->local) {
+        log_error("--guest is for --local; guests of Xen have vgpu= in their configuration");
         return -1;
     }
     return 0;
@@ -252,6 +313,8 @@ static void remove_socket(const struct options *o)
 
     unlink(o->local);
     unlink(query_path(o));
+    for (unsigned i = 0; i < o->nguest; i++)
+        unlink(o->guest[i].socket);
     if (o->parent) {
         snprintf(dir, sizeof(dir), "%s", o->local);
         rmdir(dirname(dir));
@@ -269,9 +332,23 @@ static int run_local(struct options *o)
         log_error("%s: %s", o->local, strerror(-err));
         return 1;
     }
+    for (unsigned i = 0; i < o->nguest; i++) {
+        struct worker_params p = o->params;
+
+        p.mem = o->guest[i].mem;
+        fd = bind_local(o->guest[i].socket);
+        err = fd < 0 ? -1 : local_start(&broker, fd, &p);
+        if (err) {
+            if (fd >= 0)
+                log_error("%s: %s", o->guest[i].socket, strerror(-err));
+            remove_socket(o);
+            return 1;
+        }
+    }
     err = query_start(&broker, query_path(o));
     if (err)
         log_warn("%s: %s: gvm list, top and trace will not work", query_path(o), strerror(-err));
+    audit_start(&broker);
     ev_run(broker.loop, 0);
     remove_socket(o);
     return 0;
@@ -349,6 +426,7 @@ static int run_xen(struct options *o)
         log_info("not the control domain: vgpu= entries are the agent's in dom0");
     else if (agent_start(broker.loop, &conf) < 0)
         goto out;
+    audit_start(&broker);
     ev_run(broker.loop, 0);
     status = broker.stopping ? 0 : 1;
 out:

@@ -56,7 +56,7 @@ static void add_stats(struct wk_stats *sum, const struct wk_stats *s)
 
 void query_worker_ended(struct host *h, const struct wk_stats *s)
 {
-    add_stats(h->guest == GUEST_LOCAL ? &h->b->ended : &h->ended, s);
+    add_stats(&h->tenant->ended, s);
 }
 
 static void print_stats(FILE *f, const struct wk_stats *s)
@@ -105,7 +105,7 @@ static void sum_host(const struct host *h, struct wk_stats *sum)
 static void print_device(FILE *f, const struct host *h)
 {
     const struct xendev *d = xendev_of((struct host *)h);
-    struct wk_stats sum = h->ended;
+    struct wk_stats sum = h->tenant->ended;
 
     sum_host(h, &sum);
     fprintf(f,
@@ -116,26 +116,32 @@ static void print_device(FILE *f, const struct host *h)
     print_stats(f, &sum);
 }
 
-/* All processes of a local daemon are one guest, on one device. */
-static void print_local(FILE *f, const struct broker *b, const struct worker_params *p)
+/* A guest of a local daemon is shown as a device of domain 0; its processes are hosts of their own. */
+static void print_local(FILE *f, const struct broker *b, unsigned guest)
 {
-    struct wk_stats sum = b->ended;
+    const struct worker_params *p = local_params(guest);
+    const struct tenant *t = local_tenant(guest);
+    struct wk_stats sum = t->ended;
     unsigned channels = 0;
+    uint64_t pages = 0;
 
     for (const struct host *h = b->hosts; h; h = h->next) {
+        if (h->tenant != t)
+            continue;
         sum_host(h, &sum);
         channels += h->nchans;
+        pages += h->pages;
     }
     fprintf(f,
-            "device domid=0 devid=0 state=%d device=%s mem=%" PRIu64
+            "device domid=0 devid=%u state=%d device=%s mem=%" PRIu64
             " weight=256 channels=%u pages=%" PRIu64 " max_pages=%" PRIu64,
-            XB_CONNECTED, p->device, p->mem, channels, b->pages, b->cfg.max_pages);
+            guest, XB_CONNECTED, p->device, p->mem, channels, pages, b->cfg.max_pages);
     print_stats(f, &sum);
 }
 
 static void print_all(FILE *f, const struct broker *b)
 {
-    const struct worker_params *local = local_params();
+    const struct worker_params *local = local_params(0);
     unsigned workers = 0, warm = 0;
     struct timespec ts;
 
@@ -149,8 +155,8 @@ static void print_all(FILE *f, const struct broker *b)
             " workers=%u warm=%u\n",
             local ? "local" : "xen", (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec,
             (int)getpid(), b->pages, b->cfg.host_pages, workers, warm);
-    if (local)
-        print_local(f, b, local);
+    for (unsigned i = 0; local_params(i); i++)
+        print_local(f, b, i);
     for (const struct host *h = b->hosts; h; h = h->next) {
         if (!local)
             print_device(f, h);

@@ -55,6 +55,7 @@ void worker_free(struct worker *w)
     if (*p)
         *p = w->next;
     shares_drop_owner(&w->b->shares, w);
+    tenant_leave(w);
     ev_io_stop(w->b->loop, &w->io);
     ev_io_stop(w->b->loop, &w->death);
     ev_timer_stop(w->b->loop, &w->timer);

@@ -156,6 +156,7 @@ int xenbus_start(struct xenbus *bus, struct broker *b)
     the_bus = bus;
     b->probed = xendev_probed;
     worker_adopt_all(b, adopt);
+    tenant_sweep(b);
     if (!xs_watch(bus->xs, "backend/vgpu", "back") ||
         !xs_watch(bus->xs, "@releaseDomain", "release")) {
         log_error("XenStore watches: %m");

@@ -115,6 +115,7 @@ static bool read_live(struct xendev *d, struct live *v)
 static void take_live(struct xendev *d, const struct live *v)
 {
     d->h.params.mem = v->mem;
+    tenant_set_mem(d->h.tenant, v->mem);
     d->h.weight = (uint32_t)v->weight;
     d->h.cap = (uint32_t)v->cap;
     d->h.max_procs = (uint32_t)v->processes;
@@ -292,6 +293,7 @@ static void xendev_free(struct xendev *d)
 
     log_info("%s: removed", d->h.name);
     xenctl_forget(d);
+    tenant_free(d->h.b, d->h.tenant);
     for (p = &d->h.b->hosts; *p != &d->h; p = &(*p)->next)
         ;
     *p = d->h.next;
@@ -423,6 +425,11 @@ struct xendev *xendev_new(struct xenbus *bus, uint32_t front, uint32_t devid)
     d->h.guest = GUEST_DOMAIN(front);
     d->h.devid = devid;
     snprintf(d->h.name, sizeof(d->h.name), "d%u.%u", front, devid);
+    d->h.tenant = tenant_new(b, d->h.name, true);
+    if (!d->h.tenant) {
+        free(d);
+        return NULL;
+    }
     strcpy(d->h.params.device, "0");
     d->h.max_channels = b->cfg.max_channels;
     d->h.max_pages = b->cfg.max_pages;

@@ -77,13 +77,23 @@ struct dev_launch {
     uint32_t params_len; /* bytes; >= offset + size of the last parameter */
 };
 
+/* What the guest may have of device memory over all of its processes, beyond which nothing is given:
+ * memory, arrays, what pools have reserved, heap, stack and printf buffer beyond their defaults. Any
+ * thread, never waits; arg: dev_config.arg. */
+struct dev_quota {
+    bool (*take)(void *arg, uint64_t bytes); /* false: not to be had */
+    void (*give)(void *arg, uint64_t bytes);
+    uint64_t (*left)(void *arg); /* UINT64_MAX: no limit */
+};
+
 struct dev_config {
-    const char *select; /* "0", "1", ... or "GPU-<uuid>"; NULL = first */
-    uint64_t mem_limit; /* device memory quota in bytes, 0 = the device's own size */
-    void *pool_base;    /* pool window: reserved (PROT_NONE) before open(), by reserve() or by */
-    size_t pool_size;   /*   the worker; pool chunks are mapped inside it */
-    bool no_pin;        /* pool and channel are grant mappings that must not be pinned */
-    unsigned threads;   /* CPU threads the software device may use, 0 = all online CPUs */
+    const char *select;            /* "0", "1", ... or "GPU-<uuid>"; NULL = first */
+    uint64_t mem_limit;            /* what the device pretends to have, bytes; 0 = its own size */
+    const struct dev_quota *quota; /* NULL: mem_limit is the only one */
+    void *pool_base;  /* pool window: reserved (PROT_NONE) before open(), by reserve() or by */
+    size_t pool_size; /*   the worker; pool chunks are mapped inside it */
+    bool no_pin;      /* pool and channel are grant mappings that must not be pinned */
+    unsigned threads; /* CPU threads the software device may use, 0 = all online CPUs */
     /* Called once, from any thread, when the context becomes unusable (sticky error `err`). */
     void (*on_fault)(void *arg, int err, const char *what);
     /* Text printed by kernels (device-side printf), for fd 1 or 2, in pieces of any length; called
@@ -92,7 +102,7 @@ struct dev_config {
     /* Memory that can be shared with another process: a descriptor of `bytes` (page multiple)
      * sealed against shrinking, the caller's to close, or -errno. May wait. NULL: none to be had. */
     int (*segment)(void *arg, uint64_t bytes);
-    void *arg; /* of on_fault, on_output and segment */
+    void *arg; /* of on_fault, on_output, segment and quota */
     /* Grows by the time that kernels execute, in nanoseconds (atomically); NULL: not wanted. */
     uint64_t *busy_ns;
 };

@@ -47,6 +47,11 @@ enum wk_type {
     WK_UNEXPORT, /* worker: forget share.token, if it is its own */
     WK_IMPORT,   /* worker: share.kind, share.token; answer: share.meta, share.own, descriptor */
     WK_ANSWER,   /* broker: to the one of these with this `seq` */
+
+    /* broker: before ASSIGN, and once more after HELLO: what the guest's processes may have together,
+     * one descriptor (tenant.h); `slot` is this process's. No answer; one that cannot be used ends
+     * the worker. */
+    WK_TENANT,
 };
 
 /* Kinds of what is shared. The broker only sees to it that what is imported as one kind has been
@@ -92,7 +97,7 @@ struct wk_msg {
     uint32_t uid, pid;    /* of the guest process, for log lines */
     uint32_t prepared;    /* ASSIGN, CHUNK_ADD: what PREPARE brought */
     uint32_t chunk_pages; /* PREPARE */
-    uint32_t reserved;
+    uint32_t slot;        /* TENANT */
     uint64_t gnt_index;
     uint64_t pool_base, pool_size, dev_base, dev_size; /* WK_READY */
     uint64_t addr;                                     /* WK_DONE of CHUNK_ADD */

@@ -18,14 +18,6 @@ static const struct dev_share_ops *ops_of(const struct wk_lane *lane)
     return lane->w->ops->share;
 }
 
-static void count_memory(struct wk *w)
-{
-    uint64_t free_bytes, total;
-
-    if (w->ops->mem_info(w->dev, &free_bytes, &total) == WK_OK)
-        wk_gauge(w, mem_used, total - free_bytes);
-}
-
 static void drop_fd(struct dev_share *s)
 {
     if (s->fd >= 0)
@@ -119,7 +111,7 @@ int wk_IpcOpenMem(struct wk_lane *lane, const struct vgpu_args_IpcOpenMem *a,
         return err;
     err = own ? WK_OWN_HANDLE : ops_of(lane)->mem_import(lane->w->dev, &s, &o->dptr, &o->size);
     drop_fd(&s);
-    count_memory(lane->w);
+    wk_count_memory(lane->w);
     return err;
 }
 
@@ -128,7 +120,7 @@ int wk_IpcCloseMem(struct wk_lane *lane, const struct vgpu_args_IpcCloseMem *a,
 {
     int err = ops_of(lane) ? ops_of(lane)->mem_close(lane->w->dev, a->dptr) : WK_NOT_SUPPORTED;
 
-    count_memory(lane->w);
+    wk_count_memory(lane->w);
     return err;
 }
 
@@ -247,7 +239,7 @@ int wk_VmmCreateShared(struct wk_lane *lane, const struct vgpu_args_VmmCreateSha
     err = ops_of(lane)->memory_create(lane->w->dev, a->size, &m);
     if (!err)
         err = wk_thing_enter(lane->w, WK_OBJ_MEMORY, a->memory, m, release_memory);
-    count_memory(lane->w);
+    wk_count_memory(lane->w);
     return err;
 }
 
@@ -280,7 +272,7 @@ int wk_VmmImport(struct wk_lane *lane, const struct vgpu_args_VmmImport *a,
     drop_fd(&s);
     if (!err)
         err = wk_thing_enter(lane->w, WK_OBJ_MEMORY, a->memory, m, release_memory);
-    count_memory(lane->w);
+    wk_count_memory(lane->w);
     return err;
 }
 
@@ -356,6 +348,6 @@ int wk_MemPoolImportPtr(struct wk_lane *lane, const struct vgpu_args_MemPoolImpo
     if (!err)
         err = ops_of(lane)->ptr_import(lane->w->dev, t->p, &s, &o->dptr, &o->size);
     drop_fd(&s);
-    count_memory(lane->w);
+    wk_count_memory(lane->w);
     return err;
 }

@@ -10,14 +10,6 @@
 #include "decode.h"
 #include "dom0-backend/worker/worker.h"
 
-static void count_memory(struct wk *w)
-{
-    uint64_t free_bytes, total;
-
-    if (w->ops->mem_info(w->dev, &free_bytes, &total) == WK_OK)
-        wk_gauge(w, mem_used, total - free_bytes);
-}
-
 int wk_MemAlloc(struct wk_lane *lane, const struct vgpu_args_MemAlloc *a,
                 struct vgpu_out_MemAlloc *o)
 {
@@ -25,7 +17,7 @@ int wk_MemAlloc(struct wk_lane *lane, const struct vgpu_args_MemAlloc *a,
     int err = w->ops->mem_alloc(w->dev, a->bytes, &o->dptr);
 
     if (!err)
-        count_memory(w);
+        wk_count_memory(w);
     return err;
 }
 
@@ -36,7 +28,7 @@ int wk_MemFree(struct wk_lane *lane, const struct vgpu_args_MemFree *a, struct v
 
     if (!err) {
         wk_share_freed(w, a->dptr);
-        count_memory(w);
+        wk_count_memory(w);
     }
     return err;
 }

@@ -11,14 +11,6 @@ static const struct dev_memory_ops *ops_of(const struct wk_lane *lane)
     return lane->w->ops->memory;
 }
 
-static void count_memory(struct wk *w)
-{
-    uint64_t free_bytes, total;
-
-    if (w->ops->mem_info(w->dev, &free_bytes, &total) == WK_OK)
-        wk_gauge(w, mem_used, total - free_bytes);
-}
-
 /* ---- pools ------------------------------------------------------------------------------- */
 
 static int destroy_pool(struct wk *w, struct wk_thing *t)
@@ -60,7 +52,7 @@ int wk_MemPoolDestroy(struct wk_lane *lane, const struct vgpu_args_MemPoolDestro
 {
     int err = wk_obj_remove(lane, a->pool);
 
-    count_memory(lane->w);
+    wk_count_memory(lane->w);
     return err;
 }
 
@@ -73,7 +65,7 @@ int wk_MemPoolAlloc(struct wk_lane *lane, const struct vgpu_args_MemPoolAlloc *a
     int err = ops_of(lane)->mempool_alloc(w->dev, s->s, t->p, a->bytes, &o->dptr);
 
     if (!err)
-        count_memory(w);
+        wk_count_memory(w);
     return err;
 }
 
@@ -91,7 +83,7 @@ int wk_MemPoolFree(struct wk_lane *lane, const struct vgpu_args_MemPoolFree *a,
         err = ops_of(lane)->mempool_free(w->dev, s->s, a->dptr);
     if (!err) {
         wk_share_freed(w, a->dptr);
-        count_memory(w);
+        wk_count_memory(w);
     }
     return err;
 }
@@ -102,7 +94,7 @@ int wk_MemPoolTrim(struct wk_lane *lane, const struct vgpu_args_MemPoolTrim *a,
     struct wk_thing *t = a->pool;
     int err = ops_of(lane)->mempool_trim(lane->w->dev, t->p, a->keep);
 
-    count_memory(lane->w);
+    wk_count_memory(lane->w);
     return err;
 }
 
@@ -165,7 +157,7 @@ int wk_VmmCreate(struct wk_lane *lane, const struct vgpu_args_VmmCreate *a,
     if (!err)
         err = wk_thing_enter(lane->w, WK_OBJ_MEMORY, a->memory, m, release_memory);
     if (!err)
-        count_memory(lane->w);
+        wk_count_memory(lane->w);
     return err;
 }
 
@@ -174,7 +166,7 @@ int wk_VmmRelease(struct wk_lane *lane, const struct vgpu_args_VmmRelease *a,
 {
     int err = wk_obj_remove(lane, a->memory);
 
-    count_memory(lane->w);
+    wk_count_memory(lane->w);
     return err;
 }
 
@@ -193,7 +185,7 @@ int wk_VmmUnmap(struct wk_lane *lane, const struct vgpu_args_VmmUnmap *a,
     if (!ops_of(lane) || !ops_of(lane)->vmm_unmap)
         return WK_NOT_SUPPORTED;
     err = ops_of(lane)->vmm_unmap(lane->w->dev, a->ptr, a->size);
-    count_memory(lane->w);
+    wk_count_memory(lane->w);
     return err;
 }
 

@@ -30,14 +30,6 @@ static struct wk_thing *hold_array(struct wk_lane *lane, uint32_t id, bool mipma
     return t && (t->destroy == destroy_mipmap) == mipmap ? t : NULL;
 }
 
-static void count_memory(struct wk *w)
-{
-    uint64_t free_bytes, total;
-
-    if (w->ops->mem_info(w->dev, &free_bytes, &total) == WK_OK)
-        wk_gauge(w, mem_used, total - free_bytes);
-}
-
 int wk_ArrayCreate(struct wk_lane *lane, const struct vgpu_args_ArrayCreate *a,
                    struct vgpu_out_ArrayCreate *o)
 {
@@ -61,7 +53,7 @@ int wk_ArrayCreate(struct wk_lane *lane, const struct vgpu_args_ArrayCreate *a,
             err = wk_thing_enter(w, WK_OBJ_ARRAY, a->array, p, destroy_array);
     }
     if (!err)
-        count_memory(w);
+        wk_count_memory(w);
     return err;
 }
 
@@ -70,7 +62,7 @@ int wk_ArrayDestroy(struct wk_lane *lane, const struct vgpu_args_ArrayDestroy *a
 {
     int err = wk_obj_remove(lane, a->array);
 
-    count_memory(lane->w);
+    wk_count_memory(lane->w);
     return err;
 }
 

@@ -309,6 +309,13 @@ static int handle(struct wk *w, const struct wk_msg *ready, const struct wk_msg 
         if (r.status && r.status != -EBUSY)
             end = 1; /* half assigned: of no further use */
         break;
+    case WK_TENANT:
+        r.status = nfds == 1 ? wk_account_join(w, fds[0], m->slot) : -EINVAL;
+        if (r.status == 0)
+            goto out;
+        why = "the guest's page cannot be used";
+        end = 1;
+        break;
     case WK_PREPARE:
         r.status = prepare(w, m, fds, nfds, &why);
         break;

@@ -161,6 +161,7 @@ static int open_device(struct wk *w, const struct options *o, struct wk_msg *rea
         .on_fault = wk_on_fault,
         .on_output = wk_on_output,
         .segment = wk_segment,
+        .quota = &wk_quota,
         .arg = w,
         .busy_ns = w->stats ? &w->stats->busy_ns : NULL,
     };
@@ -226,6 +227,7 @@ int main(int argc, char **argv)
     w.spin_us = cpus() < 2 ? 0 : o.spin_us;
     w.few_cpus = cpus() < 4;
     w.stats = map_stats();
+    wk_account_init(&w);
     confine_start();
 
     w.ops = choose_kind(o.kind);

@@ -27,6 +27,7 @@
 
 #include "dom0-backend/device/device.h"
 #include "dom0-backend/transport/handoff.h"
+#include "dom0-backend/transport/tenant.h"
 #include "dom0-backend/transport/transport.h"
 #include "dom0-backend/worker/image.h"
 #include "dom0-backend/worker/objects.h"
@@ -152,6 +153,9 @@ struct wk {
     _Atomic uint32_t sticky;
     bool xen; /* for the filter */
 
+    struct tenant_page *tenant; /* never NULL after wk_account_init() */
+    unsigned slot;              /* of this process in it */
+
     /* Process level (control.c). */
     _Atomic int ctl_fd; /* broker's socket, -1: none at the moment */
     uint32_t spin_us;
@@ -205,6 +209,17 @@ const char *wk_execute(struct wk_lane *lane, void *rec);
 void wk_drain_expect(struct wk *w, uint32_t counter, uint32_t value, uint32_t us);
 /* The drain thread's body: drains, spins a little, sleeps; returns only by a violation. */
 void wk_drain_loop(struct wk *w);
+
+/* ---- account.c */
+
+/* Before the device is opened: counts for this process alone. */
+void wk_account_init(struct wk *w);
+/* Counts in the guest's page from now on, in `slot`; before the assignment. 0 or -errno. */
+int wk_account_join(struct wk *w, int fd, uint32_t slot);
+/* struct dev_quota; arg: struct wk. */
+extern const struct dev_quota wk_quota;
+/* What this process holds, for gvm list. */
+void wk_count_memory(struct wk *w);
 
 /* ---- lane.c */
 

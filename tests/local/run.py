@@ -20,6 +20,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 import diag
+import quota
 
 USER = 65534  # nobody
 LIMIT = 120   # seconds for one program
@@ -337,7 +338,7 @@ def shared_in_one_guest(stage):
 TESTS = [program(n) for n in PASSING] + [
     progress, threads, staticlink, own_static, no_ptx, oob_beside_another, system_calls,
     allocations, worker_killed, gvm_killed,
-    bad_environment, shared_in_one_guest] + diag.TESTS
+    bad_environment, shared_in_one_guest] + diag.TESTS + quota.TESTS
 
 
 def main(argv):

@@ -240,6 +240,8 @@ static int mem_alloc(struct dev *d, uint64_t bytes, uint64_t *dptr)
         return 2;
     for (int i = 0; i < MAX_BLOCK; i++) {
         if (d->block[i].len == 0) {
+            if (d->cfg.quota && !d->cfg.quota->take(d->cfg.arg, bytes))
+                return 2;
             d->block[i].at = d->next;
             d->block[i].len = bytes;
             d->next += bytes;
@@ -258,6 +260,8 @@ static int mem_free(struct dev *d, uint64_t dptr)
         return err;
     for (int i = 0; i < MAX_BLOCK; i++) {
         if (d->block[i].len && (uint64_t)(uintptr_t)(d->mem + d->block[i].at) == dptr) {
+            if (d->cfg.quota)
+                d->cfg.quota->give(d->cfg.arg, d->block[i].len);
             d->block[i].len = 0;
             return 0;
         }

@@ -192,16 +192,82 @@ CASE(test_quota)
 
     open_driver(8 * MIB);
     CHECK(ops->mem_alloc(dev, 4 * MIB, &a) == 0);
-    CHECK(ops->mem_alloc(dev, 4 * MIB - 512, &b) == 0);
-    CHECK(ops->mem_alloc(dev, 512, &c) == 0);
+    CHECK(ops->mem_alloc(dev, 2 * MIB, &b) == 0);
     CHECK(ops->mem_info(dev, &left, &total) == 0);
-    CHECK(left == 0 && total == 8 * MIB);
+    CHECK(left == 2 * MIB && total == 8 * MIB);
+    /* What the GPU has less is counted, in chunks; small ones share one. */
+    CHECK(ops->mem_alloc(dev, 2 * MIB + 1, &c) == 2);
+    CHECK(ops->mem_alloc(dev, MIB, &c) == 0);
+    CHECK(ops->mem_alloc(dev, MIB, &c) == 0);
+    CHECK(ops->mem_info(dev, &left, &total) == 0 && left == 0);
     CHECK(ops->mem_alloc(dev, 1, &total) == 2);
     CHECK(ops->mem_free(dev, a) == 0);
     CHECK(ops->mem_alloc(dev, 5 * MIB, &total) == 2);
     CHECK(ops->mem_alloc(dev, 4 * MIB, &a) == 0);
     CHECK(ops->mem_alloc(dev, 0, &total) == 1);
     CHECK(ops->mem_alloc(dev, UINT64_MAX, &total) == 2);
+}
+
+static uint64_t guest_left;
+
+static bool take(void *arg, uint64_t bytes)
+{
+    if (bytes > guest_left)
+        return false;
+    guest_left -= bytes;
+    return true;
+}
+
+static void give(void *arg, uint64_t bytes)
+{
+    guest_left += bytes;
+}
+
+static uint64_t left_now(void *arg)
+{
+    return guest_left;
+}
+
+/* All of the guest's processes together, and every kind of memory. */
+CASE(test_guest_quota)
+{
+    const struct dev_quota quota = {.take = take, .give = give, .left = left_now};
+    struct dev_config cfg = {.mem_limit = 64 * MIB,
+                             .quota = &quota,
+                             .pool_base = (void *)POOL,
+                             .pool_size = 64 * MIB,
+                             .on_fault = on_fault,
+                             .on_output = on_output};
+    uint64_t a, b, left, total;
+    struct dev_memory *m;
+
+    setenv("GVM_LIBCUDA", DRIVER, 1);
+    CHECK(ops->open(&cfg, &dev) == 0);
+    f = dlsym(dlopen(DRIVER, RTLD_NOW), "fake");
+    guest_left = 16 * MIB;
+    CHECK(ops->mem_alloc(dev, 18 * MIB, &a) == 2 && guest_left == 16 * MIB);
+    CHECK(ops->mem_alloc(dev, 1, &a) == 0 && guest_left == 14 * MIB);
+    CHECK(ops->mem_info(dev, &left, &total) == 0 && left == 14 * MIB && total == 64 * MIB);
+    CHECK(ops->memory->vmm_create(dev, 12 * MIB, &m) == 0 && guest_left == 2 * MIB);
+    CHECK(ops->mem_alloc(dev, 3 * MIB, &b) == 2 && guest_left == 2 * MIB);
+    /* An empty chunk that is kept makes way. */
+    CHECK(ops->mem_free(dev, a) == 0);
+    CHECK(ops->mem_alloc(dev, 3 * MIB, &b) == 0 && guest_left == 0);
+    CHECK(ops->memory->vmm_release(dev, m) == 0 && guest_left == 12 * MIB);
+    /* Heap beyond what a context has by itself. */
+    CHECK(ops->get_limit(dev, 2, &a) == 0);
+    CHECK(ops->set_limit(dev, 2, a + 13 * MIB) == 2);
+    CHECK(ops->set_limit(dev, 2, a + 12 * MIB) == 0 && guest_left == 0);
+    CHECK(ops->set_limit(dev, 2, a) == 0 && guest_left == 12 * MIB);
+    /* Nothing is lost when the driver refuses. */
+    f->fail = "cuMemCreate";
+    f->error = 2;
+    CHECK(ops->mem_alloc(dev, 3 * MIB, &a) == 2 && guest_left == 12 * MIB);
+    f->fail = "cuCtxSetLimit";
+    f->error = 1;
+    CHECK(ops->set_limit(dev, 1, 1ull << 23) == 1 && guest_left == 12 * MIB);
+    f->fail = NULL;
+    CHECK(ops->mem_free(dev, b) == 0 && guest_left == 16 * MIB);
 }
 
 CASE(test_blocks)
@@ -749,21 +815,21 @@ CASE(test_not_cleared)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_library),     cmocka_unit_test(test_shim_is_refused),
-        cmocka_unit_test(test_old_driver),     cmocka_unit_test(test_missing_family),
-        cmocka_unit_test(test_share),          cmocka_unit_test(test_share_lies),
-        cmocka_unit_test(test_count),          cmocka_unit_test(test_select),
-        cmocka_unit_test(test_select_index),   cmocka_unit_test(test_quota),
-        cmocka_unit_test(test_blocks),         cmocka_unit_test(test_spare),
-        cmocka_unit_test(test_no_pin),         cmocka_unit_test(test_staged),
-        cmocka_unit_test(test_staged_order),   cmocka_unit_test(test_staged_hold),
-        cmocka_unit_test(test_images),         cmocka_unit_test(test_event_order),
-        cmocka_unit_test(test_fault),          cmocka_unit_test(test_quiet_error),
-        cmocka_unit_test(test_output),         cmocka_unit_test(test_streams_again),
-        cmocka_unit_test(test_prepare),        cmocka_unit_test(test_prints),
-        cmocka_unit_test(test_channel),        cmocka_unit_test(test_pool_pages),
-        cmocka_unit_test(test_cleared),        cmocka_unit_test(test_not_cleared),
-        cmocka_unit_test(test_cleared_arrays),
+        cmocka_unit_test(test_no_library),    cmocka_unit_test(test_shim_is_refused),
+        cmocka_unit_test(test_old_driver),    cmocka_unit_test(test_missing_family),
+        cmocka_unit_test(test_share),         cmocka_unit_test(test_share_lies),
+        cmocka_unit_test(test_count),         cmocka_unit_test(test_select),
+        cmocka_unit_test(test_select_index),  cmocka_unit_test(test_quota),
+        cmocka_unit_test(test_guest_quota),   cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_spare),         cmocka_unit_test(test_no_pin),
+        cmocka_unit_test(test_staged),        cmocka_unit_test(test_staged_order),
+        cmocka_unit_test(test_staged_hold),   cmocka_unit_test(test_images),
+        cmocka_unit_test(test_event_order),   cmocka_unit_test(test_fault),
+        cmocka_unit_test(test_quiet_error),   cmocka_unit_test(test_output),
+        cmocka_unit_test(test_streams_again), cmocka_unit_test(test_prepare),
+        cmocka_unit_test(test_prints),        cmocka_unit_test(test_channel),
+        cmocka_unit_test(test_pool_pages),    cmocka_unit_test(test_cleared),
+        cmocka_unit_test(test_not_cleared),   cmocka_unit_test(test_cleared_arrays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

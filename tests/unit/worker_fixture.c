@@ -28,7 +28,8 @@ struct fix *fix_new(bool inline_blocking)
 {
     size_t len = (size_t)VGPU_CH_PAGES(FIX_ORDER) * VGPU_PAGE_SIZE;
     struct fix *f = calloc(1, sizeof(*f));
-    struct dev_config cfg = {.on_fault = wk_on_fault, .on_output = wk_on_output};
+    struct dev_config cfg = {
+        .on_fault = wk_on_fault, .on_output = wk_on_output, .quota = &wk_quota};
 
     assert(f);
     current = f;
@@ -40,6 +41,8 @@ struct fix *fix_new(bool inline_blocking)
     vgpu_channel_init(&f->guest, f->base, FIX_ORDER);
     f->prod.ch = &f->guest;
     cfg.arg = &f->w;
+    f->tenant.nslot = 1;
+    f->w.tenant = &f->tenant;
     f->w.tr.ops = &counting;
     f->w.inline_blocking = inline_blocking;
     f->w.on_violation = note_violation;

@@ -22,6 +22,7 @@ struct fix {
     unsigned rings;        /* times the worker rang the guest */
     const char *violation; /* by a lane thread */
     struct wk_stats stats;
+    struct tenant_page tenant;
 };
 
 /* The guest end as the generated stubs see it. lane: of the calls made from now on. */

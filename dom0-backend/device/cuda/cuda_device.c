@@ -214,6 +214,7 @@ static int cudev_open(const struct dev_config *cfg, struct dev **out)
         goto out;
     }
     pthread_mutex_init(&d->idle.lock, NULL);
+    pthread_mutex_init(&d->limits.lock, NULL);
     if (cu.cuMemHostAlloc(&d->landing, CUDEV_LANDING, CU_MEMHOSTALLOC_PORTABLE) != CUDA_SUCCESS)
         d->landing = NULL; /* small copies back then take the long way */
     else
@@ -270,15 +271,58 @@ static int cudev_get_limit(struct dev *d, int limit, uint64_t *value)
     return err;
 }
 
-static int cudev_set_limit(struct dev *d, int limit, uint64_t value)
+static int set_limit(struct dev *d, int limit, uint64_t value)
 {
-    int err = cudev_enter(d);
+    int err;
 
-    if (err)
-        return err;
     cudev_stage_hold(d);
     err = cudev_rc(d, cu.cuCtxSetLimit((CUlimit)limit, value), "cuCtxSetLimit");
     cudev_stage_release(d);
+    return err;
+}
+
+/* Octets of device memory that the setting takes beyond a new context's own. */
+static uint64_t cost_of(const struct dev *d, int limit, uint64_t value)
+{
+    uint64_t more = value > d->limits.first[limit] ? value - d->limits.first[limit] : 0, cost;
+    uint64_t threads = 1;
+
+    if (limit == CU_LIMIT_STACK_SIZE)
+        threads = (uint64_t)d->info.attr[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT] *
+                  (uint64_t)d->info.attr[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR];
+    return __builtin_mul_overflow(more, threads, &cost) ? UINT64_MAX : cost;
+}
+
+/* Stack, printf buffer and heap are device memory that the guest asks for, as any other. */
+static int cudev_set_limit(struct dev *d, int limit, uint64_t value)
+{
+    uint64_t cost, had;
+    size_t first = 0;
+    int err = cudev_enter(d);
+
+    if (err || limit < 0 || limit >= (int)CUDEV_LIMITS)
+        return err ? err : set_limit(d, limit, value);
+    pthread_mutex_lock(&d->limits.lock);
+    if (!d->limits.known[limit]) {
+        err = cudev_rc(d, cu.cuCtxGetLimit(&first, (CUlimit)limit), "cuCtxGetLimit");
+        d->limits.first[limit] = first;
+        d->limits.known[limit] = !err;
+    }
+    had = d->limits.charged[limit];
+    cost = cost_of(d, limit, value);
+    if (!err && cost > had)
+        err = cudev_charge(d, cost - had);
+    if (err)
+        goto out;
+    err = set_limit(d, limit, value);
+    if (err && cost > had)
+        cudev_uncharge(d, cost - had);
+    else if (!err && cost < had)
+        cudev_uncharge(d, had - cost);
+    if (!err)
+        d->limits.charged[limit] = cost;
+out:
+    pthread_mutex_unlock(&d->limits.lock);
     return err;
 }
 

@@ -38,6 +38,7 @@ struct cudev_stage;  /* cuda_stage.c */
 struct cudev_watch;  /* cuda_watch.c */
 
 #define CUDEV_LANDING 65536u
+#define CUDEV_LIMITS  3u /* CU_LIMIT_STACK_SIZE, PRINTF_FIFO_SIZE, MALLOC_HEAP_SIZE */
 #define CUDEV_IDLE    16u
 
 /* Streams that were destroyed and can be given out again (cuda_stream.c). */
@@ -66,6 +67,12 @@ struct dev {
     void *landing;  /* CUDEV_LANDING octets, pinned */
     CUstream clear; /* cuda_clear.c */
     _Atomic(CUdeviceptr) zeros;
+    struct {
+        pthread_mutex_t lock;
+        bool known[CUDEV_LIMITS];
+        uint64_t first[CUDEV_LIMITS];   /* what a context has by itself */
+        uint64_t charged[CUDEV_LIMITS]; /* octets of the guest's quota */
+    } limits;
     struct dev_info info;
 };
 

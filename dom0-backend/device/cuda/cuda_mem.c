@@ -5,7 +5,8 @@
  * cuMemAlloc's addresses lie wherever this process has room, which may be where the guest's process
  * has something of its own. Memory is therefore mapped by the driver's virtual memory management
  * into a range that the guest has reserved too. Chunks of 2 MiB; small allocations share one, as
- * the driver's own do. The quota counts what the guest asked for, rounded to CUDEV_ALIGN.
+ * the driver's own do. The quota counts chunks, which is what the GPU has less: a guest that asks for
+ * many times a little more than half a chunk would otherwise get far more than its quota.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -93,7 +94,30 @@ static bool charge(struct dev *d, uint64_t bytes)
 
     if (d->cfg.mem_limit && (bytes > d->cfg.mem_limit || m->charged > d->cfg.mem_limit - bytes))
         return false;
+    if (d->cfg.quota && !d->cfg.quota->take(d->cfg.arg, bytes))
+        return false;
     m->charged += bytes;
+    return true;
+}
+
+static void uncharge(struct dev *d, uint64_t bytes)
+{
+    d->mem->charged -= bytes;
+    if (d->cfg.quota)
+        d->cfg.quota->give(d->cfg.arg, bytes);
+}
+
+static void span_free(struct dev *d, struct span *s);
+
+/* Gives up memory that is only kept. Lock held. False: there is none. */
+static bool drop_spare(struct dev *d)
+{
+    struct span *s = d->mem->spare;
+
+    if (!s || s->used)
+        return false;
+    d->mem->spare = NULL;
+    span_free(d, s);
     return true;
 }
 
@@ -102,7 +126,7 @@ int cudev_charge(struct dev *d, uint64_t bytes)
     bool ok;
 
     pthread_mutex_lock(&d->mem->lock);
-    ok = charge(d, bytes);
+    ok = charge(d, bytes) || (drop_spare(d) && charge(d, bytes));
     pthread_mutex_unlock(&d->mem->lock);
     return ok ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
 }
@@ -110,7 +134,7 @@ int cudev_charge(struct dev *d, uint64_t bytes)
 void cudev_uncharge(struct dev *d, uint64_t bytes)
 {
     pthread_mutex_lock(&d->mem->lock);
-    d->mem->charged -= bytes;
+    uncharge(d, bytes);
     pthread_mutex_unlock(&d->mem->lock);
 }
 
@@ -158,7 +182,7 @@ static int span_new(struct dev *d, uint64_t len, bool small, struct span **out)
                                     .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
     struct cudev_mem *m = d->mem;
     struct span *s = calloc(1, sizeof(*s));
-    bool mapped = false;
+    bool mapped = false, charged = false;
     size_t at;
     int err = CUDA_ERROR_OUT_OF_MEMORY;
 
@@ -167,8 +191,9 @@ static int span_new(struct dev *d, uint64_t len, bool small, struct span **out)
     s->len = (len + CUDEV_CHUNK - 1) / CUDEV_CHUNK * CUDEV_CHUNK;
     s->small = small;
     s->base = find_gap(m, s->len, &at);
-    if (!s->base)
+    if (!s->base || !charge(d, s->len))
         goto fail;
+    charged = true;
     err = cudev_rc(d, cu.cuMemCreate(&s->h, s->len, &prop, 0), "cuMemCreate");
     if (err)
         goto fail;
@@ -190,6 +215,8 @@ unmap:
         cu.cuMemUnmap(s->base, s->len);
     cu.cuMemRelease(s->h);
 fail:
+    if (charged)
+        uncharge(d, s->len);
     free(s);
     return err;
 }
@@ -200,6 +227,7 @@ static void span_free(struct dev *d, struct span *s)
 
     cudev_rc(d, cu.cuMemUnmap(s->base, s->len), "cuMemUnmap");
     cudev_rc(d, cu.cuMemRelease(s->h), "cuMemRelease");
+    uncharge(d, s->len);
     for (size_t i = 0; i < m->nspan; i++) {
         if (m->span[i] == s) {
             memmove(&m->span[i], &m->span[i + 1], (m->nspan - i - 1) * sizeof(*m->span));
@@ -334,7 +362,7 @@ int cudev_mem_alloc(struct dev *d, uint64_t bytes, uint64_t *dptr)
         return CUDA_ERROR_OUT_OF_MEMORY;
     len = rounded(bytes);
     pthread_mutex_lock(&m->lock);
-    if (!make_room(&m->block, m->nblock, &m->room, sizeof(*m->block)) || !charge(d, len)) {
+    if (!make_room(&m->block, m->nblock, &m->room, sizeof(*m->block))) {
         err = CUDA_ERROR_OUT_OF_MEMORY;
         goto out;
     }
@@ -349,15 +377,10 @@ int cudev_mem_alloc(struct dev *d, uint64_t bytes, uint64_t *dptr)
     }
     if (!base) {
         err = span_new(d, len, len <= CUDEV_SLAB_MAX, &s);
-        if (err == CUDA_ERROR_OUT_OF_MEMORY && m->spare && !m->spare->used) {
-            span_free(d, m->spare);
-            m->spare = NULL;
+        if (err == CUDA_ERROR_OUT_OF_MEMORY && drop_spare(d))
             err = span_new(d, len, len <= CUDEV_SLAB_MAX, &s);
-        }
-        if (err) {
-            m->charged -= len;
+        if (err)
             goto out;
-        }
         base = s->base;
     }
     at = lower(m, base);
@@ -375,7 +398,7 @@ int cudev_mem_free(struct dev *d, uint64_t dptr)
 {
     struct cudev_mem *m = d->mem;
     struct span *s;
-    uint64_t len;
+    uint32_t len;
     int err = cudev_enter(d);
     size_t i;
 
@@ -399,11 +422,10 @@ int cudev_mem_free(struct dev *d, uint64_t dptr)
         goto out;
     }
     s = m->block[i].span;
-    len = rounded(m->block[i].bytes);
+    len = s->small ? (uint32_t)rounded(m->block[i].bytes) : 1;
     memmove(&m->block[i], &m->block[i + 1], (m->nblock - i - 1) * sizeof(*m->block));
     m->nblock--;
-    m->charged -= len;
-    s->used -= s->small ? (uint32_t)len : 1;
+    s->used -= len;
     if (!s->used && s->small && (!m->spare || m->spare == s || m->spare->used))
         m->spare = s;
     else if (!s->used)
@@ -451,13 +473,19 @@ int cudev_mem_info(struct dev *d, uint64_t *free_bytes, uint64_t *total_bytes)
     left = d->cfg.mem_limit > d->mem->charged ? d->cfg.mem_limit - d->mem->charged : 0;
     spare = d->mem->spare && !d->mem->spare->used ? d->mem->spare->len : 0;
     pthread_mutex_unlock(&d->mem->lock);
-    *free_bytes = f + spare;
     *total_bytes = t;
     if (d->cfg.mem_limit && d->cfg.mem_limit < t) {
         *total_bytes = d->cfg.mem_limit;
-        if (left < *free_bytes)
-            *free_bytes = left;
+        if (left < f)
+            f = left;
     }
+    if (d->cfg.quota) {
+        left = d->cfg.quota->left(d->cfg.arg);
+        if (left < f)
+            f = left;
+    }
+    /* Kept, but given up when somebody wants it. */
+    *free_bytes = f + spare < *total_bytes ? f + spare : *total_bytes;
     return 0;
 }
 

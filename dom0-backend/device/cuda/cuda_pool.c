@@ -175,7 +175,7 @@ int cudev_mempool_alloc(struct dev *d, struct dev_stream *s, struct dev_mempool 
     if (d->cfg.mem_limit && bytes > d->cfg.mem_limit)
         return CUDA_ERROR_OUT_OF_MEMORY;
     err = try_alloc(d, st, p, bytes, &at);
-    if (err == CUDA_ERROR_OUT_OF_MEMORY && d->cfg.mem_limit) {
+    if (err == CUDA_ERROR_OUT_OF_MEMORY && (d->cfg.mem_limit || d->cfg.quota)) {
         /* Frees that the stream still holds make room within the quota. */
         err = cudev_rc(d, cu.cuStreamSynchronize(st), "cuStreamSynchronize");
         trim_all(d);

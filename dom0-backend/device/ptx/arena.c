@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "dom0-backend/device/device.h"
 #include "dom0-backend/device/ptx/arena_int.h"
 
 #include <errno.h>
@@ -230,22 +231,39 @@ void arena_destroy(struct arena *a)
 
 /* ---- allocations ------------------------------------------------------------------------- */
 
+bool arena_take_bytes(struct arena *a, uint64_t bytes)
+{
+    if (bytes > a->limit - a->used || (a->quota && !a->quota->take(a->quota_arg, bytes)))
+        return false;
+    a->used += bytes;
+    return true;
+}
+
+void arena_give_bytes(struct arena *a, uint64_t bytes)
+{
+    a->used -= bytes;
+    if (a->quota)
+        a->quota->give(a->quota_arg, bytes);
+}
+
 static struct region *new_region(struct arena *a, uint32_t nslot, uint64_t mapped)
 {
     struct region *r;
 
-    if (mapped > a->limit - a->used)
+    if (!arena_take_bytes(a, mapped))
         return NULL;
     r = arena_take_slots(a, nslot);
-    if (!r)
+    if (!r) {
+        arena_give_bytes(a, mapped);
         return NULL;
+    }
     r->mapped = mapped;
     r->fd = -1;
     if (!map_pages(r->addr, mapped)) {
         arena_give_slots(a, r);
+        arena_give_bytes(a, mapped);
         return NULL;
     }
-    a->used += mapped;
     return r;
 }
 
@@ -401,7 +419,7 @@ int arena_free(struct arena *a, uint64_t addr, enum arena_kind kind, uint64_t *b
     arena_unmap_pages(r->addr, r->mapped);
     if (r->fd >= 0)
         close(r->fd);
-    a->used -= r->mapped;
+    arena_give_bytes(a, r->mapped);
     arena_give_slots(a, r);
 out:
     pthread_mutex_unlock(&a->lock);

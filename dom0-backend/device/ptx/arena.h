@@ -34,6 +34,7 @@ enum arena_kind {
 };
 
 struct region;
+struct dev_quota;
 
 struct arena_pool {
     uint64_t addr;
@@ -43,9 +44,11 @@ struct arena_pool {
 struct arena {
     uint64_t base; /* window: [base, base + mask] */
     uint64_t mask;
-    uint64_t size;  /* device memory: [base, base + size) */
-    uint64_t limit; /* quota in bytes of mapped pages */
-    uint64_t used;  /* mapped now */
+    uint64_t size;                 /* device memory: [base, base + size) */
+    uint64_t limit;                /* of mapped pages, bytes */
+    uint64_t used;                 /* mapped now */
+    const struct dev_quota *quota; /* of all processes of the guest; NULL: none */
+    void *quota_arg;
     uint32_t nslot;
     struct region **slot;                 /* by (addr - base) >> ARENA_SLOT_SHIFT */
     struct region *bin[ARENA_NBIN];       /* free extents, by length in slots */

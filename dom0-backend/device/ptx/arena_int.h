@@ -46,6 +46,9 @@ struct arena_memory {
 };
 
 /* All with the lock held. */
+/* Counts pages that are about to be mapped; false: beyond the limit or the guest's quota. */
+bool arena_take_bytes(struct arena *a, uint64_t bytes);
+void arena_give_bytes(struct arena *a, uint64_t bytes);
 /* The region and, in a slab, the block that hold addr, live. */
 struct region *arena_locate(struct arena *a, uint64_t addr, uint32_t *block, uint64_t *base,
                             uint64_t *size, enum arena_kind *kind);

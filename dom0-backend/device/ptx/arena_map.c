@@ -20,9 +20,7 @@ static int create(struct arena *a, uint64_t size, int fd, struct arena_memory **
     if (!size || size % ARENA_SLOT)
         return CUDA_INVALID_VALUE;
     pthread_mutex_lock(&a->lock);
-    room = size <= a->limit - a->used;
-    if (room)
-        a->used += size;
+    room = arena_take_bytes(a, size);
     pthread_mutex_unlock(&a->lock);
     if (!room)
         return CUDA_OUT_OF_MEMORY;
@@ -40,7 +38,7 @@ static int create(struct arena *a, uint64_t size, int fd, struct arena_memory **
         free(m);
     }
     pthread_mutex_lock(&a->lock);
-    a->used -= size;
+    arena_give_bytes(a, size);
     pthread_mutex_unlock(&a->lock);
     return CUDA_OUT_OF_MEMORY;
 }
@@ -73,7 +71,7 @@ static void put(struct arena *a, struct arena_memory *m)
     munmap(m->at, m->size);
     if (m->fd >= 0)
         close(m->fd);
-    a->used -= m->size;
+    arena_give_bytes(a, m->size);
     free(m);
 }
 

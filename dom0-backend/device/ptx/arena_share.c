@@ -110,12 +110,16 @@ int arena_import(struct arena *a, const struct arena_part *p, uint64_t *addr)
         return CUDA_INVALID_VALUE;
     nslot = (p->len + ARENA_PAGE + ARENA_SLOT - 1) >> ARENA_SLOT_SHIFT;
     pthread_mutex_lock(&a->lock);
-    if (nslot <= a->nslot && p->len <= a->limit - a->used)
+    if (nslot <= a->nslot && arena_take_bytes(a, p->len)) {
         r = arena_take_slots(a, (uint32_t)nslot);
+        if (!r)
+            arena_give_bytes(a, p->len);
+    }
     if (r && mmap((void *)(uintptr_t)r->addr, p->len, PROT_READ | PROT_WRITE,
                   MAP_SHARED | MAP_FIXED, p->fd, 0) == MAP_FAILED) {
         arena_unmap_pages(r->addr, p->len);
         arena_give_slots(a, r);
+        arena_give_bytes(a, p->len);
         r = NULL;
     }
     if (r) {
@@ -123,7 +127,6 @@ int arena_import(struct arena *a, const struct arena_part *p, uint64_t *addr)
         r->kind = ARENA_IMPORTED;
         r->mapped = r->size = p->len;
         r->fd = -1;
-        a->used += p->len;
         *addr = r->addr;
         err = 0;
     }

@@ -153,6 +153,8 @@ static int swdev_open(const struct dev_config *cfg, struct dev **out)
     err = arena_create(&d->arena, d->win_base, d->win_size, device, mem);
     if (err)
         goto out_window;
+    d->arena.quota = cfg->quota;
+    d->arena.quota_arg = cfg->arg;
     d->mem.base = d->win_base;
     d->mem.mask = d->win_size - 1;
     d->nsm = cpu_threads(cfg->threads);

@@ -27,13 +27,15 @@ int swdev_mem_free(struct dev *d, uint64_t dptr)
 
 int swdev_mem_info(struct dev *d, uint64_t *free_bytes, uint64_t *total_bytes)
 {
-    uint64_t used;
+    uint64_t used, left = d->cfg.quota ? d->cfg.quota->left(d->cfg.arg) : UINT64_MAX;
     int err = dev_sticky(d);
 
     if (err)
         return err;
     arena_usage(&d->arena, &used, total_bytes);
     *free_bytes = *total_bytes - used;
+    if (left < *free_bytes)
+        *free_bytes = left;
     return 0;
 }
 

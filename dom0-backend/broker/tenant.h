@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tenant.h - one guest's device as far as its processes have something in common: what they may have
+ * together. A device of a Xen guest, or everybody on one socket of the local transport.
+ *
+ * The page is a file in run_dir, by which a restarted broker finds it again; local daemons have a
+ * memfd. Workers get it before their channel.
+ */
+#ifndef GVM_BROKER_TENANT_H
+#define GVM_BROKER_TENANT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dom0-backend/transport/handoff.h"
+#include "dom0-backend/transport/tenant.h"
+
+struct broker;
+struct host;
+struct worker;
+
+struct tenant {
+    struct tenant *next;
+    char name[32]; /* for log lines, and of the file */
+    int fd;
+    struct tenant_page *page;
+    struct worker *slot[TENANT_SLOTS]; /* NULL: free */
+    struct wk_stats ended;             /* counted by workers that are gone */
+};
+
+/* `file`: keep the page in run_dir, where one of an earlier broker may be. NULL after one line. */
+struct tenant *tenant_new(struct broker *b, const char *name, bool file);
+/* Its workers are gone; removes the file. */
+void tenant_free(struct broker *b, struct tenant *t);
+/* mem: octets of device memory for all processes together, 0: no limit. May be changed at any time:
+ * what is held already stays. */
+void tenant_set_mem(struct tenant *t, uint64_t mem);
+/* Gives the worker a slot, and the page. 0, -ENOSPC or what worker_send() says. */
+int tenant_join(struct tenant *t, struct worker *w);
+/* The same for a worker of an earlier broker, which has a slot. */
+int tenant_rejoin(struct tenant *t, struct worker *w);
+/* The worker's process is gone: what it held is free. */
+void tenant_leave(struct worker *w);
+/* After a restart: clears what workers held that are gone. */
+void tenant_sweep(struct broker *b);
+
+#endif
