@@ -30,7 +30,7 @@ GROUPS = [
      'instructions of a launch, and the harness of the benchmarks'),
     ('asan', 150, ['test-unit', 'test-local'], 'asan', 'both once more with ASan and UBSan'),
     ('tsan', 150, ['test-tsan'], None, 'programs of several threads with ThreadSanitizer'),
-    ('fuzz', 150, ['test-fuzz'], None, 'fuzz targets'),
+    ('fuzz', 175, ['test-fuzz'], None, 'fuzz targets'),
     ('xen', 380, ['test-xen'], None, 'inside Xen'),
 ]
 SUMMARY = re.compile(r'^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$', re.M)

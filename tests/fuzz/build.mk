@@ -48,12 +48,22 @@ $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/obj/tests/fuzz/fuzz_%.o \
 	@mkdir -p $(@D)
 	$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -pthread -o $@ $^ $(FUZZ_$*_LIBS)
 
+# storm_NAME: long sessions for the same target, with a main() of its own; FUZZ_NAME_STORM records at
+# least, or the run has failed.
+FUZZ_drain_STORM := 1000000
+FUZZ_STORMS := $(patsubst tests/fuzz/storm_%.c,%,$(wildcard tests/fuzz/storm_*.c))
+$(BUILD)/fuzz/storm_%: $(BUILD)/fuzz/obj/tests/fuzz/storm_%.o $(BUILD)/fuzz/obj/tests/fuzz/fuzz_%.o \
+		$$(call fuzz_objs,$(FUZZ_HARNESS) $$(FUZZ_$$*_OBJS))
+	@mkdir -p $(@D)
+	$(FUZZ_CC) -fsanitize=fuzzer-no-link,address,undefined -pthread -o $@ $^ $(FUZZ_$*_LIBS)
+
+fuzz-programs: $(addprefix $(BUILD)/fuzz/storm_,$(filter $(FUZZ_STORMS),$(FUZZ)))
 fuzz-programs: $(addprefix $(BUILD)/fuzz/fuzz_,$(FUZZ)) ; @:
 
 test-fuzz: ## fuzz targets, FUZZ_SECONDS each; FUZZ="NAME..." chooses
 	@+$(MAKE) --no-print-directory -k fuzz-programs || true
 	@$(PYTHON) tests/fuzz/run.py $(BUILD) $(FUZZ_SECONDS) \
-		$(foreach n,$(FUZZ),'$(n):$(FUZZ_$(n)_DICT):$(FUZZ_$(n)_SEEDS)')
+		$(foreach n,$(FUZZ),'$(n):$(FUZZ_$(n)_DICT):$(FUZZ_$(n)_STORM):$(FUZZ_$(n)_SEEDS)')
 
 -include $(shell find $(BUILD)/fuzz/obj -name '*.d' 2>/dev/null)
 .PHONY: test-fuzz fuzz-programs

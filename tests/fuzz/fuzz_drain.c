@@ -6,7 +6,8 @@
  *
  * A record with ticket 1 gets the right ticket, and its len is used to find the next one; every
  * other octet arrives as it is in the input. Device addresses 0x4d4f4bXXXXX are moved to where the
- * device's memory is.
+ * device's memory is. A violation ends a channel; the rest of the input goes into a new one, of a
+ * worker that still has all objects of before.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 
 #include "dom0-backend/common/log.h"
 #include "dom0-backend/worker/worker.h"
+#include "tests/fuzz/fuzz_drain.h"
 #include "tests/fuzz/mutate.h"
 #include "tests/unit/mock_dev.h"
 
@@ -26,6 +28,9 @@
 
 static uint8_t *shared; /* channel, then pool: all that the guest can write */
 static bool broken;
+
+unsigned long fuzz_drain_records, fuzz_drain_violations;
+void (*fuzz_drain_note)(size_t at, bool violation);
 
 static void no_ring(struct transport *t)
 {
@@ -73,7 +78,7 @@ static void move_addresses(uint8_t *p, size_t n, uint64_t base)
     }
 }
 
-/* Puts the next record of the input into the ring; returns the octets used. */
+/* Puts the next record of the input into the ring; returns the octets used, 0: there is no room. */
 static size_t put(struct vgpu_producer *p, const uint8_t *in, size_t n, uint64_t dev)
 {
     struct vgpu_rec h = {0};
@@ -90,7 +95,7 @@ static size_t put(struct vgpu_producer *p, const uint8_t *in, size_t n, uint64_t
 
     at = vgpu_prod_begin(p, 0, 0, room < 16 ? 16 : room, 0);
     if (!at)
-        return n; /* the ring is full, as after a violation */
+        return 0;
     at -= sizeof(h);
     memset(at, 0, room);
     memcpy(at, in, take);
@@ -101,23 +106,33 @@ static size_t put(struct vgpu_producer *p, const uint8_t *in, size_t n, uint64_t
     return take;
 }
 
+static void new_channel(struct wk *w, struct vgpu_channel *guest, struct vgpu_producer *prod)
+{
+    memset(shared, 0, SHARED + POOL);
+    memcpy(shared + SHARED, "MOCK", 4); /* a module image */
+    vgpu_channel_init(guest, shared, ORDER);
+    *prod = (struct vgpu_producer){.ch = guest};
+    if (w->rec) { /* as wk_init() left them */
+        vgpu_channel_init(&w->ch, shared, ORDER);
+        w->cons = (struct vgpu_consumer){.ch = &w->ch};
+        VGPU_STORE_RELEASE(&w->ch.back->alive, (uint8_t)1);
+    }
+    broken = false;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct wk w;
     static struct wk_stats stats;
     struct dev_config cfg = {.on_fault = wk_on_fault, .on_output = wk_on_output, .arg = &w};
     struct vgpu_channel guest;
-    struct vgpu_producer prod = {.ch = &guest};
+    struct vgpu_producer prod;
     const char *why = NULL;
     uint64_t dev, dev_size;
     size_t at = 0;
-    int n = 0;
 
     memset(&w, 0, sizeof(w));
-    memset(shared, 0, SHARED + POOL);
-    memcpy(shared + SHARED, "MOCK", 4); /* a module image */
-    broken = false;
-    vgpu_channel_init(&guest, shared, ORDER);
+    new_channel(&w, &guest, &prod);
     w.tr.ops = &quiet;
     w.inline_blocking = true;
     w.on_violation = on_violation;
@@ -128,13 +143,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     mock_ops.window(w.dev, &dev, &dev_size);
 
     size = mutate_plan(data, size, shared, SHARED + POOL);
-    while (n >= 0 && !broken && at < size) {
-        at += put(&prod, data + at, size - at, dev);
+    while (at < size) {
+        size_t from = at, used = put(&prod, data + at, size - at, dev);
+        int n;
+
+        if (!used) { /* the pages have been changed so that nothing is taken any more */
+            new_channel(&w, &guest, &prod);
+            used = put(&prod, data + at, size - at, dev);
+            if (!used)
+                abort();
+        }
+        at += used;
         mutate_on(1);
         n = wk_drain_some(&w, 64, &why);
         mutate_on(0);
         if (n < 0 && (!why || !*why))
             abort(); /* a channel is never killed without a reason */
+        fuzz_drain_records += n < 0 ? 1 : (unsigned)n;
+        fuzz_drain_violations += n < 0;
+        if (fuzz_drain_note && n)
+            fuzz_drain_note(from, n < 0);
+        if (n < 0 || broken)
+            new_channel(&w, &guest, &prod);
     }
     wk_fini(&w);
     mock_close(w.dev);

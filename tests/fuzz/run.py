@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""run.py BUILD SECONDS NAME:DICT:SEEDS... - runs fuzz targets, two at a time.
+"""run.py BUILD SECONDS NAME:DICT:STORM:SEEDS... - runs fuzz targets, two at a time.
 
 Inputs that once failed (tests/fuzz/regress/NAME) and the seeds are run first, then new ones for
 SECONDS. What is found is kept in BUILD/fuzz/corpus/NAME, so that the next run starts from there; an
-input that fails is kept as BUILD/fuzz/crash-NAME-*. Ends with `N passed, N failed`.
+input that fails is kept as BUILD/fuzz/crash-NAME-*. Where STORM is a number, storm_NAME runs as well,
+with the first folder of seeds, and must have put that many records through. Ends with `N passed, N
+failed`.
 """
 import concurrent.futures
 import glob
@@ -17,7 +19,7 @@ import time
 
 def run(build, seconds, spec):
     """(ok, line, output)"""
-    name, dictionary, seeds = spec.split(':', 2)
+    name, dictionary, _, seeds = spec.split(':', 3)
     program = '%s/fuzz/fuzz_%s' % (build, name)
     source = 'tests/fuzz/fuzz_%s.c' % name
     if not os.access(program, os.X_OK) or os.path.getmtime(program) < os.path.getmtime(source):
@@ -49,11 +51,39 @@ def run(build, seconds, spec):
     return ok, line, text
 
 
+def storm(build, spec):
+    """(ok, line, output)"""
+    name, _, wanted, seeds = spec.split(':', 3)
+    program = '%s/fuzz/storm_%s' % (build, name)
+    source = 'tests/fuzz/storm_%s.c' % name
+    if not os.access(program, os.X_OK) or os.path.getmtime(program) < os.path.getmtime(source):
+        return False, 'storm %-9s was not built' % name, ''
+    crash = '%s/fuzz/crash-%s-storm' % (build, name)
+    if os.path.exists(crash):
+        os.unlink(crash)
+    start = time.monotonic()
+    try:
+        p = subprocess.run([program, wanted, crash, seeds.split()[0]], stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=300)
+        text, status = p.stdout.decode(errors='replace'), p.returncode
+    except subprocess.TimeoutExpired as e:
+        text, status = (e.stdout or b'').decode(errors='replace'), -1
+    m = re.search(r'^storm: (\d+) records in (\d+) sessions, (\d+) violations', text, re.M)
+    count = int(m.group(1)) if m else 0
+    ok = status == 0 and count >= int(wanted) and not os.path.exists(crash)
+    line = 'storm %-9s %s  %9d records, at least %s, %s violations, %.0f s' % (
+        name, 'ok    ' if ok else 'FAILED', count, wanted, m.group(3) if m else '?',
+        time.monotonic() - start)
+    return ok, line, text
+
+
 def main(argv):
     build, seconds, specs = argv[1], int(argv[2]), argv[3:]
     passed = failed = 0
+    jobs = [lambda s=s: storm(build, s) for s in specs if s.split(':')[2]]
+    jobs += [lambda s=s: run(build, seconds, s) for s in specs]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for ok, line, text in pool.map(lambda s: run(build, seconds, s), specs):
+        for ok, line, text in pool.map(lambda job: job(), jobs):
             print(line)
             if ok:
                 passed += 1
