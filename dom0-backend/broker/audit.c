@@ -115,12 +115,20 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 {
     struct broker *b = timer->data;
     bool serving = false;
+    const char *why;
     unsigned n;
 
     for (const struct worker *w = b->workers; w; w = w->next)
         serving |= w->state == WORKER_SERVING;
     if (!serving)
         return;
+    /* Not at the start: opening the library takes a while, and the first guest waits for it. */
+    if (!nvml.running && !look_up(&why)) {
+        log_warn("libnvidia-ml.so.1: %s: the driver's figures are not held against the quotas",
+                 why);
+        ev_timer_stop(loop, timer);
+        return;
+    }
     n = read_processes();
     for (struct tenant *t = b->tenants; t; t = t->next)
         judge_tenant(t, n);
@@ -128,15 +136,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 
 void audit_start(struct broker *b)
 {
-    const char *why;
-
     if ((b->cfg.kind && strcmp(b->cfg.kind, "cuda") != 0) || access("/dev/nvidiactl", F_OK) < 0)
         return; /* no memory but the workers' own */
-    if (!look_up(&why)) {
-        log_warn("libnvidia-ml.so.1: %s: the driver's figures are not held against the quotas",
-                 why);
-        return;
-    }
     ev_timer_init(&nvml.timer, on_timer, PERIOD_S, PERIOD_S);
     nvml.timer.data = b;
     ev_timer_start(b->loop, &nvml.timer);
