@@ -35,6 +35,7 @@ struct broker;
 struct host;
 struct chan;
 struct op;
+struct tracer;
 
 /* What a worker is started with; two workers with equal parameters are interchangeable. */
 struct worker_params {
@@ -82,6 +83,7 @@ struct worker {
     struct tenant *tenant; /* whose page it has; NULL: nobody's so far */
     unsigned slot;
     struct audit audit;
+    struct tracer *tracer; /* who gets its calls (trace.c); NULL: nobody */
     struct log_rate rate;
     ev_io io, death;
     ev_timer timer;
@@ -270,6 +272,14 @@ bool share_message(struct worker *w, const struct wk_msg *m, int *fds, int nfds)
 int query_start(struct broker *b, const char *path);
 /* A worker of `h` is gone: what it had counted stays with the guest. */
 void query_worker_ended(struct host *h, const struct wk_stats *s);
+
+/* ---- trace.c */
+
+/* A client of query.c wants to trace; the socket is kept if it is understood (true). */
+bool trace_open(struct broker *b, int fd, const char *args);
+/* The channel's worker is about to be assigned. */
+void trace_assigning(struct chan *ch);
+void trace_worker_gone(struct worker *w);
 
 /* ---- local.c */
 

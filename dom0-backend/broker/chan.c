@@ -250,6 +250,7 @@ void chan_worker_ready(struct chan *ch)
     op_set_timer(op, WORKER_DONE_S);
     if (op->msg.kind == WK_LOCAL)
         local_hand_over(op);
+    trace_assigning(ch); /* before the first call */
     op_send(op, WK_ASSIGN);
 }
 

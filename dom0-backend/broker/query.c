@@ -194,8 +194,15 @@ static void client_free(struct client *c)
 
 static void answer(struct client *c)
 {
-    static const char unknown[] = "error: unknown request; known: list\n";
+    static const char unknown[] =
+        "error: unknown request; known: list; trace [domid=N] [devid=N] [pid=N]\n";
 
+    ev_io_stop(c->b->loop, &c->io);
+    if (strncmp(c->line, "trace", 5) == 0 && trace_open(c->b, c->io.fd, c->line + 5)) {
+        free(c);
+        clients--;
+        return;
+    }
     if (strcmp(c->line, "list") == 0)
         answer_list(c->b, c->io.fd);
     else

@@ -280,6 +280,7 @@ static void on_death(struct ev_loop *loop, ev_io *io, int revents)
     ev_io_stop(loop, &w->death);
     worker_read(w); /* the last lines it had to say */
     describe_exit(w, why, sizeof(why));
+    trace_worker_gone(w);
     ch = w->ch;
     if (!ch && !asked) {
         log_warn("worker %d for device %s %s", (int)w->pid, w->params.device, why);

@@ -52,6 +52,10 @@ enum wk_type {
      * one descriptor (tenant.h); `slot` is this process's. No answer; one that cannot be used ends
      * the worker. */
     WK_TENANT,
+
+    /* broker: write records and results into this ring (trace_ring.h), one descriptor; none: stop.
+     * At any time, not answered. */
+    WK_TRACE,
 };
 
 /* Kinds of what is shared. The broker only sees to it that what is imported as one kind has been

@@ -351,6 +351,12 @@ static int handle(struct wk *w, const struct wk_msg *ready, const struct wk_msg 
                 fds[0] = -1;
         }
         goto out;
+    case WK_TRACE: /* not answered: who traces sees what comes */
+        if (nfds == 0)
+            wk_trace_stop(w);
+        else if (wk_trace_start(w, fds[0]))
+            log_warn("the trace ring cannot be mapped: %m");
+        goto out;
     case WK_QUIT:
         end = 1;
         goto out;
@@ -419,6 +425,7 @@ static int serve(struct wk *w, const struct wk_msg *ready)
         if (r <= 0) { /* end of file: the broker has ended or crashed */
             if (!listening || !w->assigned)
                 return 0;
+            wk_trace_stop(w); /* the next broker does not know who traced */
             ctl_replace(w, -1);
             continue;
         }

@@ -27,7 +27,9 @@ static void latch(struct wk_lane *lane, int status)
                        (uint32_t)lane->errors << 16 | ((uint32_t)status & 0xffff));
 }
 
-const char *wk_execute(struct wk_lane *lane, void *rec)
+/* Made twice, so that a record costs nothing more for the tracer that is usually not there. */
+static inline __attribute__((always_inline)) const char *execute(struct wk_lane *lane, void *rec,
+                                                                 bool traced)
 {
     struct wk *w = lane->w;
     struct vgpu_rec h = *(struct vgpu_rec *)rec;
@@ -40,6 +42,8 @@ const char *wk_execute(struct wk_lane *lane, void *rec)
     wk_lane_release(lane);
     if (lane->polling && res.status == WK_HAND_OVER && !res.violation)
         return NULL;
+    if (traced)
+        wk_trace_end(w, &h, &res);
     lane->answered = true;
     /* Before the reply: its receipt entitles the guest thread to the next call. */
     atomic_store_explicit(&lane->busy, false, memory_order_release);
@@ -53,6 +57,16 @@ const char *wk_execute(struct wk_lane *lane, void *rec)
         latch(lane, res.status);
     }
     return NULL;
+}
+
+const char *wk_execute(struct wk_lane *lane, void *rec)
+{
+    return execute(lane, rec, false);
+}
+
+const char *wk_execute_traced(struct wk_lane *lane, void *rec)
+{
+    return execute(lane, rec, true);
 }
 
 #define POLL_NS 200000u
@@ -122,13 +136,15 @@ static bool may_poll(const struct wk *w, const struct vgpu_rec *h)
            (h->op == VGPU_OP_CopyFetch && w->landing);
 }
 
-static const char *run_record(struct wk *w)
+static inline __attribute__((always_inline)) const char *run_record(struct wk *w, bool traced)
 {
     const struct vgpu_rec *h = (const struct vgpu_rec *)w->rec;
     struct wk_lane *lane = &w->lanes[h->lane];
 
     if (atomic_load_explicit(&lane->busy, memory_order_acquire))
         return "record on a lane whose call is outstanding";
+    if (traced)
+        wk_trace_begin(w, h);
     if (vgpu_class_of(h->op) == VGPU_BLOCKING && !w->inline_blocking) {
         int err;
 
@@ -137,7 +153,7 @@ static const char *run_record(struct wk *w)
 
             lane->answered = false;
             lane->polling = true;
-            why = wk_execute(lane, w->rec);
+            why = execute(lane, w->rec, traced);
             lane->polling = false;
             if (why || lane->answered)
                 return why;
@@ -151,11 +167,17 @@ static const char *run_record(struct wk *w)
             wk_notify(w);
         return NULL;
     }
-    return wk_execute(lane, w->rec);
+    return execute(lane, w->rec, traced);
+}
+
+static const char *run_traced(struct wk *w)
+{
+    return run_record(w, true);
 }
 
 int wk_drain_some(struct wk *w, unsigned budget, const char **why)
 {
+    const bool traced = wk_traced(&w->trace);
     unsigned n = 0;
 
     while (n < budget) {
@@ -165,7 +187,7 @@ int wk_drain_some(struct wk *w, unsigned budget, const char **why)
             break;
         if (t == VGPU_TAKE_BAD)
             return -1;
-        *why = run_record(w);
+        *why = traced ? run_traced(w) : run_record(w, false);
         if (*why)
             return -1;
         n++;

@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "dom0-backend/common/clock.h"
 #include "dom0-backend/worker/worker.h"
 
 #define LANE_STACK (2u << 20) /* module loading parses on this stack */
@@ -32,14 +32,6 @@ void wk_lane_release(struct wk_lane *lane)
         wk_obj_release(w, lane->held[--lane->nheld]);
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 static void *lane_main(void *arg)
 {
     struct wk_lane *lane = arg;
@@ -55,7 +47,8 @@ static void *lane_main(void *arg)
         pthread_mutex_unlock(&lane->lock);
         start = now_ns();
         wk_count(lane->w, waiting, 1);
-        why = wk_execute(lane, lane->rec);
+        why = wk_traced(&lane->w->trace) ? wk_execute_traced(lane, lane->rec)
+                                         : wk_execute(lane, lane->rec);
         wk_count(lane->w, waiting, -1);
         wk_count(lane->w, wait_ns, now_ns() - start);
         if (why)

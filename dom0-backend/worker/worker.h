@@ -32,6 +32,7 @@
 #include "dom0-backend/worker/image.h"
 #include "dom0-backend/worker/objects.h"
 #include "dom0-backend/worker/share.h"
+#include "dom0-backend/worker/trace.h"
 #include "dom0-backend/worker/upcall.h"
 #include "protocol/ring.h"
 
@@ -142,6 +143,7 @@ struct wk {
 
     struct wk_upcalls upcalls;
     struct wk_shares shares;
+    struct wk_trace trace;
 
     /* Text printed by kernels, as OutputFetch hands it over. */
     pthread_mutex_t out_lock;
@@ -204,6 +206,8 @@ void wk_on_output(void *arg, int fd, const char *text, size_t n);
 int wk_drain_some(struct wk *w, unsigned budget, const char **why);
 /* Runs the record in `rec` (private copy) on `lane` and answers it. NULL, or the violation. */
 const char *wk_execute(struct wk_lane *lane, void *rec);
+/* The same, and tells the tracer. */
+const char *wk_execute_traced(struct wk_lane *lane, void *rec);
 /* On the drain thread: the counter will reach the value in about `us` microseconds, and be followed by
  * another call. The thread will be awake then, if it may poll. */
 void wk_drain_expect(struct wk *w, uint32_t counter, uint32_t value, uint32_t us);

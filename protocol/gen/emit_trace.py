@@ -3,6 +3,9 @@
 from emit_calls import HEAD
 from spec import CTL_FIELDS
 
+# Members of type u64 that hold one.
+ADDRESSES = ('dptr', 'base', 'ptr')
+
 C_PROLOGUE = r'''#include <inttypes.h>
 #include <string.h>
 
@@ -70,7 +73,7 @@ def printer(call, kind, fields, layout):
                   '        fprintf(f, "%%s%s", %s, %sq.%s[i]);' % (fmt, sep, cast, n)]
         elif f.type == 'f32':
             o.append('    fprintf(f, " %s=%%g", (double)q.%s);' % (n, n))
-        elif f.type == 'devptr':
+        elif f.type == 'devptr' or n in ADDRESSES:
             o.append('    fprintf(f, " %s=%%#" PRIx64, q.%s);' % (n, n))
         elif 'mask' in f.checks:
             o.append('    fprintf(f, " %s=%%#" PRIx64, (uint64_t)q.%s);' % (n, n))
@@ -96,7 +99,9 @@ def trace_h(spec, source):
 
 /* A record: `len` octets that begin with its header; need not be aligned. */
 void vgpu_trace(FILE *f, const void *rec, uint32_t len);
-/* The reply to an operation. */
+/* " = STATUS" and the fields of the reply to an operation. */
+void vgpu_trace_result(FILE *f, uint16_t op, int status, const void *payload, uint32_t len);
+/* The reply to an operation, with its name. */
 void vgpu_trace_reply(FILE *f, uint16_t op, int status, const void *payload, uint32_t len);
 /* A control request. */
 void vgpu_trace_ctl(FILE *f, const struct vgpu_ctl_req *q);
@@ -145,12 +150,10 @@ def trace_c(spec, source):
     }
 }
 
-void vgpu_trace_reply(FILE *f, uint16_t op, int status, const void *payload, uint32_t len)
+static void print_reply(FILE *f, uint16_t op, const void *payload, uint32_t len)
 {
-    const struct vgpu_call_desc *desc = vgpu_call_desc(op);
     struct part d = {.p = payload, .left = len};
 
-    fprintf(f, "%s -> %d", desc ? desc->name : "?", status);
     if (!len)
         return;
     switch (op) {''')
@@ -160,6 +163,20 @@ void vgpu_trace_reply(FILE *f, uint16_t op, int status, const void *payload, uin
     o.append('''    default:
         break;
     }
+}
+
+void vgpu_trace_result(FILE *f, uint16_t op, int status, const void *payload, uint32_t len)
+{
+    fprintf(f, " = %d", status);
+    print_reply(f, op, payload, len);
+}
+
+void vgpu_trace_reply(FILE *f, uint16_t op, int status, const void *payload, uint32_t len)
+{
+    const struct vgpu_call_desc *desc = vgpu_call_desc(op);
+
+    fprintf(f, "%s -> %d", desc ? desc->name : "?", status);
+    print_reply(f, op, payload, len);
 }
 
 void vgpu_trace_ctl(FILE *f, const struct vgpu_ctl_req *q)

@@ -133,4 +133,56 @@ def bad_requests(stage):
     need(stage, 'no daemon', rc == 1 and 'does not answer' in err, err)
 
 
-TESTS = [list_and_top, bad_requests]
+def traced(stage, d, *args):
+    """A gvm trace that has begun: gvm-backd has its request when it answers another one."""
+    p = subprocess.Popen([os.path.join(stage.dir, 'gvm'), 'trace', '--backd', d.path] + list(args),
+                         env=stage.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                         start_new_session=True, **d.options)
+    fds = '/proc/%d/fd' % p.pid
+    end = time.monotonic() + 20
+    while time.monotonic() < end and not any(
+            os.readlink(os.path.join(fds, x)).startswith('socket:') for x in os.listdir(fds)):
+        time.sleep(0.01)
+    d.gvm('list')
+    return p
+
+
+def trace(stage):
+    """gvm trace shows the calls of a program from its first one to its last."""
+    with Daemon(stage) as d:
+        t = traced(stage, d)
+        out = stage.finish(d.start('vectorAdd'), 'vectorAdd')[1]
+        need(stage, 'vectorAdd', 'PASSED' in out, out)
+        p = d.start('eventspin')
+        try:
+            started(stage, p)
+            pid = json.loads(d.gvm('list', '--json')[1])['vgpus'][0]['processes'][0]['pid']
+            # A second one gets nothing of what the first one has, nor a process that there is not.
+            rc, out, err = d.gvm('trace', str(pid))
+            need(stage, 'second', rc == 0 and not out and 'another gvm trace has' in err, err)
+            rc, out, err = d.gvm('trace', '999999999')
+            need(stage, 'no such', rc == 1 and 'no guest process has pid=999999999' in err, err)
+            t.send_signal(signal.SIGTERM)
+            text = t.communicate(timeout=20)[0]
+            need(stage, 'exit status', t.returncode == 0, text)
+            calls = [x for x in text.split('\n') if ' = 0 ' in x]
+            need(stage, 'calls', re.match(r'\d\d:\d\d:\d\d\.\d{6} d0\.0/\d+ #1 lane 0 LaneOpen = 0 '
+                                          r'<\d+\.\d us>$', calls[0]), text)
+            for call in (r'MemAlloc \(reply\) bytes=200000 = 0 dptr=0x\w+ ',
+                         r'Launch \(reply\) module=16 .* grid=196,1,1 block=256,1,1 .*params=\[28\]'):
+                need(stage, call, any(re.search(call, x) for x in calls), text)
+            need(stage, 'tickets', [int(re.search('#(\\d+)', x).group(1)) for x in calls
+                                    if '/%d ' % pid not in x] ==
+                 list(range(1, 1 + len([x for x in calls if '/%d ' % pid not in x]))), text)
+            need(stage, 'the other', re.search(r'/%d #\d+ lane 0 EventQuery \(reply\) event=\d+ = 600 '
+                                               % pid, text), text[-2000:])
+            # Now that the first is gone; --count ends it.
+            p2 = traced(stage, d, '--count', '3')
+            rc, out = stage.finish(d.start('vectorAdd'), 'vectorAdd')
+            text = p2.communicate(timeout=20)[0]
+            need(stage, 'count', p2.returncode == 0 and text.count(' us>') == 3, text)
+        finally:
+            stop(p)
+
+
+TESTS = [list_and_top, bad_requests, trace]

@@ -12,6 +12,7 @@ int cmd_detach(int argc, char **argv);
 int cmd_set(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_top(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 
 /* ---- elf.c */

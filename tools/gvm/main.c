@@ -18,6 +18,7 @@ static const struct {
     {"set", cmd_set, "change quota, share and limits of a vgpu in use"},
     {"list", cmd_list, "show domains with vgpus and what they use"},
     {"top", cmd_top, "what guests and their processes do with their vgpus, live"},
+    {"trace", cmd_trace, "show the calls of a domain or process as they are made"},
     {"check", cmd_check, "compare XenStore, or saved xenstore-ls output, with the schema"},
 };
 
