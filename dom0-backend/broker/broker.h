@@ -89,6 +89,26 @@ struct worker {
     ev_timer timer;
 };
 
+enum park_state {
+    PARK_NONE,
+    PARK_ASKED,   /* WK_PARK was sent */
+    PARK_STILL,   /* the worker stands still, its state is saved */
+    PARK_GONE,    /* the state is in a file, and there is no worker */
+    PARK_LOADING, /* a worker for that state has the channel, or is about to get it */
+};
+
+/* Of a channel whose guest is suspended; park.c. */
+struct park {
+    enum park_state state;
+    uint32_t seq;                          /* of the message that is under way */
+    int fd;                                /* the file for WK_GO; -1 */
+    bool keep;                             /* the channel outlives its worker */
+    uint32_t chunk_pages[VGPU_MAX_CHUNKS]; /* to come back */
+    unsigned next;                         /* of those */
+    void (*done)(void *arg, struct chan *ch, int err, const char *why);
+    void *arg;
+};
+
 struct chan {
     struct host *host;
     struct chan *next;
@@ -102,6 +122,8 @@ struct chan {
     uint64_t chunk_addr[VGPU_MAX_CHUNKS];
     struct op *active, *queue;
     int memfd, efd_worker, efd_guest; /* local transport */
+    int chunk_fd[VGPU_MAX_CHUNKS];    /* local transport, for a worker that comes after this one */
+    struct park park;
 };
 
 struct op {
@@ -114,6 +136,8 @@ struct op {
     uint32_t pages;          /* charged for this request, returned if it fails */
     bool preparing;          /* a helper thread is at work; the op must outlive it */
     bool cancelled;
+    /* Not a request of the guest's: called instead of the host's respond(). */
+    void (*internal)(struct op *op, int status);
     int fds[3]; /* for the worker */
     int nfds;
     struct wk_msg msg; /* what the host fills in for the worker: kind, port, gnt_index */
@@ -250,6 +274,39 @@ void host_close(struct host *h);
 /* Charges pages to the host and to the machine. 0, or -ENOSPC. */
 int host_charge(struct host *h, uint64_t pages);
 void host_uncharge(struct host *h, uint64_t pages);
+
+/* Queues a request of our own for the channel: op->internal, op->req, op->msg.flags are set. */
+struct op *op_new(struct chan *ch, uint16_t code, void (*internal)(struct op *op, int status));
+void op_start(struct op *op);
+/* Goes on with requests that waited while the channel was parked. */
+void chan_go_on(struct chan *ch);
+
+/* ---- park.c */
+
+/*
+ * Lets the channel's worker stand still and, unless fd is -1, write its state there (the head is
+ * written here; fd stays the caller's). done() follows: err 0, or -errno and the worker goes on. 0,
+ * or -errno at once. drain_ms: how long the process's work may take to end. flags: WK_ON_RING.
+ */
+#define PARK_DRAIN_MS 5000u
+int park_save(struct chan *ch, int fd, const uint8_t token[16], const char *uuid, uint32_t drain_ms,
+              uint32_t flags, void (*done)(void *arg, struct chan *ch, int err, const char *why),
+              void *arg);
+/* A worker that stands still goes on. */
+void park_go_on(struct chan *ch);
+/* Reads the head of a state. 0, or -errno with *why. */
+int park_read_head(int fd, struct wk_state_head *head, const char **why);
+/* A channel in PARK_LOADING that has all its memory again: the worker reads the state from fd and
+ * goes on, then done(). 0 or -errno. */
+int park_load(struct chan *ch, int fd,
+              void (*done)(void *arg, struct chan *ch, int err, const char *why), void *arg);
+/* Upcalls of chan.c. True: it was about this. */
+bool park_worker_done(struct chan *ch, const struct wk_msg *m);
+bool park_worker_dead(struct chan *ch, const char *why);
+void park_gone(struct chan *ch);
+/* "park PID FILE [MS]", "resume PID FILE" of the query socket of a local daemon; reply() once. */
+void park_command(struct broker *b, char *line, void (*reply)(void *arg, const char *text),
+                  void *arg);
 
 /* ---- share.c */
 

@@ -64,7 +64,8 @@ static struct chan *chan_new(struct host *h, uint32_t id)
         return NULL;
     ch->host = h;
     ch->id = id;
-    ch->memfd = ch->efd_worker = ch->efd_guest = -1;
+    ch->memfd = ch->efd_worker = ch->efd_guest = ch->park.fd = -1;
+    memset(ch->chunk_fd, -1, sizeof(ch->chunk_fd));
     ch->next = h->chans;
     h->chans = ch;
     h->nchans++;
@@ -81,12 +82,15 @@ static void chan_free(struct chan *ch)
         ;
     *p = ch->next;
     h->nchans--;
+    park_gone(ch);
     for (unsigned i = 0; i < VGPU_MAX_CHUNKS; i++)
         pages += ch->chunk_pages[i];
     host_uncharge(h, pages);
     fdmsg_close(&ch->memfd, 1);
     fdmsg_close(&ch->efd_worker, 1);
     fdmsg_close(&ch->efd_guest, 1);
+    fdmsg_close(&ch->park.fd, 1);
+    fdmsg_close(ch->chunk_fd, VGPU_MAX_CHUNKS);
     free(ch);
 }
 
@@ -110,10 +114,21 @@ static void op_finish(struct op *op, int status)
         rsp.addr = ch->chunk_addr[op->req.chunk];
     if (status)
         host_uncharge(h, op->pages);
-    h->ops->respond(h, op, &rsp);
+    if (op->internal)
+        op->internal(op, status);
+    else
+        h->ops->respond(h, op, &rsp);
     fdmsg_close(op->fds, op->nfds);
     fdmsg_close(op->rsp_fds, op->rsp_nfds);
     free(op);
+}
+
+/* The request has to wait: while a worker stands still, or there is none, only what ends the channel
+ * or brings the worker back is done. */
+static bool parked(const struct chan *ch, const struct op *op)
+{
+    return ch->park.state != PARK_NONE && ch->park.state != PARK_LOADING && !op->internal &&
+           !ch->closing && op->req.op != VGPU_CTL_DESTROY_CHANNEL;
 }
 
 /* Answers the channel's current request and goes on with the next one. */
@@ -127,11 +142,26 @@ static void chan_finish(struct chan *ch, int status)
     }
     ch->active = NULL;
     op_finish(op, status);
+    if (ch->active) /* a request of our own has been followed by the next one */
+        return;
     next = ch->queue;
     if (!next) {
         chan_check_free(ch);
         return;
     }
+    if (parked(ch, next))
+        return;
+    ch->queue = next->next;
+    ch->active = next;
+    op_begin(next);
+}
+
+void chan_go_on(struct chan *ch)
+{
+    struct op *next = ch->queue;
+
+    if (ch->active || !next || parked(ch, next))
+        return;
     ch->queue = next->next;
     ch->active = next;
     op_begin(next);
@@ -200,7 +230,7 @@ void op_prepared(struct op *op, int err)
     if (op->cancelled || ch->dead || ch->closing)
         err = err ? err : -EIO;
     if (err) {
-        if (op->req.op == VGPU_CTL_CREATE_CHANNEL)
+        if (op->req.op == VGPU_CTL_CREATE_CHANNEL && !op->internal)
             ch->closing = true;
         chan_finish(ch, err);
         return;
@@ -212,7 +242,7 @@ void op_prepared(struct op *op, int err)
         op_set_timer(op, WORKER_READY_S + 1);
         err = worker_claim(ch->host->b, &p, ch);
         if (err) {
-            ch->closing = true;
+            ch->closing |= !op->internal;
             chan_finish(ch, err);
         }
         return;
@@ -242,13 +272,13 @@ void chan_worker_ready(struct chan *ch)
     }
     ch->w->state = WORKER_SERVING;
     if (tenant_join(ch->host->tenant, ch->w)) {
-        ch->closing = true;
+        ch->closing |= !op->internal;
         worker_end(ch->w); /* its death answers the request */
         return;
     }
     chan_save(ch);
     op_set_timer(op, WORKER_DONE_S);
-    if (op->msg.kind == WK_LOCAL)
+    if (op->msg.kind == WK_LOCAL && !op->internal)
         local_hand_over(op);
     trace_assigning(ch); /* before the first call */
     op_send(op, WK_ASSIGN);
@@ -259,13 +289,15 @@ void chan_worker_done(struct chan *ch, const struct wk_msg *m)
     struct op *op = ch->active;
     uint32_t chunk;
 
+    if (park_worker_done(ch, m))
+        return;
     if (!op || op->seq == 0 || op->seq != m->seq)
         return; /* of a request that an earlier broker made */
     if (m->status) {
         log_warn("%s channel %u (guest pid %u): request %u failed: %s", ch->host->name, ch->id,
                  ch->pid, op->req.op, m->text[0] ? m->text : strerror(-m->status));
         if (op->req.op == VGPU_CTL_CREATE_CHANNEL) {
-            ch->closing = true;
+            ch->closing |= !op->internal;
             worker_end(ch->w);
         }
         /* A number of the worker's choice goes to its guest only if it can be an error. */
@@ -279,7 +311,8 @@ void chan_worker_done(struct chan *ch, const struct wk_msg *m)
         chan_save(ch);
         log_debug("%s channel %u: worker %d serves pid %u of uid %u", ch->host->name, ch->id,
                   (int)ch->w->pid, ch->pid, ch->uid);
-        worker_refill(ch->host->b, &ch->host->params);
+        if (!op->internal)
+            worker_refill(ch->host->b, &ch->host->params);
         break;
     case VGPU_CTL_ADD_CHUNK:
         ch->chunk_pages[chunk] = op->req.npages;
@@ -290,6 +323,7 @@ void chan_worker_done(struct chan *ch, const struct wk_msg *m)
         host_uncharge(ch->host, ch->chunk_pages[chunk]);
         ch->chunk_pages[chunk] = 0;
         ch->chunk_addr[chunk] = 0;
+        fdmsg_close(&ch->chunk_fd[chunk], 1);
         chan_save(ch);
         break;
     }
@@ -319,6 +353,14 @@ void chan_worker_dead(struct chan *ch, const char *why)
     bool wanted = !ch->closing && !host->closing;
     bool lost = wanted && ch->created;
 
+    if (park_worker_dead(ch, why)) {
+        ch->w = NULL;
+        if (ch->active)
+            chan_finish(ch, -EIO);
+        else
+            chan_check_free(ch);
+        return;
+    }
     take_stats(ch);
     if (lost)
         log_warn(
@@ -421,7 +463,7 @@ static void op_enqueue(struct op *op)
     struct chan *ch = op->ch;
     struct op **p;
 
-    if (!ch->active) {
+    if (!ch->active && !parked(ch, op)) {
         ch->active = op;
         op_begin(op);
         return;
@@ -429,6 +471,29 @@ static void op_enqueue(struct op *op)
     for (p = &ch->queue; *p; p = &(*p)->next)
         ;
     *p = op;
+}
+
+struct op *op_new(struct chan *ch, uint16_t code, void (*internal)(struct op *op, int status))
+{
+    struct op *op = calloc(1, sizeof(*op));
+
+    if (!op)
+        return NULL;
+    op->host = ch->host;
+    op->ch = ch;
+    op->internal = internal;
+    op->req.op = code;
+    op->req.channel = ch->id;
+    memset(op->fds, -1, sizeof(op->fds));
+    memset(op->rsp_fds, -1, sizeof(op->rsp_fds));
+    ev_init(&op->timer, op_timeout);
+    op->timer.data = op;
+    return op;
+}
+
+void op_start(struct op *op)
+{
+    op_enqueue(op);
 }
 
 /* The channel of a CREATE, made if it is new. 0 or -errno. */

@@ -99,11 +99,13 @@ static int prepare_channel(struct op *op)
     struct chan *ch = op->ch;
     int fds[3], err = 0;
 
-    ch->memfd = make_memfd(ch->npages);
-    if (ch->memfd < 0)
-        return ch->memfd;
-    ch->efd_worker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    ch->efd_guest = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (ch->memfd < 0) { /* else the channel was there before its worker */
+        ch->memfd = make_memfd(ch->npages);
+        if (ch->memfd < 0)
+            return ch->memfd;
+        ch->efd_worker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        ch->efd_guest = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    }
     if (ch->efd_worker < 0 || ch->efd_guest < 0)
         return -errno;
     fds[0] = ch->memfd;
@@ -163,6 +165,8 @@ static int chunk_memfd(struct op *op)
 {
     struct worker *w = op->ch->w;
 
+    if (op->internal)
+        return fcntl(op->ch->chunk_fd[op->req.chunk], F_DUPFD_CLOEXEC, 0);
     if (w && op->req.chunk == 0 && w->prep_fd[1] >= 0) {
         int fd = w->prep_fd[1];
 
@@ -188,6 +192,8 @@ static void conn_prepare(struct op *op)
         if (!err) {
             op->rsp_fds[op->rsp_nfds++] = fd;
             err = add_fd(op->fds, &op->nfds, fd);
+            fdmsg_close(&op->ch->chunk_fd[op->req.chunk], 1);
+            op->ch->chunk_fd[op->req.chunk] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
         }
     }
     op_prepared(op, err);

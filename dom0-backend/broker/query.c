@@ -192,10 +192,19 @@ static void client_free(struct client *c)
     clients--;
 }
 
+static void answer_later(void *arg, const char *text)
+{
+    struct client *c = arg;
+
+    send(c->io.fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+    client_free(c);
+}
+
 static void answer(struct client *c)
 {
     static const char unknown[] =
-        "error: unknown request; known: list; trace [domid=N] [devid=N] [pid=N]\n";
+        "error: unknown request; known: list; trace [domid=N] [devid=N] [pid=N]; "
+        "park PID FILE [MS]; resume PID FILE\n";
 
     ev_io_stop(c->b->loop, &c->io);
     if (strncmp(c->line, "trace", 5) == 0 && trace_open(c->b, c->io.fd, c->line + 5)) {
@@ -205,7 +214,10 @@ static void answer(struct client *c)
     }
     if (strcmp(c->line, "list") == 0)
         answer_list(c->b, c->io.fd);
-    else
+    else if (strncmp(c->line, "park ", 5) == 0 || strncmp(c->line, "resume ", 7) == 0) {
+        park_command(c->b, c->line, answer_later, c);
+        return;
+    } else
         send(c->io.fd, unknown, sizeof(unknown) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     client_free(c);
 }

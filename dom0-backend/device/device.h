@@ -34,6 +34,7 @@ struct dev_event;
 struct dev_copy_ops;
 struct dev_memory_ops;
 struct dev_share_ops;
+struct dev_state_ops;
 struct dev_texture_ops;
 struct dev_graph_ops;
 struct dev_link_ops;
@@ -237,6 +238,7 @@ struct dev_ops {
     const struct dev_copy_ops *copy;       /* device_copy.h: 2D and 3D copies, arrays, symbols */
     const struct dev_memory_ops *memory;   /* device_memory.h: pools, VMM */
     const struct dev_share_ops *share;     /* device_share.h: memory of other processes */
+    const struct dev_state_ops *state;     /* device_state.h: saved and loaded */
     const struct dev_texture_ops *texture; /* device_texture.h: arrays, textures, surfaces */
     const struct dev_graph_ops *graph;     /* device_graph.h: capture and graphs */
     const struct dev_link_ops *link;       /* device_link.h: linker, kernels' launch attributes */

@@ -56,6 +56,30 @@ enum wk_type {
     /* broker: write records and results into this ring (trace_ring.h), one descriptor; none: stop.
      * At any time, not answered. */
     WK_TRACE,
+
+    /* A worker whose guest is suspended. All are answered by WK_DONE. */
+    WK_PARK, /* broker: stand still when all work is done, `npages` milliseconds from now at the
+                latest; one descriptor: the state goes there. Without one it is only still. */
+    WK_GO,   /* broker: go on; one descriptor: with the state from there, after an ASSIGN with
+                WK_HELD and its chunks */
+};
+
+/* flags */
+#define WK_HELD    1u /* ASSIGN: nothing is taken from the ring before WK_GO */
+#define WK_ON_RING 2u /* PARK: the guest's next doorbell is as good as WK_GO */
+
+/* In front of a saved state; the broker's, who tells by it what the state is of. */
+#define WK_STATE_MAGIC   "GVMstate"
+#define WK_STATE_VERSION 1u
+struct wk_state_head {
+    char magic[8];
+    uint32_t version;
+    uint32_t devid;
+    char uuid[40]; /* of the domain; "" on the local transport */
+    uint8_t token[16];
+    uint32_t channel, ring_order, npages, window_try, uid, pid;
+    uint64_t pool_base, pool_size, dev_base, dev_size;
+    uint32_t chunk_pages[64]; /* VGPU_MAX_CHUNKS */
 };
 
 /* Kinds of what is shared. The broker only sees to it that what is imported as one kind has been
@@ -102,6 +126,8 @@ struct wk_msg {
     uint32_t prepared;    /* ASSIGN, CHUNK_ADD: what PREPARE brought */
     uint32_t chunk_pages; /* PREPARE */
     uint32_t slot;        /* TENANT */
+    uint32_t flags;       /* WK_HELD, WK_ON_RING */
+    uint32_t reserved;
     uint64_t gnt_index;
     uint64_t pool_base, pool_size, dev_base, dev_size; /* WK_READY */
     uint64_t addr;                                     /* WK_DONE of CHUNK_ADD */

@@ -4,7 +4,7 @@ WORKER_SRC := $(sort $(wildcard dom0-backend/worker/*.c))
 WORKER_OBJS := $(call objs,$(filter-out %/main.c,$(WORKER_SRC))) $(PROTO_DECODE_OBJS) \
 	$(TRANSPORT_OBJS) $(COMMON_OBJS)
 WORKER_MAIN_OBJS := $(call objs,dom0-backend/worker/main.c)
-WORKER_LIBS := -lb2 -lseccomp
+WORKER_LIBS := -lb2 -lseccomp -lzstd
 
 # A worker is of use only with a device.
 ifneq ($(PTX_OBJS),)

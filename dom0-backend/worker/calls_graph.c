@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "decode.h"
+#include "dom0-backend/worker/made.h"
 #include "dom0-backend/device/device_graph.h"
 #include "dom0-backend/worker/copy3d.h"
 #include "protocol/graph_proto.h"
@@ -23,6 +24,8 @@ struct wk_exec {
     uint32_t ncall;
     uint32_t *counters; /* of event record nodes */
     uint32_t nrecord;
+    void *made; /* its description, if this worker may be saved */
+    size_t made_len;
 };
 
 static void exec_put(struct wk_exec *e)
@@ -34,6 +37,7 @@ static void exec_put(struct wk_exec *e)
     free(e->calls);
     free(e->counters);
     free(e->held);
+    free(e->made);
     free(e);
 }
 
@@ -359,8 +363,7 @@ static int destroy_exec(struct wk *w, struct wk_thing *t)
     return err;
 }
 
-int wk_GraphInstantiate(struct wk_lane *lane, const struct vgpu_args_GraphInstantiate *a,
-                        struct vgpu_out_GraphInstantiate *o)
+int wk_exec_make(struct wk_lane *lane, const void *graph, uint64_t len, uint32_t id, uint32_t *bad)
 {
     struct wk *w = lane->w;
     struct vgpu_graph_head head;
@@ -372,18 +375,18 @@ int wk_GraphInstantiate(struct wk_lane *lane, const struct vgpu_args_GraphInstan
 
     if (!w->ops->graph || !w->ops->graph->exec_create)
         return WK_NOT_SUPPORTED;
-    if (a->graph_len < sizeof(head) || a->graph_len > VGPU_GRAPH_MAX_BYTES)
+    if (len < sizeof(head) || len > VGPU_GRAPH_MAX_BYTES)
         return WK_INVALID_VALUE;
-    copy = malloc(a->graph_len + 8);
+    copy = malloc(len + 8);
     if (!copy)
         return WK_OUT_OF_MEMORY;
-    memcpy(copy, a->graph, a->graph_len);
+    memcpy(copy, graph, len);
     memcpy(&head, copy, sizeof(head));
     n = head.nnode;
     /* Each node takes at least its header: that bounds what is allocated for n of them. */
     if (head.magic != VGPU_GRAPH_MAGIC ||
-        n > (a->graph_len - sizeof(head)) / sizeof(struct vgpu_graph_node) ||
-        head.ncond > (a->graph_len - sizeof(head)) / sizeof(struct vgpu_graph_cond)) {
+        n > (len - sizeof(head)) / sizeof(struct vgpu_graph_node) ||
+        head.ncond > (len - sizeof(head)) / sizeof(struct vgpu_graph_cond)) {
         err = WK_INVALID_VALUE;
         n = 0;
         goto out;
@@ -401,19 +404,24 @@ int wk_GraphInstantiate(struct wk_lane *lane, const struct vgpu_args_GraphInstan
     if (!r.e->calls || !r.e->counters)
         goto out;
     r.p = (const uint8_t *)copy + sizeof(head);
-    r.left = a->graph_len - sizeof(head);
+    r.left = len - sizeof(head);
     r.n = n;
-    r.bad = &o->bad;
+    r.bad = bad;
     err = read_scope(&r, &at, n, 0);
     if (!err)
         err = read_conds(&r, head.ncond, conds);
     if (!err)
-        err = w->ops->graph->exec_create(w->dev, r.nodes, n, conds, head.ncond, &r.e->x, &o->bad);
+        err = w->ops->graph->exec_create(w->dev, r.nodes, n, conds, head.ncond, &r.e->x, bad);
     if (err)
         goto out;
     r.e->chunks = lane->chunks_held;
     lane->chunks_held = 0;
-    err = wk_thing_enter(w, WK_OBJ_EXEC, a->exec, r.e, destroy_exec);
+    if (w->ops->state) {
+        r.e->made = copy;
+        r.e->made_len = len;
+        copy = NULL;
+    }
+    err = wk_thing_enter(w, WK_OBJ_EXEC, id, r.e, destroy_exec);
     r.e = NULL;
 out:
     if (r.e) {
@@ -428,6 +436,22 @@ out:
     free(conds);
     free(copy);
     return err;
+}
+
+int wk_GraphInstantiate(struct wk_lane *lane, const struct vgpu_args_GraphInstantiate *a,
+                        struct vgpu_out_GraphInstantiate *o)
+{
+    return wk_exec_make(lane, a->graph, a->graph_len, a->exec, &o->bad);
+}
+
+const void *wk_exec_made(const struct wk_exec *e, uint64_t *len, const struct dev_exec **x)
+{
+    for (uint32_t i = 0; i < e->nheld; i++)
+        if (!e->held[i]->id) /* its number is nobody's, or another object's, by now */
+            return NULL;
+    *len = e->made_len;
+    *x = e->x;
+    return e->made;
 }
 
 int wk_GraphExecDestroy(struct wk_lane *lane, const struct vgpu_args_GraphExecDestroy *a,

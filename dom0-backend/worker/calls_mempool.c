@@ -3,6 +3,7 @@
  * calls_mempool.c - stream-ordered allocation, and address ranges apart from physical memory.
  */
 #include "decode.h"
+#include "dom0-backend/worker/made.h"
 #include "dom0-backend/device/device_memory.h"
 #include "dom0-backend/worker/worker.h"
 
@@ -11,11 +12,30 @@ static const struct dev_memory_ops *ops_of(const struct wk_lane *lane)
     return lane->w->ops->memory;
 }
 
+static int destroy_pool(struct wk *w, struct wk_thing *t);
+static int keep_pool(struct wk *w, struct wk_thing *t);
+static int release_memory(struct wk *w, struct wk_thing *t);
+
 /* ---- pools ------------------------------------------------------------------------------- */
 
 static int destroy_pool(struct wk *w, struct wk_thing *t)
 {
     return w->ops->memory->mempool_destroy(w->dev, t->p);
+}
+
+bool wk_pool_is_default(const struct wk_thing *t)
+{
+    return t->destroy == keep_pool;
+}
+
+int wk_pool_enter(struct wk *w, uint32_t id, struct dev_mempool *p, bool is_default)
+{
+    return wk_thing_enter(w, WK_OBJ_MEMPOOL, id, p, is_default ? keep_pool : destroy_pool);
+}
+
+int wk_memory_enter(struct wk *w, uint32_t id, struct dev_memory *m)
+{
+    return wk_thing_enter(w, WK_OBJ_MEMORY, id, m, release_memory);
 }
 
 static int keep_pool(struct wk *w, struct wk_thing *t)

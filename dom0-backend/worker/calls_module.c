@@ -9,6 +9,25 @@
 #include "dom0-backend/device/device_link.h"
 #include "dom0-backend/worker/worker.h"
 
+/* For another worker to make the module again. */
+static int keep_source(struct wk_module *m, const void *image, uint64_t len,
+                       const struct dev_jit *jit)
+{
+    m->image = malloc(len);
+    if (!m->image)
+        return WK_OUT_OF_MEMORY;
+    memcpy(m->image, image, len);
+    if (!jit)
+        return WK_OK;
+    m->options = true;
+    m->nopt = jit->nopt;
+    m->opt = calloc(m->nopt + 1, sizeof(*m->opt));
+    if (!m->opt)
+        return WK_OUT_OF_MEMORY;
+    memcpy(m->opt, jit->opt, m->nopt * sizeof(*m->opt));
+    return WK_OK;
+}
+
 int wk_module_enter(struct wk *w, const void *image, uint64_t len, uint32_t id, struct dev_jit *jit,
                     char *log, size_t log_n, struct wk_module **out)
 {
@@ -29,6 +48,8 @@ int wk_module_enter(struct wk *w, const void *image, uint64_t len, uint32_t id, 
     m->nfunc = w->ops->module_nfunc(m->m);
     m->nglobal = w->ops->module_nglobal(m->m);
     err = WK_OUT_OF_MEMORY;
+    if (w->ops->state && keep_source(m, image, len, jit))
+        goto unload;
     m->param_bytes = calloc(m->nfunc ? m->nfunc : 1, sizeof(*m->param_bytes));
     if (!m->param_bytes)
         goto unload;
@@ -58,6 +79,8 @@ uncharge:
     wk_image_uncharge(&w->images, len);
 out:
     free(m->param_bytes);
+    free(m->image);
+    free(m->opt);
     free(m);
     return err;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "decode.h"
+#include "dom0-backend/worker/made.h"
 #include "dom0-backend/device/device_texture.h"
 #include "dom0-backend/worker/worker.h"
 
@@ -20,6 +21,11 @@ static int destroy_array(struct wk *w, struct wk_thing *t)
 static int destroy_mipmap(struct wk *w, struct wk_thing *t)
 {
     return w->ops->texture->mipmap_destroy(w->dev, t->p);
+}
+
+bool wk_array_is_mipmap(const struct wk_thing *t)
+{
+    return t->destroy == destroy_mipmap;
 }
 
 /* What `id` is, held for the call; NULL: no such thing. */
@@ -53,6 +59,9 @@ int wk_ArrayCreate(struct wk_lane *lane, const struct vgpu_args_ArrayCreate *a,
             err = wk_thing_enter(w, WK_OBJ_ARRAY, a->array, p, destroy_array);
     }
     if (!err)
+        err = wk_thing_made(w, WK_OBJ_ARRAY, a->array, &(struct wk_array_made){q, a->levels, 0, 0},
+                            sizeof(struct wk_array_made));
+    if (!err)
         wk_count_memory(w);
     return err;
 }
@@ -77,7 +86,13 @@ int wk_ArrayLevel(struct wk_lane *lane, const struct vgpu_args_ArrayLevel *a,
     if (!w->ops->texture || t->destroy != destroy_mipmap)
         return WK_INVALID_HANDLE;
     err = w->ops->texture->mipmap_level(w->dev, t->p, a->level, &p);
-    return err ? err : wk_thing_enter(w, WK_OBJ_ARRAY, a->array, p, destroy_array);
+    if (!err)
+        err = wk_thing_enter(w, WK_OBJ_ARRAY, a->array, p, destroy_array);
+    if (!err)
+        err = wk_thing_made(w, WK_OBJ_ARRAY, a->array,
+                            &(struct wk_array_made){{0}, a->level, a->mipmap_id, t->o.serial},
+                            sizeof(struct wk_array_made));
+    return err;
 }
 
 /* ---- texture and surface objects --------------------------------------------------------- */
@@ -136,6 +151,13 @@ static int resource(struct wk_lane *lane, const struct vgpu_args_TextureCreate *
     return WK_OK;
 }
 
+static uint64_t serial(struct wk *w, uint32_t array)
+{
+    return array <= WK_ID_MAX && w->objs.tab[WK_OBJ_ARRAY][array]
+               ? w->objs.tab[WK_OBJ_ARRAY][array]->serial
+               : 0;
+}
+
 int wk_TextureCreate(struct wk_lane *lane, const struct vgpu_args_TextureCreate *a,
                      struct vgpu_out_TextureCreate *o)
 {
@@ -168,7 +190,15 @@ int wk_TextureCreate(struct wk_lane *lane, const struct vgpu_args_TextureCreate 
     if (!err)
         err = w->ops->texture->texture_create(w->dev, &r, &sampler, a->viewed ? &v : NULL,
                                               &o->handle);
-    return err ? err : enter(w, a->texture, o->handle, destroy_texture);
+    if (!err)
+        err = enter(w, a->texture, o->handle, destroy_texture);
+    if (!err) {
+        struct wk_texture_made made = {.of = *a,
+                                       .serial = r.array || r.mipmap ? serial(w, a->array) : 0};
+
+        err = wk_thing_made(w, WK_OBJ_TEXTURE, a->texture, &made, sizeof(made));
+    }
+    return err;
 }
 
 int wk_SurfaceCreate(struct wk_lane *lane, const struct vgpu_args_SurfaceCreate *a,
@@ -181,7 +211,15 @@ int wk_SurfaceCreate(struct wk_lane *lane, const struct vgpu_args_SurfaceCreate 
     if (!w->ops->texture || t->destroy != destroy_array)
         return WK_INVALID_HANDLE;
     err = w->ops->texture->surface_create(w->dev, t->p, &o->handle);
-    return err ? err : enter(w, a->surface, o->handle, destroy_surface);
+    if (!err)
+        err = enter(w, a->surface, o->handle, destroy_surface);
+    if (!err) {
+        struct wk_texture_made made = {.serial = t->o.serial, .surface = true};
+
+        made.of.array = a->array_id;
+        err = wk_thing_made(w, WK_OBJ_TEXTURE, a->surface, &made, sizeof(made));
+    }
+    return err;
 }
 
 int wk_TextureDestroy(struct wk_lane *lane, const struct vgpu_args_TextureDestroy *a,

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -165,6 +166,7 @@ static int assign(struct wk *w, const struct wk_msg *m, int *fds, int nfds, cons
         if (err)
             return err;
     }
+    w->quiet.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     w->ops->seal(w->dev);
     err = confine_lock(w->xen, w->ops->driver, w->ops->makes_code && w->ops->makes_code(w->dev));
     if (err) {
@@ -178,10 +180,51 @@ static int assign(struct wk *w, const struct wk_msg *m, int *fds, int nfds, cons
         err = start_thread(reaper_main, w);
     if (!err) /* the first guest thread's; if it cannot be had now, then when it is needed */
         wk_lane_start(&w->lanes[0]);
-    if (!err)
+    w->held = m->flags & WK_HELD;
+    if (!err && !w->held)
         err = start_thread(drain_main, w);
     if (!err)
         w->assigned = true;
+    return err;
+}
+
+/* The guest is suspended: nothing is done from now on until it goes on. Consumes the descriptor. */
+static int park(struct wk *w, const struct wk_msg *m, int *fds, int nfds, const char **why)
+{
+    int err;
+
+    if (!w->assigned || w->held) {
+        *why = "no channel is served";
+        return -EINVAL;
+    }
+    err = wk_stand_still(w, m->npages, why);
+    if (err)
+        return err;
+    if (nfds)
+        err = wk_state_save(w, fds[0], why);
+    if (err)
+        wk_go_on(w);
+    else if (m->flags & WK_ON_RING)
+        wk_go_on_ring(w);
+    return err;
+}
+
+static int go_on(struct wk *w, int *fds, int nfds, const char **why)
+{
+    int err = 0;
+
+    if (!w->assigned || (nfds != 0) != w->held) {
+        *why = "there is nothing to go on with";
+        return -EINVAL;
+    }
+    if (!w->held) {
+        wk_go_on(w);
+        return 0;
+    }
+    err = wk_state_load(w, fds[0], why);
+    if (!err)
+        err = start_thread(drain_main, w);
+    w->held = err != 0;
     return err;
 }
 
@@ -318,6 +361,13 @@ static int handle(struct wk *w, const struct wk_msg *ready, const struct wk_msg 
         break;
     case WK_PREPARE:
         r.status = prepare(w, m, fds, nfds, &why);
+        break;
+    case WK_PARK:
+        r.status = park(w, m, fds, nfds, &why);
+        break;
+    case WK_GO:
+        r.status = go_on(w, fds, nfds, &why);
+        end = r.status && w->held; /* half loaded */
         break;
     case WK_CHUNK_ADD:
         r.status = chunk_add(w, m, fds, nfds, &r.addr, &why);

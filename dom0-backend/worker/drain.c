@@ -222,7 +222,8 @@ static bool spin_for_record(struct wk *w, uint64_t ns)
  * doorbell is broken. */
 static int sleep_for_record(struct wk *w, bool *masked, int timeout_ms)
 {
-    struct pollfd p = {.fd = w->tr.event_fd, .events = POLLIN};
+    struct pollfd p[2] = {{.fd = w->tr.event_fd, .events = POLLIN},
+                          {.fd = w->quiet.wake_fd, .events = POLLIN}};
     int r = 0;
 
     /* All work is done: only now may the guest cause the next interrupt. */
@@ -233,7 +234,7 @@ static int sleep_for_record(struct wk *w, bool *masked, int timeout_ms)
     vgpu_cons_sleeping(&w->cons, true);
     if (vgpu_cons_idle(&w->cons)) {
         do {
-            r = poll(&p, 1, timeout_ms);
+            r = poll(p, 2, timeout_ms);
         } while (r < 0 && errno == EINTR);
         r = r < 0 ? -errno : r == 0 ? 0 : w->tr.ops->take(&w->tr);
         if (r > 0) {
@@ -288,8 +289,13 @@ void wk_drain_loop(struct wk *w)
 
     for (;;) {
         uint64_t t0;
-        int n = wk_drain_some(w, BUDGET, &why);
+        int n;
 
+        if (wk_still_wanted(&w->quiet) && wk_still(w, &masked) < 0) {
+            why = "the doorbell is broken";
+            break;
+        }
+        n = wk_drain_some(w, BUDGET, &why);
         if (n < 0)
             break;
         if (n == (int)BUDGET)

@@ -49,6 +49,7 @@ static void *lane_main(void *arg)
         wk_count(lane->w, waiting, 1);
         why = wk_traced(&lane->w->trace) ? wk_execute_traced(lane, lane->rec)
                                          : wk_execute(lane, lane->rec);
+        atomic_store_explicit(&lane->active, false, memory_order_release);
         wk_count(lane->w, waiting, -1);
         wk_count(lane->w, wait_ns, now_ns() - start);
         if (why)
@@ -88,6 +89,7 @@ int wk_lane_hand_over(struct wk_lane *lane, const void *rec)
         return err;
     memcpy(lane->rec, rec, h->len);
     atomic_store_explicit(&lane->busy, true, memory_order_relaxed);
+    atomic_store_explicit(&lane->active, true, memory_order_relaxed);
     pthread_mutex_lock(&lane->lock);
     lane->work = true;
     pthread_cond_signal(&lane->wake);

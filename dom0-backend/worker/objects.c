@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "dom0-backend/common/log.h"
 #include "dom0-backend/worker/worker.h"
@@ -54,9 +55,11 @@ static int destroy_device_object(struct wk *w, struct wk_obj *o)
 
 static void free_struct(struct wk_obj *o)
 {
-    if (o->kind == WK_OBJ_MODULE)
+    if (o->kind == WK_OBJ_MODULE) {
         free(((struct wk_module *)o)->param_bytes);
-    else if (o->kind >= WK_OBJ_ARRAY)
+        free(((struct wk_module *)o)->image);
+        free(((struct wk_module *)o)->opt);
+    } else if (o->kind >= WK_OBJ_ARRAY)
         free(((struct wk_thing *)o)->extra);
     free(o);
 }
@@ -121,6 +124,7 @@ bool wk_obj_enter(struct wk *w, struct wk_obj *o, enum wk_objkind kind, uint32_t
     pthread_mutex_lock(&w->objs.lock);
     if (!w->objs.tab[kind][id]) {
         o->id = id;
+        o->serial = ++w->objs.serial;
         o->refs = 1;
         w->objs.tab[kind][id] = o;
         if (id > w->objs.top[kind])
@@ -211,6 +215,28 @@ int wk_thing_enter(struct wk *w, enum wk_objkind kind, uint32_t id, void *p,
 out:
     destroy(w, &last);
     return err;
+}
+
+int wk_thing_made(struct wk *w, enum wk_objkind kind, uint32_t id, const void *call, size_t n)
+{
+    struct wk_thing *t;
+    void *copy;
+
+    if (!w->ops->state)
+        return WK_OK;
+    copy = malloc(n);
+    if (!copy)
+        return WK_OUT_OF_MEMORY;
+    memcpy(copy, call, n);
+    pthread_mutex_lock(&w->objs.lock);
+    t = (struct wk_thing *)w->objs.tab[kind][id];
+    if (t && !t->extra) {
+        t->extra = copy;
+        copy = NULL;
+    }
+    pthread_mutex_unlock(&w->objs.lock);
+    free(copy);
+    return WK_OK;
 }
 
 int wk_stream_new(struct wk *w, unsigned flags, int priority, struct wk_stream **out)

@@ -19,6 +19,7 @@
 struct wk;
 struct wk_common;
 struct wk_lane;
+struct dev_jit_option;
 
 #define WK_ID_MIN 16u /* smaller ids have fixed meanings */
 #define WK_ID_MAX 65535u
@@ -45,10 +46,11 @@ enum wk_objkind {
 
 struct wk_obj {
     enum wk_objkind kind;
-    uint32_t id;   /* 0: not in the table */
-    uint32_t refs; /* table, calls under way */
-    uint32_t pins; /* device callbacks that will still touch the struct */
-    bool dead;     /* the device object is gone */
+    uint32_t id;     /* 0: not in the table */
+    uint32_t refs;   /* table, calls under way */
+    uint32_t pins;   /* device callbacks that will still touch the struct */
+    bool dead;       /* the device object is gone */
+    uint64_t serial; /* as ids are used again */
 };
 
 struct wk_stream {
@@ -79,6 +81,11 @@ struct wk_module {
     unsigned nglobal;
     uint64_t image_len;    /* charged against the images' budget */
     uint32_t *param_bytes; /* nfunc: end of the last parameter */
+    /* What it was made of, if this worker may be saved. */
+    uint8_t *image;
+    struct dev_jit_option *opt;
+    unsigned nopt;
+    bool options; /* made by ModuleLoadEx */
 };
 
 /* An object that the worker itself knows nothing about. */
@@ -95,6 +102,7 @@ struct wk_objects {
     pthread_mutex_t lock;
     struct wk_obj **tab[WK_OBJ_KINDS]; /* WK_ID_MAX + 1 entries each */
     uint32_t top[WK_OBJ_KINDS];        /* largest id used so far */
+    uint64_t serial;                   /* of the object entered last */
 };
 
 int wk_objects_init(struct wk_objects *t);
@@ -121,6 +129,8 @@ void wk_obj_unpin(struct wk *w, struct wk_obj *o);
  * destroyed. */
 int wk_thing_enter(struct wk *w, enum wk_objkind kind, uint32_t id, void *p,
                    int (*destroy)(struct wk *w, struct wk_thing *t));
+/* What to keep of the call that made the object (copied, n octets), if this worker may be saved. */
+int wk_thing_made(struct wk *w, enum wk_objkind kind, uint32_t id, const void *call, size_t n);
 
 /* Makes a stream that is in no table (a lane's own). CUresult. */
 int wk_stream_new(struct wk *w, unsigned flags, int priority, struct wk_stream **out);

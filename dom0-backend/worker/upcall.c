@@ -230,6 +230,7 @@ int wk_UpcallWait(struct wk_lane *lane, const struct vgpu_args_UpcallWait *a,
         goto out;
     }
     u->waiting = true;
+    u->waiter = lane;
     while (!u->due && !u->stop && !w->inline_blocking)
         pthread_cond_wait(&u->come, &u->lock);
     u->waiting = false;

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct wk;
+struct wk_lane;
 struct dev_gate;
 
 enum wk_upcall_state {
@@ -44,6 +45,7 @@ struct wk_upcalls {
     struct wk_upcall *due, **tail; /* in the order in which they were reached */
     struct wk_upcall *running;     /* what the guest was given last */
     bool waiting, stop;
+    struct wk_lane *waiter; /* whose call waits */
 };
 
 void wk_upcalls_init(struct wk_upcalls *u);

@@ -27,6 +27,8 @@ int wk_init(struct wk *w, const struct dev_ops *ops, struct dev *dev, void *base
     wk_images_init(&w->images);
     wk_upcalls_init(&w->upcalls);
     wk_shares_init(&w->shares);
+    if (wk_quiet_init(w) < 0)
+        return -ENOMEM;
     if (wk_objects_init(&w->objs) < 0)
         return -ENOMEM;
     w->lanes = calloc(VGPU_LANES, sizeof(*w->lanes));

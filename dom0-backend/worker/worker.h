@@ -32,6 +32,7 @@
 #include "dom0-backend/worker/image.h"
 #include "dom0-backend/worker/objects.h"
 #include "dom0-backend/worker/share.h"
+#include "dom0-backend/worker/state.h"
 #include "dom0-backend/worker/trace.h"
 #include "dom0-backend/worker/upcall.h"
 #include "protocol/ring.h"
@@ -85,6 +86,7 @@ struct wk_lane {
     /* Blocking calls: the drain thread fills rec, sets busy and wakes the thread; the thread clears
      * busy before it publishes the reply. */
     _Atomic bool busy;
+    _Atomic bool active; /* the thread is in a call, or answering it */
     bool started;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -157,6 +159,7 @@ struct wk {
 
     struct tenant_page *tenant; /* never NULL after wk_account_init() */
     unsigned slot;              /* of this process in it */
+    struct wk_quiet quiet;
 
     /* Process level (control.c). */
     _Atomic int ctl_fd; /* broker's socket, -1: none at the moment */
@@ -169,6 +172,7 @@ struct wk {
         uint64_t chunk_len; /* 0: not, or handed over */
     } prep;
     bool assigned;
+    bool held; /* assigned, but does not drain yet */
 };
 
 /* ---- worker.c: life of the state */

@@ -20,6 +20,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 import diag
+import park
 import quota
 
 USER = 65534  # nobody
@@ -41,6 +42,7 @@ class Stage:
     """The copy, and how programs are started in it."""
 
     Failed = Failed
+    expect = staticmethod(lambda *args: expect(*args))
 
     def __init__(self, build):
         self.dir = tempfile.mkdtemp(prefix='gvm-local-')
@@ -338,7 +340,7 @@ def shared_in_one_guest(stage):
 TESTS = [program(n) for n in PASSING] + [
     progress, threads, staticlink, own_static, no_ptx, oob_beside_another, system_calls,
     allocations, worker_killed, gvm_killed,
-    bad_environment, shared_in_one_guest] + diag.TESTS + quota.TESTS
+    bad_environment, shared_in_one_guest] + diag.TESTS + park.TESTS + quota.TESTS
 
 
 def main(argv):

@@ -151,6 +151,48 @@ struct region *arena_take_slots(struct arena *a, uint32_t n)
     return best;
 }
 
+/* Exactly these; NULL: not all of them are free. */
+struct region *arena_take_slots_at(struct arena *a, uint32_t slot, uint32_t n)
+{
+    struct region *r = NULL, *left = NULL, *right = NULL;
+    uint32_t at = slot;
+
+    /* Free extents are entered at their ends, all others everywhere. */
+    if (slot >= a->nslot || n == 0 || n > a->nslot - slot)
+        return NULL;
+    while (!(r = a->slot[at]) && at > 0)
+        at--;
+    if (!r || r->use != FREE || r->slot > slot || r->nslot - (slot - r->slot) < n)
+        return NULL;
+    if (slot > r->slot)
+        left = calloc(1, sizeof(*left));
+    if (r->slot + r->nslot > slot + n)
+        right = calloc(1, sizeof(*right));
+    if ((slot > r->slot && !left) || (r->slot + r->nslot > slot + n && !right)) {
+        free(left);
+        free(right);
+        return NULL;
+    }
+    unlink_region(bin_of(a, r->nslot), r);
+    a->slot[r->slot] = a->slot[r->slot + r->nslot - 1] = NULL;
+    if (left) {
+        left->slot = r->slot;
+        left->nslot = slot - r->slot;
+        put_free(a, left);
+    }
+    if (right) {
+        right->slot = slot + n;
+        right->nslot = r->slot + r->nslot - right->slot;
+        put_free(a, right);
+    }
+    r->slot = slot;
+    r->nslot = n;
+    for (uint32_t i = 0; i < n; i++)
+        a->slot[slot + i] = r;
+    r->addr = a->base + ((uint64_t)slot << ARENA_SLOT_SHIFT);
+    return r;
+}
+
 void arena_give_slots(struct arena *a, struct region *r)
 {
     struct region *n;
@@ -246,13 +288,15 @@ void arena_give_bytes(struct arena *a, uint64_t bytes)
         a->quota->give(a->quota_arg, bytes);
 }
 
-static struct region *new_region(struct arena *a, uint32_t nslot, uint64_t mapped)
+#define ANYWHERE UINT32_MAX
+
+static struct region *new_region(struct arena *a, uint32_t slot, uint32_t nslot, uint64_t mapped)
 {
     struct region *r;
 
     if (!arena_take_bytes(a, mapped))
         return NULL;
-    r = arena_take_slots(a, nslot);
+    r = slot == ANYWHERE ? arena_take_slots(a, nslot) : arena_take_slots_at(a, slot, nslot);
     if (!r) {
         arena_give_bytes(a, mapped);
         return NULL;
@@ -267,7 +311,7 @@ static struct region *new_region(struct arena *a, uint32_t nslot, uint64_t mappe
     return r;
 }
 
-static struct region *new_slab(struct arena *a, unsigned cls)
+static struct region *new_slab(struct arena *a, uint32_t slot, unsigned cls)
 {
     uint64_t bytes = (uint64_t)SLAB_BLOCKS << (cls + CLASS_MIN);
     uint32_t *block;
@@ -278,7 +322,7 @@ static struct region *new_slab(struct arena *a, unsigned cls)
     block = calloc(bytes >> (cls + CLASS_MIN), sizeof(*block));
     if (!block)
         return NULL;
-    r = new_region(a, 1, bytes);
+    r = new_region(a, slot, 1, bytes);
     if (!r) {
         free(block);
         return NULL;
@@ -292,30 +336,44 @@ static struct region *new_slab(struct arena *a, unsigned cls)
     return r;
 }
 
-static int alloc_small(struct arena *a, uint32_t bytes, enum arena_kind kind, uint64_t *addr)
+static unsigned log_of(uint32_t bytes, enum arena_kind kind)
 {
     unsigned log = kind == ARENA_HEAP ? CLASS_MIN : CLASS_USER;
-    struct region *r;
-    uint32_t i;
 
     while ((1u << log) < bytes)
         log++;
-    r = a->partial[log - CLASS_MIN];
-    if (!r)
-        r = new_slab(a, log - CLASS_MIN);
-    if (!r)
-        return CUDA_OUT_OF_MEMORY;
-    for (i = r->hint; r->block[i]; i = (i + 1) % r->nblock)
-        ;
+    return log;
+}
+
+static void take_block(struct arena *a, struct region *r, uint32_t i, uint32_t bytes,
+                       enum arena_kind kind)
+{
     r->block[i] = bytes | (uint32_t)kind << KIND_SHIFT;
     r->hint = (i + 1) % r->nblock;
     if (++r->used == r->nblock)
         unlink_region(&a->partial[r->cls], r);
+}
+
+static int alloc_small(struct arena *a, uint32_t bytes, enum arena_kind kind, uint64_t *addr)
+{
+    unsigned log = log_of(bytes, kind);
+    struct region *r;
+    uint32_t i;
+
+    r = a->partial[log - CLASS_MIN];
+    if (!r)
+        r = new_slab(a, ANYWHERE, log - CLASS_MIN);
+    if (!r)
+        return CUDA_OUT_OF_MEMORY;
+    for (i = r->hint; r->block[i]; i = (i + 1) % r->nblock)
+        ;
+    take_block(a, r, i, bytes, kind);
     *addr = r->addr + ((uint64_t)i << log);
     return 0;
 }
 
-static int alloc_large(struct arena *a, uint64_t bytes, enum arena_kind kind, uint64_t *addr)
+static int alloc_large(struct arena *a, uint32_t slot, uint64_t bytes, enum arena_kind kind,
+                       uint64_t *addr)
 {
     uint64_t mapped = (bytes + ARENA_PAGE - 1) & ~(ARENA_PAGE - 1);
     /* One page more, so that running off the end always faults. */
@@ -324,13 +382,34 @@ static int alloc_large(struct arena *a, uint64_t bytes, enum arena_kind kind, ui
 
     if (nslot > a->nslot)
         return CUDA_OUT_OF_MEMORY;
-    r = new_region(a, (uint32_t)nslot, mapped);
+    r = new_region(a, slot, (uint32_t)nslot, mapped);
     if (!r)
         return CUDA_OUT_OF_MEMORY;
     r->use = LARGE;
     r->size = bytes;
     r->kind = kind;
     *addr = r->addr;
+    return 0;
+}
+
+/* The next of the blocks that were placed for what is being made. */
+static int claim(struct arena *a, uint64_t bytes, uint64_t *addr)
+{
+    enum arena_kind kind;
+    uint64_t base, size;
+    struct region *r = NULL;
+    uint32_t i;
+
+    if (a->claimed < a->nclaim)
+        r = arena_locate(a, a->claim[a->claimed], &i, &base, &size, &kind);
+    if (!r || base != a->claim[a->claimed] || kind != ARENA_KEPT || size != bytes)
+        return CUDA_INVALID_VALUE;
+    if (r->use == LARGE)
+        r->kind = ARENA_MODULE;
+    else
+        r->block[i] = (uint32_t)bytes | (uint32_t)ARENA_MODULE << KIND_SHIFT;
+    a->claimed++;
+    *addr = base;
     return 0;
 }
 
@@ -343,12 +422,71 @@ int arena_alloc(struct arena *a, uint64_t bytes, enum arena_kind kind, uint64_t 
     if (bytes > a->limit)
         return CUDA_OUT_OF_MEMORY;
     pthread_mutex_lock(&a->lock);
-    if (bytes <= 1u << CLASS_MAX)
+    if (a->claim && kind == ARENA_MODULE)
+        err = claim(a, bytes, addr);
+    else if (bytes <= 1u << CLASS_MAX)
         err = alloc_small(a, (uint32_t)bytes, kind, addr);
     else
-        err = alloc_large(a, bytes, kind, addr);
+        err = alloc_large(a, ANYWHERE, bytes, kind, addr);
     pthread_mutex_unlock(&a->lock);
     return err;
+}
+
+int arena_place(struct arena *a, uint64_t addr, uint64_t bytes, enum arena_kind kind)
+{
+    uint64_t off = addr - a->base, at;
+    uint32_t slot = (uint32_t)(off >> ARENA_SLOT_SHIFT), i;
+    struct region *r;
+    unsigned log;
+    int err = CUDA_INVALID_VALUE;
+
+    if (addr < a->base || off >= a->size || bytes == 0 || bytes > a->limit)
+        return CUDA_INVALID_VALUE;
+    pthread_mutex_lock(&a->lock);
+    if (bytes > 1u << CLASS_MAX) {
+        if (off % ARENA_SLOT == 0)
+            err = alloc_large(a, slot, bytes, kind, &at);
+        goto out;
+    }
+    log = log_of((uint32_t)bytes, kind);
+    r = a->slot[slot];
+    if (!r || r->use == FREE)
+        r = new_slab(a, slot, log - CLASS_MIN);
+    if (!r || r->use != SLAB || r->cls != log - CLASS_MIN || addr % (1u << log) ||
+        addr - r->addr >= r->mapped)
+        goto out;
+    i = (uint32_t)((addr - r->addr) >> log);
+    if (r->block[i])
+        goto out;
+    take_block(a, r, i, (uint32_t)bytes, kind);
+    err = 0;
+out:
+    pthread_mutex_unlock(&a->lock);
+    return err;
+}
+
+void arena_walk(struct arena *a, void (*fn)(void *arg, const struct region *r), void *arg)
+{
+    pthread_mutex_lock(&a->lock);
+    for (uint32_t i = 0; i < a->nslot;) {
+        const struct region *r = a->slot[i];
+
+        i = r->slot + r->nslot;
+        if (r->use != FREE)
+            fn(arg, r);
+    }
+    pthread_mutex_unlock(&a->lock);
+}
+
+bool arena_block(const struct region *r, uint32_t i, uint64_t *addr, uint64_t *size,
+                 enum arena_kind *kind)
+{
+    if (!r->block[i])
+        return false;
+    *addr = r->addr + ((uint64_t)i << (r->cls + CLASS_MIN));
+    *size = r->block[i] & SIZE_MASK;
+    *kind = (enum arena_kind)(r->block[i] >> KIND_SHIFT);
+    return true;
 }
 
 struct region *arena_locate(struct arena *a, uint64_t addr, uint32_t *block, uint64_t *base,

@@ -31,6 +31,7 @@ enum arena_kind {
     ARENA_POOL,
     ARENA_MAPPED,
     ARENA_IMPORTED, /* another process's */
+    ARENA_KEPT,     /* placed for something that will be made, see arena_place() */
 };
 
 struct region;
@@ -55,6 +56,8 @@ struct arena {
     struct region *partial[ARENA_NCLASS]; /* slabs with room */
     struct arena_pool *pool;              /* sorted by address, no overlaps */
     unsigned npool, cap_pool;
+    const uint64_t *claim; /* not NULL: where the next allocations for modules are */
+    uint32_t nclaim, claimed;
     pthread_mutex_t lock;
     /* Held for reading while host code touches device memory, for writing while pages go away. */
     pthread_rwlock_t pin;
@@ -75,6 +78,10 @@ void arena_destroy(struct arena *a);
 /* Zero-filled unless a small block is reused; aligned to 256 bytes (heap: 16), blocks above 32 KiB
  * to 2 MiB with unmapped pages behind. 1 for 0 bytes, 2 beyond quota or address space. */
 int arena_alloc(struct arena *a, uint64_t bytes, enum arena_kind kind, uint64_t *addr);
+/* The same at a given address, as it was in another process's window. Blocks of ARENA_KEPT are then
+ * taken, in the order of arena.claim, by allocations of ARENA_MODULE. 1: not free, or it cannot have
+ * been there. */
+int arena_place(struct arena *a, uint64_t addr, uint64_t bytes, enum arena_kind kind);
 /* addr must be the start of a live allocation of this kind, else 1. *bytes (may be NULL) is the
  * size that had been asked for. */
 int arena_free(struct arena *a, uint64_t addr, enum arena_kind kind, uint64_t *bytes);

@@ -14,6 +14,7 @@
 struct mapping {
     struct mapping *next;
     uint64_t addr, size;
+    uint64_t offset; /* in mem */
     struct arena_memory *mem;
     unsigned access; /* 0, 1 (read) or 3 */
 };
@@ -53,9 +54,15 @@ void arena_give_bytes(struct arena *a, uint64_t bytes);
 struct region *arena_locate(struct arena *a, uint64_t addr, uint32_t *block, uint64_t *base,
                             uint64_t *size, enum arena_kind *kind);
 struct region *arena_take_slots(struct arena *a, uint32_t n);
+struct region *arena_take_slots_at(struct arena *a, uint32_t slot, uint32_t n);
 void arena_give_slots(struct arena *a, struct region *r);
 /* Makes pages inaccessible and gives their memory back. */
 void arena_unmap_pages(uint64_t addr, uint64_t len);
+/* Calls fn for everything that is not free, by address. */
+void arena_walk(struct arena *a, void (*fn)(void *arg, const struct region *r), void *arg);
+/* The i-th block of a slab; false: it is free. */
+bool arena_block(const struct region *r, uint32_t i, uint64_t *addr, uint64_t *size,
+                 enum arena_kind *kind);
 /* Takes everything out of reserved addresses. */
 void arena_range_clear(struct region *r);
 

@@ -186,7 +186,7 @@ int arena_map(struct arena *a, uint64_t addr, uint64_t size, uint64_t offset,
         arena_unmap_pages(addr, size);
         goto out;
     }
-    *m = (struct mapping){.next = *at, .addr = addr, .size = size, .mem = mem};
+    *m = (struct mapping){.next = *at, .addr = addr, .size = size, .offset = offset, .mem = mem};
     mem->refs++;
     *at = m;
     m = NULL;

@@ -7,7 +7,7 @@ PTX_CORE_SRCS := barrier.c builtin.c cfg.c cta.c handlers.c interp.c jit_run.c l
 	lower_ctl.c lower_cvt.c lower_mem.c lower_mma.c lower_prog.c lower_tex.c module.c optable.c parse.c parse_fn.c pool.c texture.c $(PTX_OPS_SRCS)
 PTX_DEV_SRCS := arena.c call.c device.c device_array.c device_copy.c device_crew.c device_func.c device_graph.c device_info.c device_jit.c device_link.c device_mem.c \
 	device_module.c device_output.c device_texture.c device_thread.c event.c fatbin.c stream.c stream_op.c
-PTX_DEV_SRCS += arena_map.c arena_share.c memop.c device_pool.c device_share.c device_vmm.c
+PTX_DEV_SRCS += arena_map.c arena_state.c device_state.c arena_share.c memop.c device_pool.c device_share.c device_vmm.c
 
 PTX_BASE_OBJS := $(call objs,$(addprefix dom0-backend/device/ptx/,$(PTX_CORE_SRCS)))
 PTX_OPS_OBJS := $(call objs,$(addprefix dom0-backend/device/ptx/,$(PTX_OPS_SRCS)))

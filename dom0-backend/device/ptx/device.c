@@ -343,5 +343,6 @@ const struct dev_ops dev_ptx_ops = {
     .texture = &dev_ptx_texture_ops,
     .memory = &swdev_memory_ops,
     .share = &swdev_share_ops,
+    .state = &swdev_state_ops,
     .graph = &dev_ptx_graph_ops,
 };

@@ -217,6 +217,16 @@ out:
     return err;
 }
 
+uint64_t *exec_words(const struct dev_exec *x, uint32_t *n)
+{
+    uint64_t *v = calloc(x->ops->ncond + 1, sizeof(*v));
+
+    for (uint32_t i = 0; v && i < x->ops->ncond; i++)
+        v[i] = x->ops->cond[i].word;
+    *n = x->ops->ncond;
+    return v;
+}
+
 static int exec_destroy(struct dev *d, struct dev_exec *x)
 {
     pthread_mutex_lock(&d->lock);

@@ -22,6 +22,7 @@
 #include "dom0-backend/device/device_copy.h"
 #include "dom0-backend/device/device_memory.h"
 #include "dom0-backend/device/device_share.h"
+#include "dom0-backend/device/device_state.h"
 #include "dom0-backend/device/device_graph.h"
 #include "dom0-backend/device/ptx/arena.h"
 #include "dom0-backend/device/ptx/device_texture.h"
@@ -382,6 +383,14 @@ int share_allocation(struct dev *d, uint64_t addr, enum arena_kind kind, struct 
 int share_map(struct dev *d, const struct dev_share *s, uint64_t *region, uint64_t *dptr,
               uint64_t *size);
 
+/* A saved device's pools, see device_state.h. */
+const char *pools_unfit(struct dev *d);
+void pools_trim(struct dev *d);
+int pools_save(struct dev *d, struct dev_state *s);
+int pools_load(struct dev *d, struct dev_state *s);
+uint32_t pools_number(struct dev *d, struct dev_mempool *p);
+struct dev_mempool *pools_at(struct dev *d, uint32_t number, bool is_default);
+
 /* device_vmm.c */
 int swdev_vmm_granularity(struct dev *d, uint64_t *minimum, uint64_t *recommended);
 int swdev_vmm_reserve(struct dev *d, uint64_t size, uint64_t align, uint64_t fixed, uint64_t *ptr);
@@ -453,6 +462,13 @@ int swdev_occupancy(struct dev *d, struct dev_func *f, int block, size_t shmem, 
                     int *blocks);
 int swdev_launch(struct dev *d, struct dev_func *f, const struct dev_launch *l,
                  struct dev_stream *s);
+
+/* device_state.c */
+extern const struct dev_state_ops swdev_state_ops;
+/* device_texture.c: the next object gets this handle. */
+int objects_claim(struct dev *d, uint64_t handle);
+/* device_graph.c: where its conditions lie; for free(). NULL: out of memory. */
+uint64_t *exec_words(const struct dev_exec *x, uint32_t *n);
 
 /* device_link.c */
 extern const struct dev_link_ops swdev_link_ops;

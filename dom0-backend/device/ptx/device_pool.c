@@ -5,6 +5,7 @@
  * it. A pool keeps freed blocks up to its release threshold.
  */
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "dom0-backend/device/ptx/device_int.h"
@@ -34,6 +35,7 @@ struct block {
 
 struct dev_mempool {
     struct dev_mempool *next;
+    bool named;  /* after loading: has a handle again */
     bool dead;   /* destroyed; freed with its last block */
     uint64_t id; /* exportable, or imported: the same in all processes; 0: neither */
     bool imported;
@@ -422,6 +424,152 @@ int swdev_ptr_import(struct dev *d, struct dev_mempool *p, const struct dev_shar
     raise_to(&p->reserved_high, p->reserved);
     pthread_mutex_unlock(&d->pools.lock);
     return 0;
+}
+
+/* ---- saved and loaded -------------------------------------------------------------------- */
+
+struct pool_state {
+    uint32_t dead, def, nblock, zero;
+    uint64_t max, threshold, reuse[4], reserved, reserved_high, used, used_high;
+};
+
+struct block_state {
+    uint64_t addr, size, bytes;
+};
+
+const char *pools_unfit(struct dev *d)
+{
+    for (const struct dev_mempool *p = d->pools.list; p; p = p->next)
+        if (p->id)
+            return "a memory pool is shared with other processes, or can be";
+    return NULL;
+}
+
+void pools_trim(struct dev *d)
+{
+    pthread_mutex_lock(&d->pools.lock);
+    for (struct dev_mempool *p = d->pools.list; p; p = p->next)
+        trim(d, p, 0);
+    pthread_mutex_unlock(&d->pools.lock);
+}
+
+uint32_t pools_number(struct dev *d, struct dev_mempool *p)
+{
+    uint32_t n = 0;
+
+    for (const struct dev_mempool *i = d->pools.list; i && i != p; i = i->next)
+        n++;
+    return n;
+}
+
+struct dev_mempool *pools_at(struct dev *d, uint32_t number, bool is_default)
+{
+    struct dev_mempool *p = d->pools.list;
+
+    while (p && number--)
+        p = p->next;
+    /* A handle ends its pool, so there is one of each; the default pool's do not. */
+    if (!p || p->dead || (p == d->pools.def) != is_default || (p->named && !is_default))
+        return NULL;
+    p->named = true;
+    return p;
+}
+
+int pools_save(struct dev *d, struct dev_state *s)
+{
+    uint32_t n = pools_number(d, NULL);
+
+    pthread_mutex_lock(&d->pools.lock);
+    s->put(s, &n, sizeof(n));
+    for (const struct dev_mempool *p = d->pools.list; p; p = p->next) {
+        struct pool_state x = {.dead = p->dead,
+                               .def = p == d->pools.def,
+                               .nblock = (uint32_t)p->nblock,
+                               .max = p->max,
+                               .threshold = p->threshold,
+                               .reserved_high = p->reserved_high,
+                               .used_high = p->used_high};
+
+        memcpy(x.reuse, p->reuse, sizeof(x.reuse));
+        s->put(s, &x, sizeof(x));
+        for (unsigned i = 0; i < POOL_BUCKETS; i++)
+            for (const struct block *b = d->pools.bucket[i]; b; b = b->next)
+                if (b->pool == p)
+                    s->put(s, &(struct block_state){b->addr, b->size, b->bytes},
+                           sizeof(struct block_state));
+    }
+    pthread_mutex_unlock(&d->pools.lock);
+    return 0;
+}
+
+static int load_block(struct dev *d, struct dev_state *s, struct dev_mempool *p)
+{
+    struct block_state x = {0};
+    enum arena_kind kind;
+    uint64_t base, size;
+    struct block *b, **at;
+
+    s->get(s, &x, sizeof(x));
+    if (s->failed || x.size % GRAIN || !x.bytes || x.bytes > x.size || *find(d, x.addr) ||
+        !arena_find(&d->arena, x.addr, &base, &size, &kind) || base != x.addr || size != x.size ||
+        kind != ARENA_POOL)
+        return CUDA_ERROR_INVALID_VALUE;
+    b = calloc(1, sizeof(*b));
+    if (!b)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    at = bucket(d, x.addr);
+    *b = (struct block){.next = *at, .pool = p, .addr = x.addr, .size = x.size, .bytes = x.bytes};
+    *at = b;
+    p->nblock++;
+    p->used += b->bytes;
+    p->reserved += b->size;
+    return 0;
+}
+
+static int load_pool(struct dev *d, struct dev_state *s, struct dev_mempool **at)
+{
+    struct pool_state x = {0};
+    struct dev_mempool *p;
+    int err = 0;
+
+    s->get(s, &x, sizeof(x));
+    if (s->failed || (x.dead && !x.nblock) || (x.def && d->pools.def))
+        return CUDA_ERROR_INVALID_VALUE;
+    p = calloc(1, sizeof(*p));
+    if (!p)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *at = p;
+    if (x.def)
+        d->pools.def = p;
+    p->dead = x.dead;
+    p->max = x.max;
+    p->threshold = x.threshold;
+    for (int i = REUSE_EVENTS; i <= REUSE_DEPENDENCIES; i++)
+        p->reuse[i] = x.reuse[i] != 0;
+    for (uint32_t i = 0; i < x.nblock && !err; i++)
+        err = load_block(d, s, p);
+    p->reserved_high = p->reserved;
+    p->used_high = p->used;
+    raise_to(&p->reserved_high, x.reserved_high);
+    raise_to(&p->used_high, x.used_high);
+    return err;
+}
+
+int pools_load(struct dev *d, struct dev_state *s)
+{
+    struct dev_mempool **at = &d->pools.list;
+    uint32_t n = 0;
+    int err = *at ? CUDA_ERROR_INVALID_VALUE : 0;
+
+    s->get(s, &n, sizeof(n));
+    pthread_mutex_lock(&d->pools.lock);
+    for (uint32_t i = 0; i < n && !err && !s->failed; i++) {
+        err = load_pool(d, s, at);
+        if (!err)
+            at = &(*at)->next;
+    }
+    pthread_mutex_unlock(&d->pools.lock);
+    return !err && s->failed ? CUDA_ERROR_INVALID_VALUE : err;
 }
 
 /* ---- attributes -------------------------------------------------------------------------- */

@@ -40,6 +40,45 @@ static uint64_t handle_of(uint32_t slot, uint32_t generation)
     return (uint64_t)generation << 32 | (slot + 1);
 }
 
+int objects_claim(struct dev *d, uint64_t handle)
+{
+    uint32_t slot = (uint32_t)handle - 1, generation = (uint32_t)(handle >> 32);
+    struct objects *o = &d->objects;
+
+    if (slot >= OBJECTS_MAX || generation > 0xffff || objects_find(d, handle))
+        return CUDA_ERROR_INVALID_VALUE;
+    pthread_mutex_lock(&o->lock);
+    o->claim = handle;
+    if (o->generation <= generation)
+        o->generation = generation + 1;
+    pthread_mutex_unlock(&o->lock);
+    return 0;
+}
+
+/* Makes a slot the next one to be used, on a device in which nothing was destroyed so far. False: it
+ * is in use. */
+static bool make_free(struct objects *o, uint32_t slot)
+{
+    uint32_t i = 0;
+
+    while (o->next <= slot) {
+        uint32_t p = o->next / OBJECTS_PAGE;
+
+        if (!o->page[p])
+            o->page[p] = calloc(OBJECTS_PAGE, sizeof(o->page[p][0]));
+        if (!o->page[p])
+            return false;
+        o->free[o->nfree++] = o->next++;
+    }
+    while (i < o->nfree && o->free[i] != slot)
+        i++;
+    if (i == o->nfree)
+        return false;
+    o->free[i] = o->free[o->nfree - 1];
+    o->free[o->nfree - 1] = slot;
+    return true;
+}
+
 static int objects_add(struct objects *o, const struct ptx_tex *t, struct storage *s,
                        uint64_t *handle)
 {
@@ -53,6 +92,8 @@ static int objects_add(struct objects *o, const struct ptx_tex *t, struct storag
         o->gone = malloc(OBJECTS_MAX * sizeof(*o->gone));
     if (!o->free || !o->gone || (!o->nfree && o->next == OBJECTS_MAX))
         goto out;
+    if (o->claim && !make_free(o, (uint32_t)o->claim - 1))
+        goto out;
     slot = o->nfree ? o->free[o->nfree - 1] : o->next;
     p = slot / OBJECTS_PAGE;
     if (!o->page[p])
@@ -63,7 +104,8 @@ static int objects_add(struct objects *o, const struct ptx_tex *t, struct storag
         o->nfree--;
     else
         o->next++;
-    *handle = handle_of(slot, o->generation++ & 0xffff);
+    *handle = o->claim ? o->claim : handle_of(slot, o->generation++ & 0xffff);
+    o->claim = 0;
     o->page[p][slot % OBJECTS_PAGE].tex = *t;
     o->page[p][slot % OBJECTS_PAGE].storage = s;
     o->page[p][slot % OBJECTS_PAGE].gone = false;

@@ -38,6 +38,7 @@ struct objects {
     struct object *page[OBJECTS_MAX / OBJECTS_PAGE];
     uint32_t *free, nfree, next, generation;
     uint32_t *gone, ngone; /* slots */
+    uint64_t claim;        /* not 0: the next object's handle */
 };
 
 void objects_init(struct objects *o);

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""Tests of parked workers: saved to a file, killed, and another one goes on. Imported by run.py."""
+import os
+import re
+import socket
+import subprocess
+import time
+
+import diag
+
+LIMIT = 60
+
+
+class Parked:
+    """A program of a daemon, and what is said to that about it."""
+
+    def __init__(self, stage, daemon, *args):
+        self.stage, self.daemon = stage, daemon
+        self.file = os.path.join(stage.tmp, 'state')
+        self.p = subprocess.Popen(
+            [os.path.join(stage.dir, 'gvm'), 'run', '--backd', daemon.path, '--',
+             os.path.join(stage.programs, 'parked')] + [str(a) for a in args],
+            cwd=stage.tmp, env=stage.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, start_new_session=True, **daemon.options)
+
+    def until(self, word):
+        """The program's lines up to one that starts with the word."""
+        lines = []
+        for line in self.p.stdout:
+            lines.append(line.strip())
+            if line.startswith(word):
+                return lines
+        raise self.stage.Failed('no "%s", but: %s' % (word, lines))
+
+    def ask(self, line):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(LIMIT)
+            s.connect(self.daemon.path + '.query')
+            s.sendall(line.encode() + b'\n')
+            return b''.join(iter(lambda: s.recv(65536), b'')).decode()
+
+    def worker(self):
+        """(program's pid, worker's pid) as gvm list has them; worker 0: none."""
+        text = self.ask('list')
+        found = re.findall(r'^process .*?\bpid=(\d+) .*?\bworker=(\d+)', text, re.M)
+        self.stage.expect(len(found), 1, 'processes', text)
+        return found[0]
+
+    def park(self):
+        self.pid, self.old = self.worker()
+        return self.ask('park %s %s 5000' % (self.pid, self.file))
+
+    def resume(self):
+        return self.ask('resume %s %s' % (self.pid, self.file))
+
+    def gone(self):
+        """Waits until the old worker has ended."""
+        end = time.monotonic() + LIMIT
+        while self.worker()[1] != '0':
+            if time.monotonic() > end:
+                raise self.stage.Failed('the worker has not ended')
+            time.sleep(0.01)
+
+    def finish(self, *last):
+        out, _ = self.p.communicate(timeout=LIMIT)
+        lines = out.split('\n')
+        self.stage.expect((self.p.returncode, tuple(lines[-1 - len(last):-1])), (0, last),
+                          'end of the program', out)
+        return lines
+
+
+def starts(stage, text, begin):
+    if not text.startswith(begin):
+        raise stage.Failed('"%s" and not "%s..."' % (text.strip(), begin))
+
+
+def parked_everything(stage):
+    """All kinds of objects come back in another worker, twice, and a state is good for one of them."""
+    with diag.Daemon(stage) as daemon:
+        p = Parked(stage, daemon)
+        p.until('ready')
+        for _ in range(2):
+            starts(stage, p.park(), 'ok: pid %s parked, ' % p.pid)
+            p.gone()
+            with open(p.file, 'rb') as f:
+                copy = f.read()
+            starts(stage, p.resume(), 'ok: pid %s resumed' % p.pid)
+            stage.expect(os.path.exists(p.file), False, 'the file is there')
+            if p.worker()[1] in ('0', p.old):
+                raise stage.Failed('no new worker')
+        with open(p.file, 'wb') as f:
+            f.write(copy)
+        starts(stage, p.resume(), 'error: pid %s: not parked' % p.pid)
+        os.unlink(p.file)
+        p.p.stdin.write('go\n')
+        p.p.stdin.flush()
+        p.finish('text 2', 'PASS 0')
+
+
+def parked_loop(stage):
+    """A program in the middle of its launches does not notice."""
+    with diag.Daemon(stage) as daemon:
+        p = Parked(stage, daemon, 'loop', 60, 10)
+        p.until('progress 5')
+        starts(stage, p.park(), 'ok: ')
+        p.gone()
+        starts(stage, p.resume(), 'ok: ')
+        stage.expect([x for x in p.finish('progress 59', 'PASS 60') if 'FAIL' in x], [], 'failures')
+
+
+def parked_refused(stage):
+    """What cannot be saved goes on: one line says why, and no file is left."""
+    for args, why in ((('ipc', 500), 'memory is shared with other processes'),
+                      (('callback', 1500), 'a function of the program'),
+                      (('long', 1500), 'kernels or copies have not ended')):
+        with diag.Daemon(stage) as daemon:
+            p = Parked(stage, daemon, *args)
+            p.until('progress')
+            answer = ''
+            for pid, _ in re.findall(r'^process .*?\bpid=(\d+) .*?\bworker=(\d+)', p.ask('list'), re.M):
+                answer = p.ask('park %s %s 300' % (pid, p.file))
+                starts(stage, answer, 'error: pid %s: %s' % (pid, why))
+            stage.expect(os.path.exists(p.file), False, 'a file was left')
+            p.finish({'ipc': 'PASS 11', 'callback': 'PASS 1', 'long': 'PASS 77'}[args[0]])
+
+
+def parked_damaged(stage):
+    """A state that was changed is refused with one line; the right one is still good afterwards."""
+    with diag.Daemon(stage) as daemon:
+        p = Parked(stage, daemon, 'loop', 40, 10)
+        p.until('progress 3')
+        starts(stage, p.park(), 'ok: ')
+        p.gone()
+        with open(p.file, 'rb') as f:
+            good = f.read()
+        middle = len(good) // 2
+        for bad in (b'', good[:300], good[:middle], good[:-5], b'x' + good[1:],
+                    good[:middle] + bytes([good[middle] ^ 0x40]) + good[middle + 1:]):
+            with open(p.file, 'wb') as f:
+                f.write(bad)
+            starts(stage, p.resume(), 'error: pid %s: ' % p.pid)
+            p.gone()
+        with open(p.file, 'wb') as f:
+            f.write(good)
+        starts(stage, p.resume(), 'ok: ')
+        p.finish('progress 39', 'PASS 40')
+
+
+TESTS = [parked_everything, parked_loop, parked_refused, parked_damaged]
