@@ -29,6 +29,8 @@
  *     device = "0"                                    toolstack; GPU index or "GPU-<uuid>"
  *     mem = "1073741824"                              toolstack; device memory quota, bytes; 0: all
  *     weight = "256"                                  toolstack; share of GPU time, 1..65535
+ *     cap = "50"                                      toolstack; per cent of GPU time, 0: no limit
+ *     processes = "4"                                 toolstack; guest processes, may be absent
  *     versions = "1"                                  backend; comma separated, compare by token
  *     max-channels = "16"                             backend; channels at a time, 1..256
  *     max-pages = "65536"                             backend; pages granted by all channels, 4 KiB
@@ -40,6 +42,8 @@
  *     version = "1"                                   frontend; one token of `versions`
  *     ring-ref = "8"                                  frontend; grant of the control ring page
  *     event-channel = "12"                            frontend; unbound port of the control ring
+ *
+ * The toolstack may change mem, weight, cap and processes at any time; the backend watches them.
  *
  * States: backend 1 -> 2 when device, quota and limits are known; frontend, seeing 2 while in 1,
  * writes its keys in one transaction and goes to 3; backend validates, maps, binds, goes to 4;

@@ -320,6 +320,11 @@ void park_command(struct broker *b, char *line, void (*reply)(void *arg, const c
  * caller's. False: the worker has broken the rules. */
 bool share_message(struct worker *w, const struct wk_msg *m, int *fds, int nfds);
 
+/* ---- notify.c */
+
+/* Tells the service manager, if there is one, that requests are served from now on. */
+void notify_ready(void);
+
 /* ---- query.c */
 
 /*

@@ -32,6 +32,7 @@ struct local_guest {
 struct options {
     const char *config;
     const char *local; /* socket of the local transport */
+    bool end_workers;  /* serve nobody, only end the workers that are left */
     struct local_guest guest[LOCAL_GUESTS];
     unsigned nguest;
     int listen_fd; /* the same, bound by gvm run */
@@ -42,6 +43,7 @@ struct options {
 
 static const char usage[] =
     "usage: gvm-backd [--config FILE] [--worker FILE] [--log-level error|warning|info|debug]\n"
+    "       gvm-backd --end-workers [--config FILE]\n"
     "       gvm-backd --local SOCKET [--device INDEX|GPU-UUID] [--mem BYTES] [--threads N]\n"
     "                 [--stats] [--kind ptx|cuda] [--warm 0..64] [--no-pin] [--spin-us "
     "0..1000000]\n"
@@ -115,6 +117,7 @@ static int parse(int argc, char **argv, struct options *o)
         WARM,
         NO_PIN,
         SPIN,
+        END_WORKERS,
         LEVEL,
         GUEST,
         HELP
@@ -134,6 +137,7 @@ static int parse(int argc, char **argv, struct options *o)
         {"log-level", 1, NULL, LEVEL},
         {"help", 0, NULL, HELP},
         {"no-pin", 0, NULL, NO_PIN},
+        {"end-workers", 0, NULL, END_WORKERS},
         {"spin-us", 1, NULL, SPIN},
         {"guest", 1, NULL, GUEST},
         {NULL, 0, NULL, 0},
@@ -196,6 +200,9 @@ static int parse(int argc, char **argv, struct options *o)
             if (number("spin-us", optarg, 1000000, &v) < 0)
                 return -1;
             broker.cfg.spin_us = (int)v;
+            break;
+        case END_WORKERS:
+            o->end_workers = true;
             break;
         case LEVEL:
             if (!log_parse_level(optarg, &o->level)) {
@@ -374,6 +381,34 @@ static int take_run_dir(const char *dir)
     return 0; /* held until the process ends */
 }
 
+static bool adopt_none(struct broker *b, struct worker *w)
+{
+    return false;
+}
+
+/*
+ * What workers an earlier gvm-backd has left are ended, and nobody is served: gvm-backd is about
+ * to be removed. Their guests' programs get an error, as from any worker's death.
+ */
+static int run_end_workers(const struct options *o)
+{
+    static struct gvm_conf conf;
+
+    gvm_conf_load_file(o->config ? o->config : GVM_CONF_FILE, &conf);
+    broker.cfg.run_dir = conf.run_dir;
+    if (access(conf.run_dir, F_OK) < 0)
+        return 0;
+    if (take_run_dir(conf.run_dir) < 0)
+        return 1;
+    worker_adopt_all(&broker, adopt_none);
+    ev_prepare_init(&end_check, on_end_check);
+    ev_prepare_start(broker.loop, &end_check);
+    ev_timer_init(&end_timer, on_end_timer, 2., 0.);
+    ev_timer_start(broker.loop, &end_timer);
+    ev_run(broker.loop, 0);
+    return broker.workers ? 1 : 0;
+}
+
 /* Is this the domain with the toolstack? */
 static bool in_control_domain(void)
 {
@@ -427,6 +462,7 @@ static int run_xen(struct options *o)
     else if (agent_start(broker.loop, &conf) < 0)
         goto out;
     audit_start(&broker);
+    notify_ready();
     ev_run(broker.loop, 0);
     status = broker.stopping ? 0 : 1;
 out:
@@ -478,5 +514,7 @@ int main(int argc, char **argv)
         if (getppid() != o.parent)
             raise(SIGTERM);
     }
+    if (o.end_workers)
+        return run_end_workers(&o);
     return o.local ? run_local(&o) : run_xen(&o);
 }
