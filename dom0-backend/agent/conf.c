@@ -21,6 +21,7 @@ void gvm_conf_default(struct gvm_conf *c)
         /* Half of the maptrack entries of a PV dom0, where each mapped page takes two. */
         .max_host_pages = 65536,
         .uid_base = 60000,
+        .worker_memory = 8192,
     };
 }
 
@@ -48,6 +49,7 @@ static const struct {
     {"max_channels", NUMBER, AT(max_channels), 1, 256, NULL, "1..256"},
     {"max_pages", NUMBER, AT(max_pages), 64, UINT32_MAX, NULL, "64..4294967295"},
     {"max_host_pages", NUMBER, AT(max_host_pages), 64, UINT32_MAX, NULL, "64..4294967295"},
+    {"worker_memory", NUMBER, AT(worker_memory), 0, 1u << 20, NULL, "0..1048576 MiB (0: no limit)"},
     {"uid_base", NUMBER, AT(uid_base), 0, 4000000000u, NULL, "0..4000000000 (0: as gvm-backd)"},
 #undef AT
 };

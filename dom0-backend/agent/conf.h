@@ -36,6 +36,7 @@ struct gvm_conf {
     uint64_t max_pages;      /* 4 KiB pages per device */
     uint64_t max_host_pages; /* of all guests together: shared with disks and network cards */
     uint32_t uid_base;       /* workers run as uid_base .. uid_base + 999; 0: as gvm-backd */
+    uint32_t worker_memory;  /* MiB of this domain's memory that a worker may take, 0: no limit */
     struct gvm_profile profiles[GVM_CONF_MAX_PROFILES];
     unsigned nprofiles;
 };

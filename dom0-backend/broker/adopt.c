@@ -29,6 +29,7 @@ static bool read_record(struct worker *w)
         w->rec.magic != RECORD_MAGIC || w->rec.start == 0)
         return false;
     w->pid = w->rec.pid;
+    w->uid = w->rec.uid;
     w->params = w->rec.params;
     w->params.device[sizeof(w->params.device) - 1] = '\0';
     w->pidfd = (int)syscall(SYS_pidfd_open, w->pid, 0);

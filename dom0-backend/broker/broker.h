@@ -58,6 +58,7 @@ struct worker_record {
     uint64_t start; /* of the process, see worker_start_time() */
     struct worker_params params;
     uint32_t port; /* guest's, of the CREATE */
+    uint32_t uid;
     uint32_t slot; /* in its tenant's page */
     uint32_t chunk_pages[VGPU_MAX_CHUNKS];
     uint64_t chunk_addr[VGPU_MAX_CHUNKS];
@@ -69,10 +70,11 @@ struct worker {
     enum worker_state state;
     uint32_t id;
     pid_t pid;
-    bool child; /* ours to reap; not so after a restart of the broker */
-    int pidfd;  /* readable when the process is gone */
-    int sock;   /* -1 after end of file */
-    int rec_fd; /* struct worker_record; -1: none */
+    uint32_t uid; /* its own among all workers; 0: the broker's */
+    bool child;   /* ours to reap; not so after a restart of the broker */
+    int pidfd;    /* readable when the process is gone */
+    int sock;     /* -1 after end of file */
+    int rec_fd;   /* struct worker_record; -1: none */
     struct worker_record rec;
     int stats_fd; /* struct wk_stats, written by the worker: read by pread() only */
     struct worker_params params;
@@ -179,17 +181,18 @@ struct host {
 
 struct broker_config {
     const char *worker_path;
-    const char *log_level; /* of the workers */
-    const char *kind;      /* "ptx", "cuda" or NULL: the worker's default */
-    const char *run_dir;   /* sockets of workers, NULL: none (local mode) */
-    unsigned threads;      /* CPU threads of the software device, 0: all */
-    unsigned warm;         /* workers kept ready per device */
-    int spin_us;           /* polling of workers, microseconds; -1: as they like */
-    bool no_pin;           /* local: memory of guests is not pinned either, as in a PV backend */
-    uint32_t uid_base;     /* workers get uid_base .. uid_base + 999; 0: the broker's own */
-    uint32_t max_channels; /* per device */
-    uint64_t max_pages;    /* per device */
-    uint64_t host_pages;   /* mapped by all workers together */
+    const char *log_level;  /* of the workers */
+    const char *kind;       /* "ptx", "cuda" or NULL: the worker's default */
+    const char *run_dir;    /* sockets of workers, NULL: none (local mode) */
+    unsigned threads;       /* CPU threads of the software device, 0: all */
+    unsigned warm;          /* workers kept ready per device */
+    int spin_us;            /* polling of workers, microseconds; -1: as they like */
+    bool no_pin;            /* local: memory of guests is not pinned either, as in a PV backend */
+    uint32_t uid_base;      /* workers get uid_base .. uid_base + 999; 0: the broker's own */
+    uint64_t worker_memory; /* octets of this domain's that a worker may take; 0: no limit */
+    uint32_t max_channels;  /* per device */
+    uint64_t max_pages;     /* per device */
+    uint64_t host_pages;    /* mapped by all workers together */
 };
 
 struct broker {
@@ -200,9 +203,11 @@ struct broker {
     struct shares shares;
     struct tenant *tenants;
     uint32_t next_worker;
+    uint32_t next_uid;
     uint32_t next_seq;
     uint64_t pages; /* of all hosts */
-    bool root;      /* may set ids and make namespaces */
+    bool root;      /* serves guests of Xen */
+    bool confine;   /* workers get user ids, namespaces and limits: only root can give them */
     bool stopping;
     bool show_stats; /* one line per channel at its end */
     /* NULL, or told whether a worker that nobody claimed could open its device. */
@@ -252,6 +257,9 @@ struct spawn {
     int sock, stats, listen; /* become WK_FD_*; listen may be -1 */
     uint32_t uid;            /* 0: keep */
     bool confine;            /* namespaces and a root directory of its own, as far as possible */
+    bool driver;             /* with what an NVIDIA driver needs... */
+    int gpu_minor;           /* ...and the node of this GPU; -1: of all */
+    int cgroup;              /* cgroup.procs to enter; -1: none */
 };
 /* Starts a process; its pid, or -errno. */
 pid_t spawn_worker(const struct spawn *s, int *pidfd);

@@ -6,6 +6,7 @@
  * destroy does not queue: it ends the worker, and that fails what the channel was waiting for.
  */
 #include "dom0-backend/broker/broker.h"
+#include "dom0-backend/broker/limits.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -636,6 +637,7 @@ struct chan *chan_adopt(struct host *h, struct worker *w)
     }
     ch->w = w;
     w->ch = ch;
+    limits_share(h->b, h->guest);
     tenant_rejoin(h->tenant, w);
     return ch;
 }

@@ -21,6 +21,8 @@
 #include "dom0-backend/agent/agent.h"
 #include "dom0-backend/agent/spec.h"
 #include "dom0-backend/broker/broker.h"
+#include "dom0-backend/broker/cgroup.h"
+#include "dom0-backend/broker/root.h"
 #include "dom0-backend/broker/xendev.h"
 
 /* --guest */
@@ -47,7 +49,7 @@ static const char usage[] =
     "       gvm-backd --local SOCKET [--device INDEX|GPU-UUID] [--mem BYTES] [--threads N]\n"
     "                 [--stats] [--kind ptx|cuda] [--warm 0..64] [--no-pin] [--spin-us "
     "0..1000000]\n"
-    "                 [--worker FILE] [--log-level error|warning|info|debug]\n"
+    "                 [--worker FILE] [--log-level error|warning|info|debug] [--confine]\n"
     "                 [--guest SOCKET[,mem=SIZE]]...   further guests, each with a socket and a "
     "quota\n";
 
@@ -120,6 +122,7 @@ static int parse(int argc, char **argv, struct options *o)
         END_WORKERS,
         LEVEL,
         GUEST,
+        CONFINE,
         HELP
     };
     static const struct option opts[] = {
@@ -140,6 +143,7 @@ static int parse(int argc, char **argv, struct options *o)
         {"end-workers", 0, NULL, END_WORKERS},
         {"spin-us", 1, NULL, SPIN},
         {"guest", 1, NULL, GUEST},
+        {"confine", 0, NULL, CONFINE},
         {NULL, 0, NULL, 0},
     };
     uint64_t v;
@@ -215,6 +219,9 @@ static int parse(int argc, char **argv, struct options *o)
             if (parse_guest(optarg, o) < 0)
                 return -1;
             break;
+        case CONFINE:
+            broker.confine = true;
+            break;
         case HELP:
             fputs(usage, stdout);
             exit(0);
@@ -225,6 +232,10 @@ static int parse(int argc, char **argv, struct options *o)
     }
     if (optind != argc) {
         log_error("unexpected argument %s", argv[optind]);
+        return -1;
+    }
+    if (broker.confine && !o->local) {
+        log_error("--confine is for --local; workers of Xen guests always are");
         return -1;
     }
     if (o->nguest && !o->local) {
@@ -328,10 +339,30 @@ static void remove_socket(const struct options *o)
     }
 }
 
+/* As for guests of Xen, with what a configuration file says if it says nothing. */
+static int confine_local(void)
+{
+    static struct gvm_conf conf;
+
+    if (geteuid() != 0) {
+        log_error("--confine: user ids and namespaces are root's to give");
+        return -1;
+    }
+    gvm_conf_default(&conf);
+    broker.cfg.uid_base = conf.uid_base;
+    broker.cfg.worker_memory = (uint64_t)conf.worker_memory << 20;
+    root_prepare();
+    cgroup_start(NULL);
+    return 0;
+}
+
 static int run_local(struct options *o)
 {
-    int fd = o->listen_fd >= 0 ? o->listen_fd : bind_local(o->local), err;
+    int fd, err;
 
+    if (broker.confine && confine_local() < 0)
+        return 1;
+    fd = o->listen_fd >= 0 ? o->listen_fd : bind_local(o->local);
     if (fd < 0)
         return 1;
     err = local_start(&broker, fd, &o->params);
@@ -444,13 +475,15 @@ static int run_xen(struct options *o)
     broker.cfg.max_pages = conf.max_pages;
     broker.cfg.host_pages = conf.max_host_pages;
     broker.cfg.uid_base = conf.uid_base;
+    broker.cfg.worker_memory = (uint64_t)conf.worker_memory << 20;
     if (conf.kind[0])
         broker.cfg.kind = conf.kind;
-    broker.root = geteuid() == 0;
+    broker.root = broker.confine = geteuid() == 0;
     if (!broker.root) {
         log_error("gvm-backd serves Xen guests as root only; gvm run needs no privileges");
         return 1;
     }
+    cgroup_start(NULL);
     if (take_run_dir(conf.run_dir) < 0 || xenbus_start(&bus, &broker) < 0)
         return 1;
     snprintf(path, sizeof(path), "%s/backd.sock", conf.run_dir);

@@ -3,149 +3,30 @@
  * spawn.c - starts a worker with three descriptors, a user id and a view of the machine of its own.
  *
  * The first step of confinement: user id, network, IPC, PID and mount namespaces with a root that
- * holds libraries and the device nodes a driver needs, all before the worker's first instruction.
- * The worker itself adds the system call filter (worker/confine.c). Where a step is not possible
- * (an initramfs cannot pivot, a container may not mount) the next best is done, and a line says so.
+ * holds libraries and the device nodes a driver needs (root.c), all before the worker's first
+ * instruction. The worker itself adds the system call filter (worker/confine.c); limits of memory,
+ * threads and processor time come with its guest (cgroup.c).
  *
  * Between clone and exec only system calls are made: the broker has threads.
  */
 #include "dom0-backend/broker/broker.h"
+#include "dom0-backend/broker/root.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
+#include <linux/securebits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 extern char **environ;
-
-/* Seen by a confined worker, read-only, if they exist. A symbolic link is copied as a link. */
-static const char *const root_dirs[] = {
-    "/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/local/nvidia", /* some drivers are there */
-};
-static const char *const root_files[] = {
-    "/etc/ld.so.cache", "/dev/null",     "/dev/zero",     "/dev/urandom",  "/dev/nvidiactl",
-    "/dev/nvidia-uvm",  "/dev/nvidia0",  "/dev/nvidia1",  "/dev/nvidia2",  "/dev/nvidia3",
-    "/dev/nvidia4",     "/dev/nvidia5",  "/dev/nvidia6",  "/dev/nvidia7",  "/dev/nvidia8",
-    "/dev/nvidia9",     "/dev/nvidia10", "/dev/nvidia11", "/dev/nvidia12", "/dev/nvidia13",
-    "/dev/nvidia14",    "/dev/nvidia15",
-};
-
-#define ROOT_DIR "/run/gvm/root" /* mount point; empty outside of a worker */
-#define BIND_RO  (MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID)
-
-static void complain(const char *what)
-{
-    char line[160];
-    int n = snprintf(line, sizeof(line), "gvm-backd: warning: confining a worker: %s: error %d\n",
-                     what, errno);
-
-    if (write(STDERR_FILENO, line, (size_t)n) < 0)
-        return;
-}
-
-/* Path below ROOT_DIR; the directories above it are made. */
-static int under_root(const char *path, char *buf, size_t n)
-{
-    int len = snprintf(buf, n, "%s%s", ROOT_DIR, path);
-
-    if (len < 0 || (size_t)len >= n)
-        return -1;
-    for (char *p = buf + sizeof(ROOT_DIR); *p; p++) {
-        if (*p != '/')
-            continue;
-        *p = '\0';
-        if (mkdir(buf, 0755) < 0 && errno != EEXIST)
-            return -1;
-        *p = '/';
-    }
-    return 0;
-}
-
-static int bind_into_root(const char *path, bool dir)
-{
-    char at[256], link[256];
-    struct stat st;
-    ssize_t n;
-    int fd;
-
-    if (lstat(path, &st) < 0)
-        return 0;
-    if (under_root(path, at, sizeof(at)) < 0)
-        return -1;
-    if (S_ISLNK(st.st_mode) && dir) {
-        n = readlink(path, link, sizeof(link) - 1);
-        if (n < 0)
-            return -1;
-        link[n] = '\0';
-        return symlink(link, at) < 0 && errno != EEXIST ? -1 : 0;
-    }
-    if (dir) {
-        if (mkdir(at, 0755) < 0 && errno != EEXIST)
-            return -1;
-    } else {
-        fd = open(at, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-        if (fd < 0)
-            return -1;
-        close(fd);
-    }
-    if (mount(path, at, NULL, MS_BIND, NULL) < 0)
-        return -1;
-    return mount(NULL, at, NULL, BIND_RO | (dir ? MS_NODEV : MS_NOEXEC), NULL);
-}
-
-static int change_root(void)
-{
-    if (chdir(ROOT_DIR) < 0)
-        return -1;
-    if (syscall(SYS_pivot_root, ".", ".") == 0)
-        return umount2(".", MNT_DETACH);
-    /* The first root file system of a kernel cannot be pivoted away, only covered. */
-    if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0)
-        return -1;
-    return chdir("/");
-}
-
-/* In a mount namespace of our own. What fails before the root is changed leaves the old root. */
-static void make_root(void)
-{
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
-        complain("private mounts");
-        return;
-    }
-    if (mount("gvm-worker", ROOT_DIR, "tmpfs", MS_NOSUID, "size=256k,mode=0755") < 0) {
-        complain("a root of its own");
-        return;
-    }
-    for (size_t i = 0; i < sizeof(root_dirs) / sizeof(root_dirs[0]); i++) {
-        if (bind_into_root(root_dirs[i], true) < 0) {
-            complain(root_dirs[i]);
-            return;
-        }
-    }
-    for (size_t i = 0; i < sizeof(root_files) / sizeof(root_files[0]); i++) {
-        if (bind_into_root(root_files[i], false) < 0)
-            complain(root_files[i]);
-    }
-    if (mkdir(ROOT_DIR "/proc", 0555) < 0 ||
-        mount("proc", ROOT_DIR "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
-        complain("/proc");
-    if (change_root() < 0) {
-        complain("changing the root");
-        return;
-    }
-    if (mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV,
-              "size=256k,mode=0755") < 0)
-        complain("read-only root");
-}
 
 static bool take_id(uint32_t uid)
 {
@@ -153,6 +34,18 @@ static bool take_id(uint32_t uid)
      * one of these may have held when we were cloned. */
     return syscall(SYS_setgroups, 0, NULL) == 0 && syscall(SYS_setresgid, uid, uid, uid) == 0 &&
            syscall(SYS_setresuid, uid, uid, uid) == 0;
+}
+
+/* Neither this process nor what it executes has, or can get, a capability, whatever its user id. */
+static bool drop_capabilities(void)
+{
+    struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[2] = {{0}, {0}};
+
+    for (int c = 0; c < 64; c++)
+        prctl(PR_CAPBSET_DROP, c, 0, 0, 0); /* fails for those that this kernel does not have */
+    return prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED, 0, 0, 0) == 0 &&
+           syscall(SYS_capset, &h, none) == 0;
 }
 
 /* Moves `fd` out of the way of 3..5 and makes it survive. */
@@ -173,8 +66,10 @@ static void __attribute__((noreturn)) child(const struct spawn *s, int exe, char
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     exe = fcntl(exe, F_DUPFD_CLOEXEC, 64);
+    if (s->cgroup >= 0 && write(s->cgroup, "0", 1) < 0)
+        root_complain("entering its cgroup");
     if (s->confine)
-        make_root();
+        root_make(s->driver, s->gpu_minor);
     for (int i = 0; i < 3; i++) {
         close(targets[i]);
         if (fds[i] >= 0 && dup2(fds[i], targets[i]) != targets[i])
@@ -182,19 +77,29 @@ static void __attribute__((noreturn)) child(const struct spawn *s, int exe, char
     }
     /* Everything else closes at exec; only `exe` is still needed until then. */
     syscall(SYS_close_range, WK_FD_LISTEN + 1, ~0u, CLOSE_RANGE_CLOEXEC);
+    /* Before the user id, which takes the right to do it. */
+    if (s->confine && !s->uid && !drop_capabilities()) {
+        root_complain("capabilities");
+        _exit(126);
+    }
     if (s->uid && !take_id(s->uid)) {
-        complain("user id");
+        root_complain("user id");
+        _exit(126);
+    }
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+        root_complain("PR_SET_NO_NEW_PRIVS");
         _exit(126);
     }
     syscall(SYS_execveat, exe, "", s->argv, env, AT_EMPTY_PATH);
-    complain("exec");
+    root_complain("exec");
     _exit(127);
 }
 
 pid_t spawn_worker(const struct spawn *s, int *pidfd)
 {
     static char jit[32];
-    static char *clean_env[] = {"PATH=/usr/bin:/bin", "LANG=C", NULL, NULL};
+    /* Compiled code is not kept: it would be one guest's, found by the next. */
+    static char *clean_env[] = {"PATH=/usr/bin:/bin", "LANG=C", "CUDA_CACHE_DISABLE=1", NULL, NULL};
     static bool told;
     char *const *env = s->confine ? clean_env : environ;
     unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUTS;
@@ -202,16 +107,15 @@ pid_t spawn_worker(const struct spawn *s, int *pidfd)
     int exe = open(s->path, O_PATH | O_CLOEXEC);
     long pid = -1;
 
-    if (getenv("GVM_PTX_JIT") && !clean_env[2]) { /* the one setting of a device */
+    if (getenv("GVM_PTX_JIT") && !clean_env[3]) { /* the one setting of a device */
         snprintf(jit, sizeof(jit), "GVM_PTX_JIT=%s", getenv("GVM_PTX_JIT"));
-        clean_env[2] = jit;
+        clean_env[3] = jit;
     }
     *pidfd = -1;
     if (exe < 0)
         return -errno;
     if (s->confine) {
-        if (mkdir(ROOT_DIR, 0700) < 0 && errno != EEXIST)
-            complain(ROOT_DIR);
+        root_prepare();
         pid = syscall(SYS_clone, flags | CLONE_PIDFD | SIGCHLD, NULL, pidfd, NULL, 0);
         if (pid == 0)
             child(s, exe, env);

@@ -4,6 +4,7 @@
  * A worker is trusted with one guest's data and with nothing else: what it sends is checked, and
  * one that does not answer or does not read is killed.
  */
+#include "dom0-backend/broker/limits.h"
 #include "dom0-backend/broker/worker_int.h"
 
 #include <errno.h>
@@ -68,6 +69,7 @@ void worker_free(struct worker *w)
     if (w->pidfd >= 0)
         close(w->pidfd);
     fdmsg_close(w->prep_fd, 2);
+    limits_drop(w);
     free(w);
 }
 
@@ -274,7 +276,9 @@ static void on_death(struct ev_loop *loop, ev_io *io, int revents)
 {
     struct worker *w = io->data;
     struct chan *ch;
+    struct broker *b = w->b;
     bool asked = w->state == WORKER_ENDING;
+    uint64_t guest = 0;
     char why[96];
 
     ev_io_stop(loop, &w->death);
@@ -282,6 +286,8 @@ static void on_death(struct ev_loop *loop, ev_io *io, int revents)
     describe_exit(w, why, sizeof(why));
     trace_worker_gone(w);
     ch = w->ch;
+    if (ch)
+        guest = ch->host->guest;
     if (!ch && !asked) {
         log_warn("worker %d for device %s %s", (int)w->pid, w->params.device, why);
         if (w->state == WORKER_STARTING && w->b->probed)
@@ -291,6 +297,8 @@ static void on_death(struct ev_loop *loop, ev_io *io, int revents)
         chan_worker_dead(ch, why); /* may still ask for the statistics */
     worker_unlink_files(w);
     worker_free(w);
+    if (ch)
+        limits_share(b, guest);
 }
 
 struct worker *worker_new(struct broker *b, const struct worker_params *p)
@@ -397,6 +405,7 @@ static void open_record(struct worker *w)
     w->rec.pid = w->pid;
     w->rec.start = worker_start_time(w->pid);
     w->rec.params = w->params;
+    w->rec.uid = w->uid;
     worker_save(w);
 }
 
@@ -405,7 +414,7 @@ struct worker *worker_start(struct broker *b, const struct worker_params *p)
     char mem[24], window[12], threads[12], spin[12];
     const char *argv[24] = {"gvm-worker"};
     struct worker *w = worker_new(b, p);
-    int pair[2] = {-1, -1}, lfd = -1, n = 1;
+    int pair[2] = {-1, -1}, lfd = -1, n = 1, err;
     struct spawn s;
     pid_t pid;
 
@@ -457,10 +466,16 @@ struct worker *worker_start(struct broker *b, const struct worker_params *p)
         .sock = pair[1],
         .stats = w->stats_fd,
         .listen = lfd,
-        .uid = b->cfg.uid_base ? b->cfg.uid_base + w->id % 1000 : 0,
-        .confine = b->root,
+        .cgroup = -1,
     };
+    err = limits_give(w, &s);
+    if (err) {
+        errno = -err;
+        goto fail;
+    }
     pid = spawn_worker(&s, &w->pidfd);
+    if (s.cgroup >= 0)
+        close(s.cgroup);
     if (pid < 0) {
         errno = (int)-pid;
         goto fail;
@@ -513,6 +528,7 @@ int worker_claim(struct broker *b, const struct worker_params *p, struct chan *c
         return -EAGAIN;
     w->ch = ch;
     ch->w = w;
+    limits_share(b, ch->host->guest);
     if (w->state == WORKER_WARM)
         chan_worker_ready(ch);
     return 0;

@@ -7,7 +7,7 @@
 
 #include "dom0-backend/broker/broker.h"
 
-#define RECORD_MAGIC 0x4756574cu
+#define RECORD_MAGIC 0x4756574du
 
 /* run_dir/worker-<id>.<suffix> */
 void worker_path(const struct worker *w, const char *suffix, char *buf, size_t n);

@@ -15,6 +15,7 @@
 #include <asm/prctl.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/prctl.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -23,6 +24,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <xen/xen.h>
 #include <xen/sys/evtchn.h>
@@ -40,6 +42,8 @@
 void confine_start(void)
 {
     const struct rlimit none = {0, 0};
+    struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const struct __user_cap_data_struct none_at_all[2] = {{0}, {0}};
     int flags = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
 
     close_range(WK_FD_LISTEN + 1, ~0u, 0);
@@ -52,9 +56,12 @@ void confine_start(void)
     /* Another worker of the same user must not look into this one. */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         log_warn("PR_SET_DUMPABLE: %m");
-    /* Without privileges the namespaces come inside a new user namespace. */
-    if (unshare(flags) < 0 && unshare(CLONE_NEWUSER | flags) < 0)
+    /* The first process of a namespace has had all of them from the broker. Without privileges they
+     * come inside a new user namespace, and with them capabilities there. */
+    if (getpid() != 1 && unshare(flags) < 0 && unshare(CLONE_NEWUSER | flags) < 0)
         log_info("no namespaces of its own for this worker (%m); the system call filter remains");
+    if (syscall(SYS_capset, &h, none_at_all) < 0)
+        log_warn("capabilities cannot be given up: %m");
 }
 
 /* Needed by the C library, the worker and the software device, whatever the arguments. */

@@ -764,6 +764,18 @@ CASE(test_cleared)
     CHECK(ops->memory->vmm_release(dev, m) == 0);
 }
 
+/* A fill would wait for kernels, and one of them perhaps for this call. */
+CASE(test_cleared_while_busy)
+{
+    uint64_t p;
+
+    open_driver(0);
+    f->fail = "cuEventQuery";
+    f->error = 600;
+    CHECK(ops->mem_alloc(dev, 5 * MIB, &p) == 0 && all_zero(p, 6 * MIB));
+    CHECK(f->filled == 0 && calls_of("cuMemcpyHtoDAsync_v2") == 3);
+}
+
 /* Of cuda.h, which this test does without. */
 enum { FORMAT_U8 = 1, FORMAT_U32 = 3, FORMAT_HALF = 0x10, FORMAT_FLOAT = 0x20 };
 enum { FLAG_LAYERED = 1, FLAG_CUBEMAP = 4 };
@@ -773,7 +785,8 @@ CASE(test_cleared_arrays)
     const struct dev_array_desc one = {1000, 0, 0, FORMAT_FLOAT, 4, 0},
                                 cube = {33, 33, 6, FORMAT_HALF, 1, FLAG_CUBEMAP},
                                 large = {4096, 1023, 3, FORMAT_U8, 2, 0},
-                                levels = {64, 32, 5, FORMAT_U32, 1, FLAG_LAYERED};
+                                levels = {64, 32, 5, FORMAT_U32, 1, FLAG_LAYERED},
+                                flat = {4, 2, 0, FORMAT_U8, 1, 0};
     struct dev_mipmap *m;
     struct dev_array *a;
 
@@ -786,6 +799,9 @@ CASE(test_cleared_arrays)
     f->to_arrays = 0;
     CHECK(ops->texture->mipmap_create(dev, &levels, 3, &m) == 0);
     CHECK(f->to_arrays == (64 * 32 + 32 * 16 + 16 * 8) * 5 * 4);
+    f->to_arrays = 0; /* natively, too, 99 levels are as many as there are */
+    CHECK(ops->texture->mipmap_create(dev, &flat, 99, &m) == 0);
+    CHECK(f->to_arrays == (4 * 2 + 2 * 1 + 1));
 }
 
 /* Memory that cannot be cleared is not handed on. */
@@ -815,21 +831,37 @@ CASE(test_not_cleared)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_library),    cmocka_unit_test(test_shim_is_refused),
-        cmocka_unit_test(test_old_driver),    cmocka_unit_test(test_missing_family),
-        cmocka_unit_test(test_share),         cmocka_unit_test(test_share_lies),
-        cmocka_unit_test(test_count),         cmocka_unit_test(test_select),
-        cmocka_unit_test(test_select_index),  cmocka_unit_test(test_quota),
-        cmocka_unit_test(test_guest_quota),   cmocka_unit_test(test_blocks),
-        cmocka_unit_test(test_spare),         cmocka_unit_test(test_no_pin),
-        cmocka_unit_test(test_staged),        cmocka_unit_test(test_staged_order),
-        cmocka_unit_test(test_staged_hold),   cmocka_unit_test(test_images),
-        cmocka_unit_test(test_event_order),   cmocka_unit_test(test_fault),
-        cmocka_unit_test(test_quiet_error),   cmocka_unit_test(test_output),
-        cmocka_unit_test(test_streams_again), cmocka_unit_test(test_prepare),
-        cmocka_unit_test(test_prints),        cmocka_unit_test(test_channel),
-        cmocka_unit_test(test_pool_pages),    cmocka_unit_test(test_cleared),
-        cmocka_unit_test(test_not_cleared),   cmocka_unit_test(test_cleared_arrays),
+        cmocka_unit_test(test_no_library),
+        cmocka_unit_test(test_shim_is_refused),
+        cmocka_unit_test(test_old_driver),
+        cmocka_unit_test(test_missing_family),
+        cmocka_unit_test(test_share),
+        cmocka_unit_test(test_share_lies),
+        cmocka_unit_test(test_count),
+        cmocka_unit_test(test_select),
+        cmocka_unit_test(test_select_index),
+        cmocka_unit_test(test_quota),
+        cmocka_unit_test(test_guest_quota),
+        cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_spare),
+        cmocka_unit_test(test_no_pin),
+        cmocka_unit_test(test_staged),
+        cmocka_unit_test(test_staged_order),
+        cmocka_unit_test(test_staged_hold),
+        cmocka_unit_test(test_images),
+        cmocka_unit_test(test_event_order),
+        cmocka_unit_test(test_fault),
+        cmocka_unit_test(test_quiet_error),
+        cmocka_unit_test(test_output),
+        cmocka_unit_test(test_streams_again),
+        cmocka_unit_test(test_prepare),
+        cmocka_unit_test(test_prints),
+        cmocka_unit_test(test_channel),
+        cmocka_unit_test(test_pool_pages),
+        cmocka_unit_test(test_cleared),
+        cmocka_unit_test(test_not_cleared),
+        cmocka_unit_test(test_cleared_arrays),
+        cmocka_unit_test(test_cleared_while_busy),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

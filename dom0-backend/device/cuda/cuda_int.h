@@ -66,7 +66,7 @@ struct dev {
     struct cudev_idle idle;
     void *landing;  /* CUDEV_LANDING octets, pinned */
     CUstream clear; /* cuda_clear.c */
-    _Atomic(CUdeviceptr) zeros;
+    void *zeros;    /* the same */
     struct {
         pthread_mutex_t lock;
         bool known[CUDEV_LIMITS];
