@@ -185,4 +185,45 @@ def trace(stage):
             stop(p)
 
 
-TESTS = [list_and_top, bad_requests, trace]
+def metrics(stage):
+    """Every line is of Prometheus' form, every sample has a type, and the numbers are the list's."""
+    with Daemon(stage) as d:
+        p = d.start('eventspin')
+        try:
+            started(stage, p)
+            path = os.path.join(stage.tmp, '.metrics')
+            rc, out, err = d.gvm('metrics', '--processes', '--output', path)
+            need(stage, 'exit status', rc == 0 and not out and not err, out + err)
+            text = open(path).read()
+            need(stage, 'mode', os.stat(path).st_mode & 0o777 == 0o644)
+            types, values = {}, {}
+            for x in text.strip().split('\n'):
+                m = re.match(r'# (HELP|TYPE) (\w+) (.+)$', x)
+                if m:
+                    if m.group(1) == 'TYPE':
+                        need(stage, x, m.group(2) not in types)
+                        types[m.group(2)] = m.group(3)
+                    continue
+                m = re.match(r'(\w+)(\{(?:\w+="[^"\\]*",?)+\})? (\d+(?:\.\d+)?)$', x)
+                need(stage, x, m and m.group(1) in types)
+                need(stage, x, (types[m.group(1)] == 'counter') == m.group(1).endswith('_total'))
+                need(stage, 'twice: ' + x, m.group(1, 2) not in values)
+                values[m.group(1, 2)] = float(m.group(3))
+            def one(name):
+                found = [v for k, v in values.items() if k[0] == name]
+                need(stage, name, len(found) == 1, text)
+                return found[0]
+            q = json.loads(d.gvm('list', '--json')[1])['vgpus'][0]
+            need(stage, 'values', one('gvm_up') == 1 and one('gvm_vgpu_processes') == 1 and
+                 one('gvm_process_launches_total') == one('gvm_vgpu_launches_total') == 1 and
+                 0 < one('gvm_vgpu_calls_total') <= q['calls'] and
+                 one('gvm_process_memory_used_bytes') == q['mem_used'], text)
+        finally:
+            stop(p)
+    rc, out, err = d.gvm('metrics')
+    need(stage, 'no daemon', rc == 1 and 'gvm_up 0' in out and 'does not answer' in err, out + err)
+    rc, out, err = d.gvm('metrics', '--output', '/nowhere/metrics')
+    need(stage, 'no folder', rc == 1 and '/nowhere/metrics: No such file' in err, err)
+
+
+TESTS = [list_and_top, metrics, bad_requests, trace]

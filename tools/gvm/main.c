@@ -19,6 +19,7 @@ static const struct {
     {"list", cmd_list, "show domains with vgpus and what they use"},
     {"top", cmd_top, "what guests and their processes do with their vgpus, live"},
     {"trace", cmd_trace, "show the calls of a domain or process as they are made"},
+    {"metrics", cmd_metrics, "print the counters for Prometheus"},
     {"check", cmd_check, "compare XenStore, or saved xenstore-ls output, with the schema"},
 };
 
