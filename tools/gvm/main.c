@@ -20,6 +20,7 @@ static const struct {
     {"top", cmd_top, "what guests and their processes do with their vgpus, live"},
     {"trace", cmd_trace, "show the calls of a domain or process as they are made"},
     {"metrics", cmd_metrics, "print the counters for Prometheus"},
+    {"doctor", cmd_doctor, "say what is missing here, and what mends it"},
     {"check", cmd_check, "compare XenStore, or saved xenstore-ls output, with the schema"},
 };
 
