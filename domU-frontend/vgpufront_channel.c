@@ -9,6 +9,7 @@
  */
 #include "vgpufront.h"
 #include "compat.h"
+#include "vgpufront_fault.h"
 
 #include <linux/interrupt.h>
 #include <linux/ratelimit.h>
@@ -245,6 +246,7 @@ static void channel_destroy(struct vgpufront_channel *ch)
 {
 	lockdep_assert_held(&ch->lock);
 	ch->state = VGPUFRONT_CH_CLOSING;
+	vgpufront_fault("close");
 	ch->destroy.msg = (struct vgpu_ctl_req){
 		.op = VGPU_CTL_DESTROY_CHANNEL,
 		.channel = ch->id,
@@ -270,6 +272,7 @@ static void destroy_done(struct vgpufront_req *req)
 {
 	struct vgpufront_channel *ch = container_of(req, struct vgpufront_channel, destroy);
 
+	vgpufront_fault("closed");
 	if (req->status && req->status != -ENODEV)
 		pr_warn_ratelimited("%s: channel %u: the backend could not destroy it: error %d\n",
 				    ch->info->name, ch->id, req->status);
@@ -293,6 +296,7 @@ static void create_done(struct vgpufront_req *req)
 	int err = req->status;
 	bool dead;
 
+	vgpufront_fault("created");
 	mutex_lock(&ch->lock);
 	vgpufront_dir_destroy(&req->dir);
 	if (ch->state == VGPUFRONT_CH_DEAD) {
@@ -361,6 +365,7 @@ static int channel_build(struct vgpufront_channel *ch, kuid_t kuid, u32 window_t
 		.uid = from_kuid_munged(&init_user_ns, kuid),
 		.pid = ch->tgid,
 	};
+	vgpufront_fault("create");
 	ch->state = VGPUFRONT_CH_CREATING;
 	kref_get(&ch->ref);
 	vgpufront_ctl_submit(ch->info, ch->gen, &ch->create, create_done);

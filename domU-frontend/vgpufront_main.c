@@ -10,6 +10,7 @@
 #include "vgpufront.h"
 #include "compat.h"
 #include "vgpu_keys.h"
+#include "vgpufront_fault.h"
 
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -141,11 +142,13 @@ static void connect_begin(struct vgpufront_info *info)
 	mutex_unlock(&info->lock);
 	if (vgpufront_ctl_create(info))
 		return;
+	vgpufront_fault("publish");
 	if (publish(info)) {
 		vgpufront_ctl_fail(info);
 		vgpufront_ctl_destroy(info);
 		return;
 	}
+	vgpufront_fault("published");
 	xenbus_switch_state(dev, XenbusStateInitialised);
 }
 
@@ -158,6 +161,7 @@ static void connect_end(struct vgpufront_info *info)
 	mutex_lock(&info->lock);
 	info->up = true;
 	mutex_unlock(&info->lock);
+	vgpufront_fault("connect");
 	err = vgpufront_dev_create(info);
 	if (err) {
 		xenbus_dev_fatal(dev, err, "creating /dev/%s", info->name);
@@ -165,6 +169,7 @@ static void connect_end(struct vgpufront_info *info)
 	}
 	info->attempts = 0;
 	xenbus_switch_state(dev, XenbusStateConnected);
+	vgpufront_fault("connected");
 	pr_info("%s: connected to domain %u, version %u, max-channels %u, max-pages %u\n",
 		info->name, info->otherend, VGPU_PROTOCOL_VERSION, info->max_channels,
 		info->max_pages);
@@ -278,6 +283,7 @@ static void vgpufront_otherend_changed(struct xenbus_device *dev, enum xenbus_st
 		fallthrough;
 	case XenbusStateClosing:
 		if (dev->state != XenbusStateClosed) {
+			vgpufront_fault("lost");
 			disconnect(info, "the backend has closed the device");
 			vgpufront_dev_destroy(info);
 			xenbus_frontend_closed(dev);
@@ -332,6 +338,7 @@ static int vgpufront_probe(struct xenbus_device *dev, const struct xenbus_device
 	INIT_WORK(&info->resume_check, vgpufront_resume_check);
 	vgpufront_ctl_init(info);
 	dev_set_drvdata(&dev->dev, info);
+	vgpufront_fault("probe");
 	/* After an earlier driver the node says Closed; the backend waits for 1 to start again. */
 	xenbus_switch_state(dev, XenbusStateInitialising);
 	schedule_delayed_work(&info->absent, ABSENT_DELAY);
@@ -349,6 +356,7 @@ static void close_backend(struct vgpufront_info *info)
 	unsigned int ms;
 
 	xenbus_switch_state(dev, XenbusStateClosing);
+	vgpufront_fault("remove");
 	for (ms = 0; ms < CLOSE_DELAY_MS; ms += CLOSE_POLL_MS) {
 		state = vgpufront_peer_state(dev);
 		if (state != XenbusStateConnected && state != XenbusStateInitialised)
@@ -368,6 +376,7 @@ static VGPUFRONT_REMOVE_TYPE vgpufront_remove(struct xenbus_device *dev)
 	if (dev->state == XenbusStateInitialised || dev->state == XenbusStateConnected)
 		close_backend(info);
 	disconnect(info, "the device has been removed");
+	vgpufront_fault("removed");
 	vgpufront_dev_destroy(info);
 	xenbus_frontend_closed(dev);
 	mutex_unlock(&info->state_lock);

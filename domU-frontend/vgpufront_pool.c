@@ -5,6 +5,7 @@
  *   ADDING -> READY -> DROPPING -> gone        GONE: the channel has taken the memory back
  */
 #include "vgpufront.h"
+#include "vgpufront_fault.h"
 
 #include <linux/ratelimit.h>
 #include <linux/slab.h>
@@ -112,6 +113,7 @@ static void add_done(struct vgpufront_req *req)
 	struct vgpufront_channel *ch = chunk->ch;
 	int err = req->status;
 
+	vgpufront_fault("added");
 	mutex_lock(&ch->lock);
 	vgpufront_dir_destroy(&req->dir);
 	if (chunk->state == CHUNK_GONE) {
@@ -145,6 +147,7 @@ static void drop_done(struct vgpufront_req *req)
 	struct vgpufront_channel *ch = chunk->ch;
 	int err = req->status;
 
+	vgpufront_fault("dropped");
 	mutex_lock(&ch->lock);
 	if (err == -ENODEV)
 		err = -EPIPE;
@@ -193,6 +196,7 @@ static int chunk_install(struct vgpufront_chunk *chunk)
 		.npages = chunk->area->npages,
 		.chunk = id,
 	};
+	vgpufront_fault("add");
 	ch->chunk[id] = chunk;
 	kref_get(&chunk->ref);
 	chunk_submit(chunk, &chunk->add, add_done);

@@ -24,6 +24,7 @@
 #include "dom0-backend/agent/saved.h"
 #include "dom0-backend/common/log.h"
 #include "dom0-backend/common/xs.h"
+#include "dom0-backend/common/xslife.h"
 #include "vgpu_keys.h"
 
 #define REBOOT_S 60. /* between the end of a domain and its next life */
@@ -40,7 +41,8 @@ static struct {
     struct xs_handle *xs;
     const struct gvm_conf *conf;
     struct domain *domains;
-    ev_io io;
+    ev_io io, hangup;
+    int hangup_fd;
 } agent;
 
 static struct domain *find_domain(uint32_t id)
@@ -279,6 +281,8 @@ static void enumerate(void)
         agent.domains = d;
     }
     free(ids);
+    if (xs_lost(agent.xs)) /* who was not seen may be there */
+        return;
     for (d = agent.domains; d; d = d->next) {
         if (!d->seen && !d->died)
             lost_domain(d);
@@ -326,17 +330,24 @@ static void on_watch(struct ev_loop *loop, ev_io *io, int revents)
         errno = 0;
     }
     if (errno != EAGAIN && errno != 0) {
-        ev_io_stop(loop, &agent.io); /* the broker's connection says it */
+        ev_io_stop(loop, &agent.io);
         return;
     }
     if (hit)
         enumerate();
 }
 
+static void on_hangup(struct ev_loop *loop, ev_io *io, int revents)
+{
+    ev_io_stop(loop, io);
+    log_error("the agent's connection to XenStore is gone: ended, to be started again");
+    ev_break(loop, EVBREAK_ALL);
+}
+
 int agent_start(struct ev_loop *loop, const struct gvm_conf *conf)
 {
     agent.conf = conf;
-    agent.xs = xs_open(0);
+    agent.xs = xs_open_watched(&agent.hangup_fd);
     if (!agent.xs) {
         log_error("no connection to XenStore: %m");
         return -1;
@@ -349,6 +360,10 @@ int agent_start(struct ev_loop *loop, const struct gvm_conf *conf)
     nodes_each_back(agent.xs, remove_stale, NULL);
     forget_stale();
     ev_io_init(&agent.io, on_watch, xs_fileno(agent.xs), EV_READ);
+    if (agent.hangup_fd >= 0) {
+        ev_io_init(&agent.hangup, on_hangup, agent.hangup_fd, EV_READ);
+        ev_io_start(loop, &agent.hangup);
+    }
     ev_io_start(loop, &agent.io); /* both watches fire at once: enumerate() follows */
     return 0;
 }
@@ -360,6 +375,7 @@ void agent_stop(struct ev_loop *loop)
     if (!agent.xs)
         return;
     ev_io_stop(loop, &agent.io);
+    ev_io_stop(loop, &agent.hangup);
     xs_close(agent.xs);
     agent.xs = NULL;
     while ((d = agent.domains)) {

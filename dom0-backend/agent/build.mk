@@ -3,7 +3,9 @@
 # AGENT_XS_OBJS: XenStore nodes, also for the gvm tool.
 AGENT_PURE_OBJS := $(call objs,$(addprefix dom0-backend/agent/,spec.c conf.c xlcfg.c))
 AGENT_XS_OBJS := $(call objs,dom0-backend/agent/nodes.c dom0-backend/agent/saved.c dom0-backend/common/xs.c)
-AGENT_OBJS := $(AGENT_XS_OBJS) $(call objs,$(addprefix dom0-backend/agent/,agent.c find.c))
+UNIT_xslife_OBJS := $(call objs,dom0-backend/common/xslife.c)
+UNIT_xslife_LIBS := -lxenstore
+AGENT_OBJS := $(AGENT_XS_OBJS) $(call objs,dom0-backend/common/xslife.c $(addprefix dom0-backend/agent/,agent.c find.c))
 
 UNIT_spec_OBJS := $(AGENT_PURE_OBJS)
 UNIT_xlcfg_OBJS := $(AGENT_PURE_OBJS)

@@ -17,6 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "dom0-backend/common/fault.h"
 #include "dom0-backend/common/fdmsg.h"
 
 static bool read_record(struct worker *w)
@@ -79,6 +80,7 @@ static void adopt_one(struct broker *b, uint32_t id, int timeout_ms,
     worker_path(w, "stats", path, sizeof(path));
     w->stats_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     w->state = WORKER_SERVING;
+    fault_point("broker.adopt", w->ready.domid);
     worker_link(w);
     if (!adopt(b, w)) {
         log_info("worker %d has lost its guest: ended", (int)w->pid);

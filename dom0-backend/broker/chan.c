@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "dom0-backend/common/fault.h"
 #include "dom0-backend/common/fdmsg.h"
 
 static void op_begin(struct op *op);
@@ -236,6 +237,8 @@ void op_prepared(struct op *op, int err)
         chan_finish(ch, err);
         return;
     }
+    fault_point(op->req.op == VGPU_CTL_CREATE_CHANNEL ? "broker.create" : "broker.add",
+                ch->host->domid);
     if (op->req.op == VGPU_CTL_CREATE_CHANNEL) {
         struct worker_params p = ch->host->params;
 
@@ -282,7 +285,9 @@ void chan_worker_ready(struct chan *ch)
     if (op->msg.kind == WK_LOCAL && !op->internal)
         local_hand_over(op);
     trace_assigning(ch); /* before the first call */
+    fault_point("broker.assign", ch->host->domid);
     op_send(op, WK_ASSIGN);
+    fault_point("broker.assigned", ch->host->domid);
 }
 
 void chan_worker_done(struct chan *ch, const struct wk_msg *m)
@@ -308,6 +313,7 @@ void chan_worker_done(struct chan *ch, const struct wk_msg *m)
     chunk = op->req.chunk;
     switch (op->req.op) {
     case VGPU_CTL_CREATE_CHANNEL:
+        fault_point("broker.created", ch->host->domid);
         ch->created = true;
         chan_save(ch);
         log_debug("%s channel %u: worker %d serves pid %u of uid %u", ch->host->name, ch->id,
@@ -316,11 +322,13 @@ void chan_worker_done(struct chan *ch, const struct wk_msg *m)
             worker_refill(ch->host->b, &ch->host->params);
         break;
     case VGPU_CTL_ADD_CHUNK:
+        fault_point("broker.added", ch->host->domid);
         ch->chunk_pages[chunk] = op->req.npages;
         ch->chunk_addr[chunk] = m->addr;
         chan_save(ch);
         break;
     case VGPU_CTL_DROP_CHUNK:
+        fault_point("broker.dropped", ch->host->domid);
         host_uncharge(ch->host, ch->chunk_pages[chunk]);
         ch->chunk_pages[chunk] = 0;
         ch->chunk_addr[chunk] = 0;
@@ -584,6 +592,7 @@ void ctl_request(struct host *h, const struct vgpu_ctl_req *req, unsigned slot)
         op->ch->closing = true;
         if (op->ch->w)
             worker_end(op->ch->w);
+        fault_point("broker.destroy", h->domid);
     }
     op_enqueue(op);
 }

@@ -24,6 +24,7 @@
 #include "dom0-backend/broker/cgroup.h"
 #include "dom0-backend/broker/root.h"
 #include "dom0-backend/broker/xendev.h"
+#include "dom0-backend/common/fault.h"
 
 /* --guest */
 struct local_guest {
@@ -521,6 +522,7 @@ int main(int argc, char **argv)
     if (parse(argc, argv, &o) < 0)
         return 2;
     log_init("gvm-backd", o.level);
+    fault_open();
     if (!broker.cfg.worker_path)
         broker.cfg.worker_path = find_worker();
     signal(SIGPIPE, SIG_IGN);

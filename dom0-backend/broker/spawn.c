@@ -11,6 +11,7 @@
  */
 #include "dom0-backend/broker/broker.h"
 #include "dom0-backend/broker/root.h"
+#include "dom0-backend/common/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -82,6 +83,7 @@ static void __attribute__((noreturn)) child(const struct spawn *s, int exe, char
         root_complain("capabilities");
         _exit(126);
     }
+    fault_hand_on();
     if (s->uid && !take_id(s->uid)) {
         root_complain("user id");
         _exit(126);

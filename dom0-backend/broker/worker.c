@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "dom0-backend/common/fault.h"
 #include "dom0-backend/common/fdmsg.h"
 
 bool worker_params_equal(const struct worker_params *a, const struct worker_params *b)
@@ -286,8 +287,10 @@ static void on_death(struct ev_loop *loop, ev_io *io, int revents)
     describe_exit(w, why, sizeof(why));
     trace_worker_gone(w);
     ch = w->ch;
-    if (ch)
+    if (ch) {
         guest = ch->host->guest;
+        fault_point("broker.death", ch->host->domid);
+    }
     if (!ch && !asked) {
         log_warn("worker %d for device %s %s", (int)w->pid, w->params.device, why);
         if (w->state == WORKER_STARTING && w->b->probed)

@@ -119,10 +119,23 @@ static void on_watch(struct ev_loop *loop, ev_io *io, int revents)
         free(ev);
         errno = 0;
     }
-    if (errno != EAGAIN && errno != 0) {
-        log_error("XenStore is gone: %m");
-        ev_break(loop, EVBREAK_ALL);
-    }
+    if (errno != EAGAIN && errno != 0)
+        xenbus_lost(bus);
+}
+
+/* The next gvm-backd takes everything over, with a connection of its own. */
+void xenbus_lost(struct xenbus *bus)
+{
+    if (!bus->lost)
+        log_error("the connection to XenStore is gone: ended, to be started again");
+    bus->lost = true;
+    ev_break(bus->b->loop, EVBREAK_ALL);
+}
+
+static void on_hangup(struct ev_loop *loop, ev_io *io, int revents)
+{
+    ev_io_stop(loop, io);
+    xenbus_lost(io->data);
 }
 
 static struct xenbus *the_bus; /* for adopt(), which the workers' side calls without it */
@@ -141,7 +154,7 @@ static bool adopt(struct broker *b, struct worker *w)
 int xenbus_start(struct xenbus *bus, struct broker *b)
 {
     bus->b = b;
-    bus->xs = xs_open(0);
+    bus->xs = xs_open_watched(&bus->hangup_fd);
     if (!bus->xs) {
         log_error("no connection to XenStore: %m (is this a Xen domain with xenstored running?)");
         return -1;
@@ -153,6 +166,10 @@ int xenbus_start(struct xenbus *bus, struct broker *b)
     bus->io.data = bus;
     /* The devices first: the workers are matched with them, and then the rings are mapped. */
     scan(bus);
+    if (xs_lost(bus->xs)) { /* or workers of devices that were not seen would be ended */
+        log_error("the connection to XenStore is gone");
+        return -1;
+    }
     the_bus = bus;
     b->probed = xendev_probed;
     worker_adopt_all(b, adopt);
@@ -163,6 +180,11 @@ int xenbus_start(struct xenbus *bus, struct broker *b)
         return -1;
     }
     ev_io_start(b->loop, &bus->io);
+    if (bus->hangup_fd >= 0) {
+        ev_io_init(&bus->hangup, on_hangup, bus->hangup_fd, EV_READ);
+        bus->hangup.data = bus;
+        ev_io_start(b->loop, &bus->hangup);
+    }
     log_info("serving domain %u's backend/vgpu", bus->domid);
     return 0;
 }
@@ -170,6 +192,7 @@ int xenbus_start(struct xenbus *bus, struct broker *b)
 void xenbus_stop(struct xenbus *bus)
 {
     ev_io_stop(bus->b->loop, &bus->io);
+    ev_io_stop(bus->b->loop, &bus->hangup);
     if (bus->xs)
         xs_close(bus->xs);
     bus->xs = NULL;

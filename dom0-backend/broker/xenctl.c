@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "dom0-backend/broker/xendev.h"
+#include "dom0-backend/common/fault.h"
 #include "dom0-backend/common/fdmsg.h"
 
 #define BUDGET     32  /* requests per wake-up */
@@ -33,6 +34,7 @@ void xenctl_drain(struct xendev *d)
         r = ctl_ring_take(&d->ring, &req, &slot, &why);
         if (r <= 0)
             break;
+        fault_point("broker.request", d->h.domid);
         ctl_request(&d->h, &req, slot);
         if (d->link != LINK_UP)
             return;
@@ -83,6 +85,7 @@ void xenctl_respond(struct host *h, struct op *op, const struct vgpu_ctl_rsp *rs
 
     if (d->link != LINK_UP)
         return; /* nobody to tell: the ring is unmapped */
+    fault_point("broker.answer", d->h.domid);
     if (ctl_ring_put(&d->ring, op->slot, rsp))
         evtchn_signal(d->evt_fd, d->local_port);
 }
@@ -180,6 +183,7 @@ static void on_mapped(struct grant_job *j)
         why = "no journal";
     }
     if (!err) {
+        fault_point("broker.ring-mapped", d->h.domid);
         why = "the event channel cannot be bound";
         fd = evtchn_open_bound(d->h.domid, d->port, &d->local_port);
         if (fd < 0)

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "dom0-backend/broker/xendev.h"
+#include "dom0-backend/common/fault.h"
 #include "vgpu_keys.h"
 
 /* A guest can drive its device round in circles; the log need not follow each time. */
@@ -78,6 +79,10 @@ void xendev_fail(struct xendev *d, const char *fmt, ...)
     uint32_t dropped;
     va_list ap;
 
+    if (d->bus->lost || xs_lost(d->bus->xs)) { /* then nothing that was read is a reason */
+        xenbus_lost(d->bus);
+        return;
+    }
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
@@ -155,10 +160,12 @@ static void offer(struct xendev *d)
         return;
     }
     d->probing = false;
+    fault_point("broker.offer", d->h.domid);
     xs_put(xs, XBT_NULL, d->back, VGPU_XS_VERSIONS, "%d", VGPU_PROTOCOL_VERSION);
     xs_put(xs, XBT_NULL, d->back, VGPU_XS_MAX_CHANNELS, "%u", d->h.max_channels);
     xs_put(xs, XBT_NULL, d->back, VGPU_XS_MAX_PAGES, "%" PRIu64, d->h.max_pages);
     set_state(d, XB_INITWAIT);
+    fault_point("broker.offered", d->h.domid);
     note(d, "%s: offered: device %s, mem %" PRIu64 ", weight %u, cap %u", d->h.name,
          d->h.params.device, d->h.params.mem, d->h.weight, d->h.cap);
 }
@@ -219,6 +226,7 @@ static void connect_front(struct xendev *d)
     d->ring_ref = (uint32_t)k.ring_ref;
     d->port = (uint32_t)k.port;
     d->link = LINK_MAPPING;
+    fault_point("broker.connect", d->h.domid);
     err = xenctl_connect(d);
     if (err) {
         d->link = LINK_NONE;
@@ -242,7 +250,9 @@ void xendev_link_up(struct xendev *d, int err, const char *why)
     }
     d->link = LINK_UP;
     if (d->state != XB_CONNECTED) {
+        fault_point("broker.connecting", d->h.domid);
         set_state(d, XB_CONNECTED);
+        fault_point("broker.connected", d->h.domid);
         note(d, "%s: connected", d->h.name);
     } else {
         note(d, "%s: connected again, %u channels go on", d->h.name, d->h.nchans);
@@ -291,6 +301,7 @@ static void xendev_free(struct xendev *d)
 {
     struct host **p;
 
+    fault_point("broker.remove", d->h.domid);
     log_info("%s: removed", d->h.name);
     xenctl_forget(d);
     tenant_free(d->h.b, d->h.tenant);
@@ -325,7 +336,9 @@ static void step_closing(struct xendev *d, uint64_t front, bool online)
             return;
         }
         if (d->state != XB_CLOSED) {
+            fault_point("broker.close", d->h.domid);
             set_state(d, XB_CLOSED);
+            fault_point("broker.closed", d->h.domid);
             note(d, "%s: closed%s", d->h.name, online ? "" : ", going away");
         }
         return;
@@ -360,20 +373,32 @@ void xendev_update(struct xendev *d)
 {
     struct xs_handle *xs = d->bus->xs;
     uint64_t back = 0, front = 0, online = 0;
+    int no_back, no_online, no_front = 0;
+    bool introduced = false;
 
-    if (d->h.closing)
+    if (d->h.closing || d->bus->lost)
         return; /* xendev_empty() looks again */
-    if (xs_get_uint(xs, XBT_NULL, d->back, VGPU_XS_STATE, 0, 8, &back)) {
+    no_back = xs_get_uint(xs, XBT_NULL, d->back, VGPU_XS_STATE, 0, 8, &back);
+    no_online = xs_get_uint(xs, XBT_NULL, d->back, VGPU_XS_ONLINE, 0, 1, &online);
+    if (!no_back) {
+        no_front = xs_get_uint(xs, XBT_NULL, d->front, VGPU_XS_STATE, 0, 8, &front);
+        introduced = xs_is_domain_introduced(xs, d->h.domid);
+    }
+    /* What cannot be asked looks as if it were not there: a guest would lose its device. */
+    if ((no_back || no_online || no_front || !introduced) && xs_lost(xs)) {
+        xenbus_lost(d->bus);
+        return;
+    }
+    if (no_back) {
         d->gone = d->dead = true; /* the toolstack has removed it */
         unlink_guest(d);
         if (d->link == LINK_NONE)
             xendev_free(d);
         return;
     }
-    if (xs_get_uint(xs, XBT_NULL, d->back, VGPU_XS_ONLINE, 0, 1, &online))
+    if (no_online)
         online = 0;
-    d->dead = xs_get_uint(xs, XBT_NULL, d->front, VGPU_XS_STATE, 0, 8, &front) == -ENOENT ||
-              !xs_is_domain_introduced(xs, d->h.domid);
+    d->dead = no_front == -ENOENT || !introduced;
     if (back == XB_INITIALISING && d->state != XB_INITIALISING) { /* the toolstack made it anew */
         d->state = XB_INITIALISING;
         d->failed = d->bad_config = false;
@@ -447,5 +472,6 @@ struct xendev *xendev_new(struct xenbus *bus, uint32_t front, uint32_t devid)
     d->watched = xs_watch(bus->xs, path, token);
     if (!d->watched)
         log_warn("%s: cannot watch %s: %m", d->h.name, path);
+    fault_point("broker.found", d->h.domid);
     return d;
 }

@@ -12,6 +12,7 @@
 #include "dom0-backend/broker/ctlring.h"
 #include "dom0-backend/broker/grants.h"
 #include "dom0-backend/common/xs.h"
+#include "dom0-backend/common/xslife.h"
 
 enum xendev_link {
     LINK_NONE,    /* no ring, no channels */
@@ -55,7 +56,9 @@ struct xenbus {
     struct broker *b;
     struct xs_handle *xs;
     uint32_t domid; /* ours */
-    ev_io io;
+    ev_io io, hangup;
+    int hangup_fd; /* readable when XenStore has hung up */
+    bool lost;     /* it has: nothing that it seems to say is true */
 };
 
 /* ---- xenbus.c */
@@ -64,6 +67,8 @@ struct xenbus {
 int xenbus_start(struct xenbus *bus, struct broker *b);
 /* Leaves everything as it is for the next gvm-backd: devices stay in state 4, workers run on. */
 void xenbus_stop(struct xenbus *bus);
+/* XenStore has hung up: ends the event loop, and leaves everything as it is. */
+void xenbus_lost(struct xenbus *bus);
 /* The device will be looked at (again) soon, at most 50 times a second. */
 void xendev_touch(struct xendev *d);
 struct xendev *xendev_of(struct host *h);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "decode.h"
+#include "dom0-backend/common/fault.h"
 #include "dom0-backend/worker/worker.h"
 
 static struct dev_func *func_of(struct wk *w, struct wk_module *m, uint32_t index)
@@ -71,8 +72,10 @@ int wk_Launch(struct wk_lane *lane, const struct vgpu_args_Launch *a, struct vgp
     memcpy(l.block, a->block, sizeof(l.block));
     memcpy(l.cluster, a->cluster, sizeof(l.cluster));
     err = wk_flow_enter(w, s);
+    fault_point("worker.launch", w->assign.domid);
     if (!err)
         err = w->ops->launch(w->dev, f, &l, s->s);
+    fault_point("worker.launched", w->assign.domid);
     if (!err)
         wk_count(w, launches, 1);
     return err;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "decode.h"
+#include "dom0-backend/common/fault.h"
 #include "dom0-backend/worker/worker.h"
 
 int wk_MemAlloc(struct wk_lane *lane, const struct vgpu_args_MemAlloc *a,
@@ -134,6 +135,7 @@ int wk_CopyToDevice(struct wk_lane *lane, const struct vgpu_args_CopyToDevice *a
     struct wk_stream *s = a->stream;
     int err = wk_flow_enter(w, s);
 
+    fault_point("worker.copy-in", w->assign.domid);
     if (!err)
         err = w->ops->copy_h2d(w->dev, s->s, a->dst, a->src, a->src_len);
     if (!err)
@@ -150,6 +152,7 @@ int wk_CopyFromDevice(struct wk_lane *lane, const struct vgpu_args_CopyFromDevic
 
     if (!err)
         err = w->ops->copy_d2h(w->dev, s->s, a->dst, a->src, a->dst_len);
+    fault_point("worker.copy-out", w->assign.domid);
     if (!err)
         wk_count(w, bytes_out, a->dst_len);
     return err;

@@ -7,6 +7,7 @@
 
 #include "decode.h"
 #include "dom0-backend/device/device_link.h"
+#include "dom0-backend/common/fault.h"
 #include "dom0-backend/worker/worker.h"
 
 /* For another worker to make the module again. */
@@ -45,6 +46,7 @@ int wk_module_enter(struct wk *w, const void *image, uint64_t len, uint32_t id, 
               : w->ops->module_load(w->dev, image, len, &m->m, log, log_n);
     if (err)
         goto uncharge;
+    fault_point("worker.module", w->assign.domid);
     m->nfunc = w->ops->module_nfunc(m->m);
     m->nglobal = w->ops->module_nglobal(m->m);
     err = WK_OUT_OF_MEMORY;

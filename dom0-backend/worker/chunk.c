@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "decode.h"
+#include "dom0-backend/common/fault.h"
 #include "dom0-backend/common/log.h"
 #include "dom0-backend/worker/worker.h"
 
@@ -75,6 +76,7 @@ uint32_t wk_chunk_reap(struct wk *w, uint32_t *seq)
     /* Copies that were issued earlier may still be reading or writing it. */
     w->ops->ctx_sync(w->dev);
     w->ops->pool_drop(w->dev, c->addr, c->len);
+    fault_point("worker.drop", w->assign.domid);
     err = transport_unmap(c->addr, c->len);
     if (err)
         log_error("pool chunk %u cannot be unmapped: error %d", id, -err);

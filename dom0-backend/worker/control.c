@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dom0-backend/common/fault.h"
 #include "dom0-backend/common/fdmsg.h"
 #include "dom0-backend/common/log.h"
 #include "dom0-backend/worker/worker.h"
@@ -167,12 +168,14 @@ static int assign(struct wk *w, const struct wk_msg *m, int *fds, int nfds, cons
             return err;
     }
     w->quiet.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    fault_point("worker.mapped", m->domid);
     w->ops->seal(w->dev);
     err = confine_lock(w->xen, w->ops->driver, w->ops->makes_code && w->ops->makes_code(w->dev));
     if (err) {
         *why = "the system call filter cannot be set";
         return err;
     }
+    fault_point("worker.locked", m->domid);
     /* From here on the guest may speak. */
     *why = "out of memory";
     err = wk_init(w, w->ops, w->dev, base, m->ring_order, w->stats);
@@ -328,6 +331,7 @@ static int chunk_add(struct wk *w, const struct wk_msg *m, int *fds, int nfds, u
     fds[0] = -1;
     if (err)
         return err;
+    fault_point("worker.add", w->assign.domid);
     err = wk_chunk_add(w, m->chunk, p, len);
     if (err) {
         *why = "the device refuses the chunk";
@@ -408,6 +412,7 @@ static int handle(struct wk *w, const struct wk_msg *ready, const struct wk_msg 
             log_warn("the trace ring cannot be mapped: %m");
         goto out;
     case WK_QUIT:
+        fault_point("worker.quit", w->assign.domid);
         end = 1;
         goto out;
     default:
@@ -442,6 +447,7 @@ static int serve(struct wk *w, const struct wk_msg *ready)
     w->on_violation = wk_die;
     w->report = report;
     w->to_broker = ctl_send_fds;
+    fault_point("worker.ready", 0);
     if (ctl_send(w, &m) < 0) {
         log_error("the broker is gone before the worker was ready");
         return 1;

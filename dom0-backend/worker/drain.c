@@ -8,6 +8,7 @@
 
 #include "decode.h"
 #include "dom0-backend/common/clock.h"
+#include "dom0-backend/common/fault.h"
 #include "dom0-backend/common/log.h"
 #include "dom0-backend/worker/worker.h"
 
@@ -51,8 +52,10 @@ static inline __attribute__((always_inline)) const char *execute(struct wk_lane 
         return res.violation;
     wk_count(w, calls, 1);
     if (vgpu_class_of(h.op) != VGPU_POSTED || (h.flags & VGPU_REC_REPLY)) {
+        fault_point("worker.reply", w->assign.domid);
         if (vgpu_reply_publish(&w->ch, h.lane, h.ticket, res.status, res.payload, res.len))
             wk_notify(w);
+        fault_point("worker.replied", w->assign.domid);
     } else if (res.status) {
         latch(lane, res.status);
     }

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dom0-backend/common/fault.h"
 #include "dom0-backend/common/fdmsg.h"
 #include "dom0-backend/common/log.h"
 #include "dom0-backend/worker/worker.h"
@@ -228,8 +229,10 @@ int main(int argc, char **argv)
     w.few_cpus = cpus() < 4;
     w.stats = map_stats();
     wk_account_init(&w);
+    fault_take_over();
     confine_start();
 
+    fault_point("worker.start", 0);
     w.ops = choose_kind(o.kind);
     if (!w.ops) {
         why = "this build has no such kind of device";

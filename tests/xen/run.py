@@ -23,13 +23,15 @@ from xentest import Failed, Skip  # noqa: E402
 HOSTS = ("C", "oxenstored")
 MODULES = ("test_host", "test_gvm", "test_counts", "test_gvm_faults")
 FULL_MODULES = MODULES + ("test_frontend",)  # --full
+FAULT_MODULES = ("test_faults", "test_hostile")  # --faults, in a boot of their own
+SOAK_MODULES = ("test_soak",)  # --soak MINUTES, likewise
 BUDGET = 900   # seconds for all of it; what has not run by then has failed.  420 are planned
 KEEP_RUNS = 10
 
 
-def collect(patterns, full):
+def collect(patterns, modules):
     found = []
-    for name in FULL_MODULES if full else MODULES:
+    for name in modules:
         if not os.path.exists(os.path.join(HERE, name + ".py")):
             continue
         module = importlib.import_module(name)
@@ -140,11 +142,21 @@ def main():
     p.add_argument("--host", choices=HOSTS, help="only this host configuration")
     p.add_argument("--full", action="store_true",
                    help="also the kernel module against a backend that misbehaves")
+    p.add_argument("--faults", action="store_true",
+                   help="instead the fault matrix, with C xenstored; GVM_FAULT_CELLS=all: all of it")
+    p.add_argument("--soak", type=float, metavar="MINUTES",
+                   help="instead guests that start, compute and die at random for so long")
     p.add_argument("--list", action="store_true", help="names of the tests")
     p.add_argument("--budget", type=float, default=BUDGET, help="seconds (default %d)" % BUDGET)
     p.add_argument("pattern", nargs="*")
     args = p.parse_args()
-    tests = collect(args.pattern, args.full)
+    if args.faults or args.soak:
+        args.host = args.host or HOSTS[0]
+    if args.soak:
+        os.environ["GVM_SOAK_MINUTES"] = str(args.soak)
+        args.budget += 60 * args.soak
+    tests = collect(args.pattern, FAULT_MODULES if args.faults else SOAK_MODULES if args.soak else
+                    FULL_MODULES if args.full else MODULES)
     if args.list:
         for t in tests:
             print(t.__name__ + (" (every host)" if getattr(t, "every_host", False) else ""))

@@ -262,6 +262,11 @@ def payload(release):
         "transcripts": [p for p in (os.path.join(folder, "t", n) for n in transcripts())
                         if os.path.exists(p)] or None,
         "counts": have("bench/counts"), "vgpu-testback": have("xen/vgpu-testback"), "vgpu_probe": have("xen/vgpu_probe"),
+        "gvm-fault": have("xen/gvm-fault"), "vgpu_load": have("xen/vgpu_load"),
+        "vgpu_evil": have("xen/vgpu_evil"), "records.bin": have("xen/records.bin"),
+        "gvm-backd with fault points": have("faults/gvm-backd"),
+        "gvm-worker with fault points": have("faults/gvm-worker"),
+        "xen-vgpufront.ko with fault points": have("faults/xen-vgpufront.ko"),
     }
 
 
@@ -285,8 +290,16 @@ def guest_image(packages, agent, parts):
     for lib in ("libcudart.so.13", "libcuda.so.1"):
         if parts[lib]:
             img.file("usr/lib/gvm/" + lib, parts[lib], 0o755)
-    if parts["vgpu_probe"]:
-        img.file("usr/bin/vgpu_probe", parts["vgpu_probe"])
+    for n in ("vgpu_probe", "vgpu_load", "vgpu_evil"):
+        if parts[n]:
+            img.file("usr/bin/" + n, parts[n])
+    if parts["records.bin"]:
+        img.file("usr/lib/gvm/records.bin", parts["records.bin"])
+    if parts["vgpu_evil"]:
+        img.kernel_modules(packages, ["xen-evtchn", "xen-gntalloc"])
+    if parts["xen-vgpufront.ko with fault points"]:
+        img.file("usr/lib/modules/faults/xen-vgpufront.ko",
+                 parts["xen-vgpufront.ko with fault points"], 0o644)
     for p in parts["conformance programs"] or ():
         img.file("usr/lib/gvm/bin/" + os.path.basename(p), p)
     if parts["counts"]:
@@ -313,8 +326,12 @@ def dom0_image(packages, agent, parts, guest_path, config):
     for n in ("gvm-backd", "gvm-worker", "gvm-agent", "gvm"):
         if parts[n]:
             img.file("usr/lib/gvm/bin/" + n, parts[n])
-    if parts["vgpu-testback"]:
-        img.file("usr/bin/vgpu-testback", parts["vgpu-testback"])
+    for n in ("gvm-backd", "gvm-worker"):
+        if parts[n + " with fault points"]:
+            img.file("usr/lib/gvm/faults/" + n, parts[n + " with fault points"])
+    for n in ("vgpu-testback", "gvm-fault"):
+        if parts[n]:
+            img.file("usr/bin/" + n, parts[n])
     if config is not None:
         img.text("etc/gvm/gvm.conf", config)
     img.folder("etc/xen/auto")

@@ -1,0 +1,763 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vgpu_evil.c - a frontend that means harm. It runs as root in a guest without xen-vgpufront, and
+ * has what a guest that owns its kernel has: pages to grant (gntalloc), event channels, XenStore.
+ *
+ *   vgpu_evil scribble SECONDS SEED   arbitrary octets in every shared page while the backend runs
+ *   vgpu_evil records FILE STEP FIRST every STEP-th record of FILE (u32 length, octets; ...)
+ *   vgpu_evil requests                control requests with every field at its bounds and past them
+ *   vgpu_evil lies                    every XenStore key that it can write, with every kind of value
+ *   vgpu_evil flap N                  N changes of its state, as fast as it can
+ *   vgpu_evil storm SECONDS           events on both ports, as fast as it can
+ *   vgpu_evil break N                 N times each: a broken record, a broken control ring
+ *
+ * The last line of its output says what came of it; exit status 1: the backend did something that
+ * it must not ("BAD ...").
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+#include <xenevtchn.h>
+#include <xengnttab.h>
+#include <xenstore.h>
+
+#include "ring.h"
+#include "vgpuif.h"
+
+#define ORDER  4u
+#define PAGES  VGPU_CH_PAGES(ORDER)
+#define SLOTS  32u
+#define WAIT_S 40
+
+struct sring { /* Xen's public/io/ring.h */
+    uint32_t req_prod, req_event, rsp_prod, rsp_event;
+    uint8_t pad[48];
+    union {
+        struct vgpu_ctl_req req;
+        struct vgpu_ctl_rsp rsp;
+    } slot[SLOTS];
+};
+
+static struct {
+    struct xs_handle *xs;
+    xengntshr_handle *gs;
+    xenevtchn_handle *ec;
+    char back[128];
+    struct sring *ring;
+    uint32_t ring_ref, rsp_cons, next_id;
+    int port;
+    unsigned connects, reconnects;
+} l;
+
+static struct {
+    uint8_t *base;
+    uint32_t refs[PAGES], dir_ref;
+    struct vgpu_grant_dir *dir;
+    int port;
+    struct vgpu_channel ch;
+    struct vgpu_producer prod;
+} c;
+
+static unsigned bad, dead, made;
+
+static void __attribute__((format(printf, 1, 2))) complain(const char *fmt, ...)
+{
+    va_list ap;
+
+    bad++;
+    printf("BAD ");
+    va_start(ap, fmt);
+    vprintf(fmt, ap);
+    va_end(ap);
+    printf("\n");
+    fflush(stdout);
+}
+
+static double now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static uint64_t state = 1;
+
+static uint32_t rnd(void)
+{
+    state = state * 6364136223846793005ull + 1442695040888963407ull;
+    return (uint32_t)(state >> 33);
+}
+
+/* ---- XenStore */
+
+static void put(const char *key, const char *fmt, ...)
+{
+    char path[64], value[4200];
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = vsnprintf(value, sizeof(value), fmt, ap);
+    va_end(ap);
+    snprintf(path, sizeof(path), "device/vgpu/0/%s", key);
+    xs_write(l.xs, XBT_NULL, path, value, (unsigned)n);
+}
+
+static unsigned backend_state(void)
+{
+    char path[160], *v;
+    unsigned len, s = 0;
+
+    snprintf(path, sizeof(path), "%s/state", l.back);
+    v = xs_read(l.xs, XBT_NULL, path, &len);
+    if (v)
+        s = (unsigned)atoi(v);
+    free(v);
+    return s;
+}
+
+/* Waits for one of two states of the backend; the one that came, or 0. */
+static unsigned wait_backend(unsigned a, unsigned b)
+{
+    double end = now() + WAIT_S;
+
+    while (now() < end) {
+        unsigned s = backend_state();
+
+        if (s == a || s == b)
+            return s;
+        usleep(10000);
+    }
+    complain("the backend did not go to state %u or %u, is in %u", a, b, backend_state());
+    return 0;
+}
+
+/* ---- the device */
+
+static void unlink_ring(void)
+{
+    if (l.ring)
+        xengntshr_unshare(l.gs, l.ring, 1);
+    if (l.port > 0)
+        xenevtchn_unbind(l.ec, (evtchn_port_t)l.port);
+    l.ring = NULL;
+    l.port = 0;
+}
+
+static void make_ring(void)
+{
+    unlink_ring();
+    l.ring = xengntshr_share_pages(l.gs, 0, 1, &l.ring_ref, 1);
+    l.port = xenevtchn_bind_unbound_port(l.ec, 0);
+    if (!l.ring || l.port < 0) {
+        perror("sharing the ring");
+        exit(2);
+    }
+    memset(l.ring, 0, sizeof(*l.ring));
+    l.ring->req_event = l.ring->rsp_event = 1;
+    l.rsp_cons = 0;
+}
+
+/* Through Closed to Connected, whatever was before. */
+static bool link_up(void)
+{
+    unsigned s = backend_state();
+
+    if (s == 4 || s == 5) {
+        put("state", "5");
+        if (!wait_backend(5, 6))
+            return false;
+        put("state", "6");
+        if (!wait_backend(6, 6))
+            return false;
+    }
+    make_ring();
+    put("state", "1");
+    if (!wait_backend(2, 2))
+        return false;
+    put("version", "1");
+    put("ring-ref", "%u", l.ring_ref);
+    put("event-channel", "%d", l.port);
+    put("state", "3");
+    if (wait_backend(4, 5) != 4)
+        return false;
+    put("state", "4");
+    l.connects++;
+    return true;
+}
+
+static void kick(int port)
+{
+    xenevtchn_notify(l.ec, (evtchn_port_t)port);
+}
+
+/* One request and its answer. False: there is none, the device was closed. */
+static bool ask(struct vgpu_ctl_req *q, struct vgpu_ctl_rsp *r)
+{
+    double end = now() + WAIT_S;
+
+    q->id = l.next_id++;
+    l.ring->slot[l.ring->req_prod % SLOTS].req = *q;
+    __atomic_store_n(&l.ring->req_prod, l.ring->req_prod + 1, __ATOMIC_RELEASE);
+    kick(l.port);
+    for (unsigned n = 0; now() < end; n++) {
+        if (__atomic_load_n(&l.ring->rsp_prod, __ATOMIC_ACQUIRE) != l.rsp_cons) {
+            *r = l.ring->slot[l.rsp_cons % SLOTS].rsp;
+            l.rsp_cons++;
+            l.ring->rsp_event = l.rsp_cons + 1;
+            return true;
+        }
+        if (n % 100 == 99 && backend_state() != 4)
+            return false;
+        usleep(1000);
+    }
+    complain("no answer to control request %u", q->op);
+    return false;
+}
+
+/* ---- a channel */
+
+static void close_channel(void)
+{
+    struct vgpu_ctl_req q = {.op = VGPU_CTL_DESTROY_CHANNEL, .channel = 1};
+    struct vgpu_ctl_rsp r;
+
+    if (!c.base)
+        return;
+    if (l.ring && backend_state() == 4)
+        ask(&q, &r);
+    xenevtchn_unbind(l.ec, (evtchn_port_t)c.port);
+    xengntshr_unshare(l.gs, c.base, PAGES);
+    xengntshr_unshare(l.gs, c.dir, 1);
+    c.base = NULL;
+}
+
+static bool share_channel(void)
+{
+    c.base = xengntshr_share_pages(l.gs, 0, PAGES, c.refs, 1);
+    c.dir = xengntshr_share_pages(l.gs, 0, 1, &c.dir_ref, 1);
+    c.port = xenevtchn_bind_unbound_port(l.ec, 0);
+    if (!c.base || !c.dir || c.port < 0) {
+        perror("sharing a channel");
+        exit(2);
+    }
+    memset(c.base, 0, PAGES * VGPU_PAGE_SIZE);
+    c.dir->next = 0;
+    c.dir->count = PAGES;
+    memcpy(c.dir->refs, c.refs, sizeof(c.refs));
+    vgpu_channel_init(&c.ch, c.base, ORDER);
+    c.prod = (struct vgpu_producer){.ch = &c.ch};
+    c.ch.front->magic = VGPU_CH_MAGIC;
+    c.ch.front->ring_order = ORDER;
+    return true;
+}
+
+static struct vgpu_ctl_req create_request(void)
+{
+    return (struct vgpu_ctl_req){.op = VGPU_CTL_CREATE_CHANNEL,
+                                 .channel = 1,
+                                 .port = (uint32_t)c.port,
+                                 .gref_dir = c.dir_ref,
+                                 .npages = PAGES,
+                                 .ring_order = ORDER,
+                                 .pid = 666,
+                                 .uid = 0};
+}
+
+/* A channel that a worker serves; the link is made again if it was lost. */
+static bool open_channel(void)
+{
+    struct vgpu_ctl_req q;
+    struct vgpu_ctl_rsp r;
+
+    close_channel();
+    for (int tries = 0; tries < 3; tries++) {
+        if (!l.ring || backend_state() != 4) {
+            if (!link_up())
+                continue;
+        }
+        share_channel();
+        q = create_request();
+        if (ask(&q, &r) && r.status == 0) {
+            made++;
+            return true;
+        }
+        close_channel();
+        l.reconnects++;
+        put("state", "6");
+        wait_backend(6, 6);
+    }
+    complain("no channel to be had");
+    return false;
+}
+
+static bool channel_dead(void)
+{
+    return !vgpu_alive(&c.ch);
+}
+
+/* ---- scribble */
+
+static void scribble_once(void)
+{
+    uint32_t what = rnd() % 100, n = 1 + rnd() % 64;
+    struct vgpu_rec *h;
+
+    if (what < 30) { /* records whose headers pass, with anything in them */
+        uint32_t len = (16 + rnd() % 512) & ~15u;
+
+        h = vgpu_prod_begin(&c.prod, (uint16_t)(rnd() % 400), (uint16_t)(rnd() % VGPU_LANES), len,
+                            rnd() & 1);
+        if (h) {
+            uint8_t *p = (uint8_t *)h;
+
+            for (uint32_t i = 0; i + 16 < len; i++)
+                p[i] = rnd() % 3 ? 0 : (uint8_t)rnd();
+            vgpu_prod_publish(&c.prod);
+        }
+    } else if (what < 70) { /* the ring's octets, under the worker's eyes */
+        for (uint32_t i = 0; i < n; i++)
+            c.ch.ring[rnd() % c.ch.ring_size] = (uint8_t)rnd();
+    } else if (what < 85) { /* the worker's own pages */
+        for (uint32_t i = 0; i < n; i++)
+            c.base[VGPU_PAGE_SIZE + 64 + rnd() % ((VGPU_CH_RING_PAGE - 1) * VGPU_PAGE_SIZE - 64)] =
+                (uint8_t)rnd();
+    } else if (what < 97) { /* flags and what else is in the front page, but for cmd_prod */
+        for (uint32_t i = 0; i < n; i++)
+            c.base[128 + rnd() % (VGPU_PAGE_SIZE - 128)] = (uint8_t)rnd();
+    } else if (what == 97) {
+        c.base[rnd() % 128] = (uint8_t)rnd(); /* cmd_prod */
+    } else if (what == 98 && rnd() % 8 == 0) {
+        ((uint8_t *)l.ring)[rnd() % VGPU_PAGE_SIZE] = (uint8_t)rnd();
+        kick(l.port);
+    }
+    if (rnd() % 4 == 0)
+        kick(c.port);
+}
+
+static int scribble(double seconds, uint64_t seed)
+{
+    double end = now() + seconds;
+    uint64_t n = 0;
+
+    state = seed;
+    while (now() < end && !bad) {
+        if (!open_channel())
+            break;
+        while (now() < end && !channel_dead() && (n % 64 || backend_state() == 4)) {
+            scribble_once();
+            n++;
+        }
+        if (channel_dead())
+            dead++;
+    }
+    close_channel();
+    printf("scribbled %" PRIu64 " times, %u channels, %u of them closed by the backend, %u "
+           "connections\n",
+           n, made, dead, l.connects);
+    return bad != 0;
+}
+
+/* ---- records */
+
+/* Waits until the worker has taken and answered what is in the ring, 300 ms at most for answers. */
+static void settle(uint16_t lane, uint32_t ticket, bool reply)
+{
+    double end = now() + WAIT_S, soon = now() + 0.3;
+
+    while (now() < end && !channel_dead()) {
+        bool taken = VGPU_LOAD_ACQUIRE(&c.ch.back->cmd_cons) == c.prod.prod;
+
+        if (taken && (!reply || vgpu_reply_ready(&c.ch, lane, ticket) || now() > soon))
+            return;
+        usleep(500);
+    }
+    if (!channel_dead())
+        complain("the worker neither takes records nor gives up");
+}
+
+static uint8_t *load(const char *path, size_t *n)
+{
+    FILE *f = fopen(path, "re");
+    uint8_t *p;
+
+    if (!f || fseek(f, 0, SEEK_END)) {
+        perror(path);
+        exit(2);
+    }
+    *n = (size_t)ftell(f);
+    rewind(f);
+    p = malloc(*n);
+    if (!p || fread(p, 1, *n, f) != *n)
+        exit(2);
+    fclose(f);
+    return p;
+}
+
+/* The records of one seed, each on the lane after that of the last one. */
+static void send_seed(const uint8_t *p, uint32_t n, uint16_t *lane)
+{
+    while (n >= sizeof(struct vgpu_rec) && !channel_dead()) {
+        struct vgpu_rec h;
+        uint32_t take;
+        uint8_t *at;
+
+        memcpy(&h, p, sizeof(h));
+        take = h.len < sizeof(h) || h.len > n ? n : h.len;
+        at = vgpu_prod_begin(&c.prod, h.op, *lane, (take + 15u) & ~15u, h.flags);
+        if (!at)
+            return;
+        memcpy(at, p + sizeof(h), take - sizeof(h));
+        if (h.len != take) /* a length that is a lie */
+            ((struct vgpu_rec *)(void *)(at - sizeof(h)))->len = h.len;
+        if (vgpu_prod_publish(&c.prod))
+            kick(c.port);
+        settle(*lane, c.prod.ticket, h.flags & VGPU_REC_REPLY);
+        *lane = (uint16_t)((*lane + 1) % VGPU_LANES);
+        p += take;
+        n -= take;
+    }
+}
+
+static int records(const char *path, unsigned step, unsigned first)
+{
+    size_t size, at = 0;
+    uint8_t *all = load(path, &size);
+    unsigned i = 0, sent = 0;
+    uint16_t lane = 0;
+    uint32_t n;
+
+    while (at + 4 <= size && !bad) {
+        memcpy(&n, all + at, 4);
+        if (i++ % step == first) {
+            if (!c.base || channel_dead() || lane > VGPU_LANES - 40) {
+                dead += c.base && channel_dead();
+                if (!open_channel())
+                    break;
+                lane = 0;
+            }
+            send_seed(all + at + 4, n, &lane);
+            sent++;
+        }
+        at += 4 + n;
+    }
+    dead += c.base && channel_dead();
+    close_channel();
+    printf("%u records or groups of records sent, on %u channels; the backend closed %u of them\n",
+           sent, made, dead);
+    return bad != 0;
+}
+
+/* ---- control requests */
+
+static void refused(struct vgpu_ctl_req q, const char *what)
+{
+    struct vgpu_ctl_rsp r;
+
+    if (!ask(&q, &r))
+        complain("%s: no answer", what);
+    else if (r.status >= 0)
+        complain("%s: status %d", what, r.status);
+    else if (r.op != q.op || r.channel != q.channel || r.status < -4095)
+        complain("%s: answer to op %u channel %u status %d", what, r.op, r.channel, r.status);
+    made++;
+}
+
+static void bounds_of(struct vgpu_ctl_req good, uint32_t *field, const char *name)
+{
+    static const uint32_t values[] = {
+        0,     1,        17,       255,      256,        257,        16384,      16385,     65535,
+        65536, 1u << 20, 1u << 24, 1u << 30, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff};
+    size_t off = (size_t)((uint8_t *)field - (uint8_t *)&good);
+
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        struct vgpu_ctl_req q = good;
+        struct vgpu_ctl_rsp r;
+        uint32_t was;
+
+        memcpy(&was, (uint8_t *)&q + off, 4);
+        if (was == values[i])
+            continue;
+        memcpy((uint8_t *)&q + off, &values[i], 4);
+        if (!ask(&q, &r)) {
+            complain("%s %u: no answer", name, values[i]);
+            link_up();
+            return;
+        }
+        made++;
+        if (r.status == 0 &&
+            q.op == VGPU_CTL_CREATE_CHANNEL) { /* allowed after all: take it back */
+            struct vgpu_ctl_req d = {.op = VGPU_CTL_DESTROY_CHANNEL, .channel = q.channel};
+
+            ask(&d, &r);
+        } else if (r.status == 0 && q.op == VGPU_CTL_ADD_CHUNK) {
+            struct vgpu_ctl_req d = {
+                .op = VGPU_CTL_DROP_CHUNK, .channel = q.channel, .chunk = q.chunk};
+
+            ask(&d, &r);
+        }
+    }
+}
+
+static int requests(void)
+{
+    struct vgpu_ctl_req create, add, q;
+    uint32_t *chunk_refs = calloc(16, 4);
+    void *chunk;
+
+    if (!link_up() || !share_channel())
+        return 1;
+    create = create_request();
+    for (unsigned op = 0; op < 70000; op = op < 40 ? op + 1 : op * 3) {
+        if (op < VGPU_CTL_CREATE_CHANNEL || op > VGPU_CTL_CHECKPOINT) {
+            q = (struct vgpu_ctl_req){.op = (uint16_t)op, .channel = 1};
+            if (q.op < VGPU_CTL_CREATE_CHANNEL || q.op > VGPU_CTL_CHECKPOINT)
+                refused(q, "unknown request");
+        }
+    }
+    q = create;
+    q.flags = 1;
+    refused(q, "flags");
+    q = create;
+    q.reserved[3] = 1;
+    refused(q, "reserved field");
+    /* Lists of grants: one page that names itself, one that is nobody's, counts that are lies. */
+    c.dir->next = c.dir_ref;
+    refused(create, "a list that has no end");
+    c.dir->next = 0;
+    for (uint32_t i = 0; i < 4; i++) {
+        c.dir->count = (uint32_t[]){0, PAGES - 1, PAGES + 1, UINT32_MAX}[i];
+        refused(create, "a list of another length");
+    }
+    c.dir->count = PAGES;
+    c.dir->refs[5] = c.dir->refs[6];
+    refused(create, "a page twice");
+    for (uint32_t i = 0; i < 4; i++) {
+        c.dir->refs[5] = (uint32_t[]){0, 0x7fffffff, UINT32_MAX, 100000}[i];
+        refused(create, "a reference to nothing");
+    }
+    memcpy(c.dir->refs, c.refs, sizeof(c.refs));
+    bounds_of(create, &create.port, "port");
+    bounds_of(create, &create.gref_dir, "gref_dir");
+    bounds_of(create, &create.npages, "npages");
+    bounds_of(create, &create.ring_order, "ring_order");
+    bounds_of(create, &create.channel, "channel");
+    close_channel();
+    if (!open_channel())
+        return 1;
+    create = create_request();
+    create.pid++;
+    refused(create, "a channel twice");
+    chunk = xengntshr_share_pages(l.gs, 0, 16, chunk_refs, 1);
+    c.dir->count = 16;
+    memcpy(c.dir->refs, chunk_refs, 64);
+    add = (struct vgpu_ctl_req){
+        .op = VGPU_CTL_ADD_CHUNK, .channel = 1, .gref_dir = c.dir_ref, .npages = 16, .chunk = 3};
+    bounds_of(add, &add.channel, "channel of a chunk");
+    bounds_of(add, &add.gref_dir, "gref_dir of a chunk");
+    bounds_of(add, &add.npages, "npages of a chunk");
+    bounds_of(add, &add.chunk, "chunk");
+    q = (struct vgpu_ctl_req){.op = VGPU_CTL_DROP_CHUNK, .channel = 1, .chunk = 3};
+    bounds_of(q, &q.chunk, "chunk to drop");
+    bounds_of(q, &q.channel, "channel of a chunk to drop");
+    q = (struct vgpu_ctl_req){.op = VGPU_CTL_DESTROY_CHANNEL, .channel = 200};
+    bounds_of(q, &q.channel, "channel to destroy");
+    close_channel();
+    xengntshr_unshare(l.gs, chunk, 16);
+    free(chunk_refs);
+    printf("%u control requests that are wrong\n", made);
+    return bad != 0;
+}
+
+/* ---- XenStore */
+
+static int lies(void)
+{
+    static const char *const keys[] = {"version",    "ring-ref", "event-channel",
+                                       "backend-id", "backend",  "state"};
+    static const char *const values[] = {"",
+                                         "0",
+                                         "1",
+                                         "5",
+                                         "7",
+                                         "99",
+                                         "-1",
+                                         "4294967295",
+                                         "4294967296",
+                                         "18446744073709551616",
+                                         "abc",
+                                         "4 ",
+                                         " 4",
+                                         "0x4",
+                                         "4\n",
+                                         "../../../0/backend",
+                                         "/local/domain/0",
+                                         "%s%n%s",
+                                         "LONG"};
+    char longest[2001], backend[128];
+    unsigned n = 0;
+
+    memset(longest, 'x', 2000);
+    longest[2000] = 0;
+    snprintf(backend, sizeof(backend), "%s", l.back);
+    for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++) {
+        for (size_t v = 0; v < sizeof(values) / sizeof(values[0]); v++) {
+            const char *value = strcmp(values[v], "LONG") == 0 ? longest : values[v];
+
+            put("state", "6");
+            if (!wait_backend(6, 6))
+                return 1;
+            make_ring();
+            put("state", "1");
+            if (!wait_backend(2, 2))
+                return 1;
+            put("version", "1");
+            put("ring-ref", "%u", l.ring_ref);
+            put("event-channel", "%d", l.port);
+            put(keys[k], "%s", value);
+            if (strcmp(keys[k], "state") != 0)
+                put("state", "3");
+            else
+                usleep(50000);
+            n++;
+            if (k < 3 && !wait_backend(4, 5))
+                return 1;
+            if (k == 3 || k == 4) { /* the backend has no reason to read these */
+                if (wait_backend(4, 5) != 4)
+                    complain("%s = '%s' made the backend close", keys[k], values[v]);
+            }
+            put("backend-id", "0");
+            put("backend", "%s", backend);
+            if (strcmp(keys[k], "state") == 0)
+                put("state", "1");
+            put("state", "6");
+        }
+    }
+    /* Directories where values belong, and many nodes. */
+    for (unsigned i = 0; i < 200; i++) {
+        char key[64];
+
+        snprintf(key, sizeof(key), "%s/%u", keys[i % 6], i);
+        put(key, "%u", i);
+    }
+    xs_rm(l.xs, XBT_NULL, "device/vgpu/0/state");
+    usleep(100000);
+    put("state", "6");
+    for (unsigned k = 0; k < 6; k++) {
+        char key[64];
+
+        for (unsigned i = 0; i < 200; i++) {
+            snprintf(key, sizeof(key), "device/vgpu/0/%s/%u", keys[k], i);
+            xs_rm(l.xs, XBT_NULL, key);
+        }
+    }
+    if (!link_up())
+        complain("the device does not connect after the lies");
+    printf("%u lies told; the device connects afterwards\n", n);
+    return bad != 0;
+}
+
+static int flap(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        put("state", "%u", rnd() % 9);
+    put("state", "6");
+    if (!wait_backend(6, 6) || !link_up())
+        complain("the device does not connect after all the changes of state");
+    printf("%u changes of state; the device connects afterwards\n", n);
+    return bad != 0;
+}
+
+static int storm(double seconds)
+{
+    double end = now() + seconds;
+    uint64_t n = 0;
+
+    if (!open_channel())
+        return 1;
+    while (now() < end) {
+        for (int i = 0; i < 100; i++) {
+            kick(l.port);
+            kick(c.port);
+        }
+        n += 200;
+    }
+    if (channel_dead() || backend_state() != 4)
+        complain("events alone have ended the channel");
+    close_channel();
+    printf("%" PRIu64 " events\n", n);
+    return bad != 0;
+}
+
+/* Each violation is one line in the backend's log; the caller counts them. */
+static int break_things(unsigned n)
+{
+    double end;
+
+    for (unsigned i = 0; i < n && open_channel(); i++) {
+        VGPU_STORE_RELEASE(&c.ch.front->cmd_prod, (uint64_t)1 << 40);
+        kick(c.port);
+        for (end = now() + WAIT_S; now() < end && !channel_dead();)
+            usleep(5000);
+        if (!channel_dead())
+            complain("a broken ring is not noticed");
+    }
+    for (unsigned i = 0; i < n && open_channel(); i++) {
+        l.ring->req_prod += 1000;
+        kick(l.port);
+        wait_backend(5, 6);
+    }
+    close_channel();
+    if (!link_up())
+        complain("the device does not connect afterwards");
+    printf("broken %u rings of records, %u control rings\n", n, n);
+    return bad != 0;
+}
+
+int main(int argc, char **argv)
+{
+    unsigned len, a = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 0) : 0;
+    const char *what = argc > 1 ? argv[1] : "";
+    char *back;
+    int rc = 2;
+
+    l.xs = xs_open(0);
+    l.gs = xengntshr_open(NULL, 0);
+    l.ec = xenevtchn_open(NULL, 0);
+    back = l.xs ? xs_read(l.xs, XBT_NULL, "device/vgpu/0/backend", &len) : NULL;
+    if (!back || !l.gs || !l.ec) {
+        perror("no device, no gntalloc or no evtchn");
+        return 2;
+    }
+    snprintf(l.back, sizeof(l.back), "%s", back);
+    if (strcmp(what, "scribble") == 0 && argc > 3)
+        rc = scribble(a, strtoul(argv[3], NULL, 0));
+    else if (strcmp(what, "records") == 0 && argc > 4)
+        rc = records(argv[2], (unsigned)atoi(argv[3]), (unsigned)atoi(argv[4]));
+    else if (strcmp(what, "requests") == 0)
+        rc = requests();
+    else if (strcmp(what, "lies") == 0)
+        rc = lies();
+    else if (strcmp(what, "flap") == 0)
+        rc = flap(a);
+    else if (strcmp(what, "storm") == 0)
+        rc = storm(a);
+    else if (strcmp(what, "break") == 0)
+        rc = break_things(a);
+    else
+        fprintf(stderr, "usage: see the head of vgpu_evil.c\n");
+    put("state", "5");
+    wait_backend(5, 6);
+    put("state", "6");
+    return rc;
+}
