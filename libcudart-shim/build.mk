@@ -101,4 +101,4 @@ SHIM_DRV := libcudart-shim/driver
 UNIT_shim_tables_OBJS := $(call objs,$(patsubst %,$(SHIM_DRV)/%.c,errors extent idtab ranges table))
 UNIT_shim_blocks_OBJS := $(call objs,$(SHIM_DRV)/blocks.c)
 UNIT_shim_chan_OBJS := $(call objs,$(patsubst %,$(SHIM_DRV)/%.c,chan clock log))
-UNIT_shim_pipe_OBJS := $(call objs,$(patsubst %,$(SHIM_DRV)/%.c,crew log pipe settle stage))
+UNIT_shim_pipe_OBJS := $(call objs,$(patsubst %,$(SHIM_DRV)/%.c,clock crew log pipe settle stage))

@@ -173,6 +173,8 @@ struct dev_ops {
                          uint64_t *size); /* cuModuleGetGlobal; 500 = not found */
     /* Whether its kernels may print text that only a call which waits hands over; NULL: no. */
     bool (*module_prints)(struct dev_module *m);
+    /* Whether an image can be loaded without a compiler, that is, at once. NULL: none can. */
+    bool (*module_ready)(struct dev *d, const void *image, size_t n);
     unsigned (*module_nglobal)(struct dev_module *m);
     const char *(*module_global_name)(struct dev_module *m, unsigned index);
 

@@ -49,9 +49,8 @@ int wk_Occupancy(struct wk_lane *lane, const struct vgpu_args_Occupancy *a,
              : WK_INVALID_HANDLE;
 }
 
-int wk_Launch(struct wk_lane *lane, const struct vgpu_args_Launch *a, struct vgpu_out_Launch *o)
+static int launch(struct wk *w, const struct vgpu_args_Launch *a)
 {
-    struct wk *w = lane->w;
     struct wk_module *m = a->module;
     struct wk_stream *s = a->stream;
     struct dev_func *f = func_of(w, m, a->func);
@@ -79,4 +78,37 @@ int wk_Launch(struct wk_lane *lane, const struct vgpu_args_Launch *a, struct vgp
     if (!err)
         wk_count(w, launches, 1);
     return err;
+}
+
+int wk_Launch(struct wk_lane *lane, const struct vgpu_args_Launch *a, struct vgpu_out_Launch *o)
+{
+    return launch(lane->w, a);
+}
+
+int wk_LaunchFirst(struct wk_lane *lane, const struct vgpu_args_LaunchFirst *a,
+                   struct vgpu_out_LaunchFirst *o)
+{
+    struct vgpu_args_Launch l = {
+        .module = a->module,
+        .stream = a->stream,
+        .func = a->func,
+        .shmem = a->shmem,
+        .flags = a->flags,
+        .params = a->params,
+        .params_len = a->params_len,
+    };
+    struct wk_module *m = a->module;
+    struct wk *w = lane->w;
+    struct dev_func_info info;
+    int err;
+
+    memcpy(l.grid, a->grid, sizeof(l.grid));
+    memcpy(l.block, a->block, sizeof(l.block));
+    memcpy(l.cluster, a->cluster, sizeof(l.cluster));
+    err = launch(w, &l);
+    if (err || w->ops->func_info(w->dev, func_of(w, m, a->func), &info))
+        return err;
+    memcpy(o->attr, info.attr, sizeof(o->attr));
+    o->known = 1;
+    return WK_OK;
 }

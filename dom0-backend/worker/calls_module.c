@@ -87,54 +87,6 @@ out:
     return err;
 }
 
-int wk_ModuleFind(struct wk_lane *lane, const struct vgpu_args_ModuleFind *a,
-                  struct vgpu_out_ModuleFind *o)
-{
-    struct wk *w = lane->w;
-    const struct wk_image *i = wk_image_find(&w->images, a->hash);
-    struct wk_module *m;
-    char log[128];
-    int err;
-
-    if (!i)
-        return WK_NOT_FOUND;
-    err = wk_module_enter(w, i->data, i->len, a->module, NULL, log, sizeof(log), &m);
-    if (err)
-        return err;
-    o->nfunc = m->nfunc;
-    o->nglobal = m->nglobal;
-    return WK_OK;
-}
-
-int wk_ModuleLoad(struct wk_lane *lane, const struct vgpu_args_ModuleLoad *a,
-                  struct vgpu_out_ModuleLoad *o)
-{
-    struct wk *w = lane->w;
-    struct wk_module *m;
-    uint8_t *image;
-    int err;
-
-    if (a->image_len == 0)
-        return WK_INVALID_VALUE;
-    /* Copied once, before anything looks at it: the guest can go on writing to the pool. */
-    image = malloc(a->image_len);
-    if (!image)
-        return WK_OUT_OF_MEMORY;
-    memcpy(image, a->image, a->image_len);
-    err = wk_module_enter(w, image, a->image_len, a->module, NULL, (char *)o->log, sizeof(o->log),
-                          &m);
-    o->log_len = (uint32_t)strnlen((char *)o->log, sizeof(o->log));
-    if (err) {
-        free(image);
-        return err;
-    }
-    o->nfunc = m->nfunc;
-    o->nglobal = m->nglobal;
-    /* Only images that load are kept; one that does not fit any more is simply sent again. */
-    wk_image_keep(&w->images, image, a->image_len);
-    return WK_OK;
-}
-
 /* Writes into buf, which was found to have the room, or only counts when buf is NULL. */
 struct table {
     uint8_t *buf;
@@ -201,21 +153,82 @@ static void put_table(struct wk *w, struct wk_module *m, uint32_t bytes, struct 
     }
 }
 
+/* The table of a module into pool memory, if there is room for it; its size all the same. */
+static uint64_t give_table(struct wk *w, struct wk_module *m, void *dst, uint64_t room)
+{
+    struct table t = {NULL, 0};
+    uint64_t size;
+
+    put_table(w, m, 0, &t);
+    size = t.at;
+    /* Larger than UINT32_MAX cannot be: that is far more than the largest image. */
+    if (size > room || size > UINT32_MAX)
+        return size; /* the guest asks again with enough room */
+    t = (struct table){.buf = dst};
+    put_table(w, m, (uint32_t)size, &t);
+    return size;
+}
+
+/* ---- calls ------------------------------------------------------------------------------- */
+
+int wk_ModuleFind(struct wk_lane *lane, const struct vgpu_args_ModuleFind *a,
+                  struct vgpu_out_ModuleFind *o)
+{
+    struct wk *w = lane->w;
+    const struct wk_image *i = wk_image_find(&w->images, a->hash);
+    struct wk_module *m;
+    char log[128];
+    int err;
+
+    if (!i)
+        return WK_NOT_FOUND;
+    err = wk_module_enter(w, i->data, i->len, a->module, NULL, log, sizeof(log), &m);
+    if (err)
+        return err;
+    o->nfunc = m->nfunc;
+    o->nglobal = m->nglobal;
+    o->size = give_table(w, m, a->table, a->table_len);
+    return WK_OK;
+}
+
+int wk_ModuleLoad(struct wk_lane *lane, const struct vgpu_args_ModuleLoad *a,
+                  struct vgpu_out_ModuleLoad *o)
+{
+    struct wk *w = lane->w;
+    struct wk_module *m;
+    uint8_t *image;
+    int err;
+
+    if (a->image_len == 0)
+        return WK_INVALID_VALUE;
+    /* Copied once, before anything looks at it: the guest can go on writing to the pool. */
+    image = malloc(a->image_len);
+    if (!image)
+        return WK_OUT_OF_MEMORY;
+    memcpy(image, a->image, a->image_len);
+    o->log[0] = '\0';
+    if (a->ahead && !(w->ops->module_ready && w->ops->module_ready(w->dev, image, a->image_len)))
+        err = WK_NOT_SUPPORTED;
+    else
+        err = wk_module_enter(w, image, a->image_len, a->module, NULL, (char *)o->log,
+                              sizeof(o->log), &m);
+    o->log_len = (uint32_t)strnlen((char *)o->log, sizeof(o->log));
+    if (err) {
+        free(image);
+        return err;
+    }
+    o->nfunc = m->nfunc;
+    o->nglobal = m->nglobal;
+    o->size = give_table(w, m, a->table, a->table_len);
+    /* Only images that load are kept; one that does not fit any more is simply sent again. */
+    wk_image_keep(&w->images, image, a->image_len);
+    return WK_OK;
+}
+
 int wk_ModuleTable(struct wk_lane *lane, const struct vgpu_args_ModuleTable *a,
                    struct vgpu_out_ModuleTable *o)
 {
-    struct wk_module *m = a->module;
-    struct table t = {NULL, 0};
-
-    put_table(lane->w, m, 0, &t);
-    o->size = t.at;
-    if (t.at > UINT32_MAX)
-        return WK_OUT_OF_MEMORY; /* cannot be: far more than the largest image */
-    if (t.at > a->dst_len)
-        return WK_OK; /* the guest asks again with enough room */
-    t.buf = a->dst;
-    t.at = 0;
-    put_table(lane->w, m, (uint32_t)o->size, &t);
+    o->size = give_table(lane->w, a->module, a->dst, a->dst_len);
     return WK_OK;
 }
 

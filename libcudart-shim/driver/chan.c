@@ -2,6 +2,7 @@
 #include "chan.h"
 #include "capture.h"
 #include "clock.h"
+#include "counts.h"
 #include "log.h"
 #include "state.h"
 #include "calls.h"
@@ -26,6 +27,8 @@ __thread struct gvm_lane *gvm_self;
 static __thread uint32_t called __attribute__((tls_model("initial-exec")));
 /* The lane of a thread that runs a function of the program, meanwhile. */
 static __thread struct gvm_lane *barred __attribute__((tls_model("initial-exec")));
+
+struct gvm_rings gvm_counted;
 
 static pthread_key_t lane_key;
 static pthread_once_t lane_key_once = PTHREAD_ONCE_INIT;
@@ -562,6 +565,7 @@ int gvm_chan_call(struct gvm_chan *c, void *out, uint32_t out_max, uint32_t *got
     if (ring)
         c->conn.ops->notify(&c->conn);
     *got = 0;
+    gvm_count(calls, 1);
     rc = wait_for(c, &w);
     if (rc == 0)
         rc = vgpu_reply_take(&c->ch, w.a, out, out_max, got);

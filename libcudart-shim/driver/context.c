@@ -229,17 +229,29 @@ int gvm_primary_reset(void)
     return 0;
 }
 
+static void (*on_context)(void);
+
+void gvm_on_context(void (*fn)(void))
+{
+    __atomic_store_n(&on_context, fn, __ATOMIC_RELAXED);
+}
+
 /* The runtime holds it from its first use until a reset. */
 static void runtime_retain(void)
 {
+    void (*fn)(void) = NULL;
+
     pthread_mutex_lock(&all.lock);
     if (!all.by_runtime) {
+        fn = __atomic_load_n(&on_context, __ATOMIC_RELAXED);
         all.by_runtime = true;
         all.retained++;
     }
     __atomic_store_n(&all.runtime_used, true, __ATOMIC_RELAXED);
     gvm_set_primary_active(true);
     pthread_mutex_unlock(&all.lock);
+    if (fn)
+        fn();
 }
 
 int gvm_reset(void)

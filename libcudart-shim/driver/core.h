@@ -148,10 +148,16 @@ GVM_API struct gvm_func *gvm_module_func_at(struct gvm_module *m, unsigned i);
 /* The kernel with this address, which may be anything; NULL: there is none. */
 GVM_API struct gvm_func *gvm_func_find(const void *p);
 
+/* fn is called on a thread that has just made the primary context the runtime's. */
+GVM_API void gvm_on_context(void (*fn)(void));
+
 /* Libraries: code that belongs to no context. 400: no such library. */
 struct gvm_library;
 GVM_API int gvm_library_load(const void *code, unsigned n, const int *opt, void **val,
                              struct gvm_library **l);
+/* One of at most `most` octets that can be loaded at once, before anything in it is asked for: 801 if
+ * it is larger, or has to be compiled or linked. *size: its own. Fails without a word. */
+GVM_API int gvm_library_ahead(const void *code, size_t most, size_t *size, struct gvm_library **l);
 GVM_API int gvm_library_unload(struct gvm_library *l);
 /* 400: no such library, or it went with its connection; or what is wrong with its code. */
 GVM_API int gvm_library_module(struct gvm_library *l, struct gvm_module **m);

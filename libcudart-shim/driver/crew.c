@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "crew.h"
+#include "clock.h"
 #include "lock.h"
 #include "log.h"
 
@@ -24,14 +25,6 @@ static struct {
 } crew = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* The threads stay with the parent, and so do the jobs, which other threads of it may have had. */
 static void child_of_fork(void)
@@ -104,11 +97,11 @@ static void *helper(void *arg)
 
         if (work(&turn))
             continue;
-        end = now_ns() + POLL_NS;
+        end = gvm_clock() + POLL_NS;
         do {
             for (int i = 0; i < POLLS; i++)
                 gvm_relax();
-        } while (__atomic_load_n(&crew.posted, __ATOMIC_RELAXED) == seen && now_ns() < end);
+        } while (__atomic_load_n(&crew.posted, __ATOMIC_RELAXED) == seen && gvm_clock() < end);
         if (__atomic_load_n(&crew.posted, __ATOMIC_RELAXED) != seen)
             continue;
         __atomic_fetch_add(&crew.sleeping, 1, __ATOMIC_SEQ_CST);
@@ -208,7 +201,7 @@ void gvm_crew_open(struct gvm_job *j, uint32_t n)
 
 void gvm_crew_wait(struct gvm_job *j, uint32_t seen)
 {
-    uint64_t end = now_ns() + POLL_NS;
+    uint64_t end = gvm_clock() + POLL_NS;
 
     do {
         for (int i = 0; i < POLLS; i++) {
@@ -216,7 +209,7 @@ void gvm_crew_wait(struct gvm_job *j, uint32_t seen)
                 return;
             gvm_relax();
         }
-    } while (now_ns() < end);
+    } while (gvm_clock() < end);
     __atomic_store_n(&j->desk->watched, 1, __ATOMIC_SEQ_CST);
     while (__atomic_load_n(&j->desk->progress, __ATOMIC_SEQ_CST) == seen)
         gvm_futex(&j->desk->progress, FUTEX_WAIT, seen, NULL);

@@ -66,6 +66,13 @@ static size_t padded(size_t n)
     return (n + 7) & ~(size_t)7;
 }
 
+bool gvm_image_linked(const void *image)
+{
+    const struct wrapper *w = image;
+
+    return w->magic == WRAPPER_MAGIC && w->version == 2;
+}
+
 /* A wrapper without pointers, then what it points to: the form that a device takes. */
 static int take_linked(const struct wrapper *w, struct gvm_image *i)
 {

@@ -15,6 +15,8 @@ struct gvm_image {
     void *own; /* what data points into, if it was put together here */
 };
 
+/* True for the result of a device link. */
+bool gvm_image_linked(const void *image);
 /* The octets of an image by its own headers: a fatbin, a cubin, PTX text, or the wrapper that
  * generated code passes (of separately compiled code, all parts in a row). 0, 2 (no memory), 200.
  * The program's memory must stay as it is while *i is used. */

@@ -172,6 +172,28 @@ static inline void gather(uint8_t *to, const struct gvm_func *f, void *const *pa
     }
 }
 
+/* The two are written alike. */
+_Static_assert(sizeof(struct vgpu_in_Launch) == sizeof(struct vgpu_in_LaunchFirst) &&
+                   offsetof(struct vgpu_in_Launch, params_len) ==
+                       offsetof(struct vgpu_in_LaunchFirst, params_len),
+               "launches");
+
+/* Waits for the outcome; of the first launch of a kernel, its attributes come with it. */
+static int answered(struct gvm_chan *c, struct gvm_func *f, bool first)
+{
+    struct vgpu_rep_LaunchFirst rep;
+    uint32_t got;
+    int rc = gvm_chan_call(c, first ? &rep : NULL, first ? sizeof(rep) : 0, &got);
+
+    if (rc)
+        return rc;
+    if (first && got >= sizeof(rep) && rep.known)
+        gvm_func_learn(f, rep.attr);
+    else
+        gvm_learn_cluster(f);
+    return 0;
+}
+
 int gvm_launch(struct gvm_func *f, const struct gvm_launch *l)
 {
     struct vgpu_in_Launch *r;
@@ -180,8 +202,7 @@ int gvm_launch(struct gvm_func *f, const struct gvm_launch *l)
     struct gvm_chan *c;
     struct gvm_sref s;
     uint64_t shape;
-    uint32_t got;
-    bool known;
+    bool known, first;
     int rc = gvm_need(&c);
 
     if (unlikely(rc))
@@ -212,7 +233,9 @@ int gvm_launch(struct gvm_func *f, const struct gvm_launch *l)
 
     gvm_work_issue(c, &s);
     len = vgpu_in_len_Launch(f->param_bytes);
-    r = gvm_chan_begin(c, VGPU_OP_Launch, len, known ? 0 : VGPU_REC_REPLY, &rc);
+    first = unlikely(!known) && !__atomic_load_n(&f->have_attr, __ATOMIC_ACQUIRE);
+    r = gvm_chan_begin(c, first ? VGPU_OP_LaunchFirst : VGPU_OP_Launch, len,
+                       known ? 0 : VGPU_REC_REPLY, &rc);
     if (unlikely(!r))
         return rc;
     r->module = f->module_id;
@@ -244,11 +267,9 @@ int gvm_launch(struct gvm_func *f, const struct gvm_launch *l)
         if (turn)
             gvm_credit_turn(c, k, &s);
     } else {
-        rc = gvm_chan_call(c, NULL, 0, &got);
-        if (rc == 0) {
-            gvm_learn_cluster(f);
+        rc = answered(c, f, first);
+        if (rc == 0)
             shape_learn(f, shape);
-        }
         gvm_output();
     }
     if (gvm.launch_blocking && rc == 0) {

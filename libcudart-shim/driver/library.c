@@ -35,6 +35,14 @@ struct gvm_library *gvm_library_of(const struct gvm_module *m)
     return k;
 }
 
+static void enter(struct gvm_library *l)
+{
+    pthread_mutex_lock(&all.lock);
+    l->next = all.first;
+    all.first = l;
+    pthread_mutex_unlock(&all.lock);
+}
+
 int gvm_library_load(const void *code, unsigned n, const int *opt, void **val,
                      struct gvm_library **out)
 {
@@ -52,7 +60,7 @@ int gvm_library_load(const void *code, unsigned n, const int *opt, void **val,
         return 2;
     rc = gvm_image_take(code, &image);
     if (rc == 0)
-        rc = gvm_module_load_image(&image, n ? &jit : NULL, GVM_OWNER_LIBRARY, &l->module);
+        rc = gvm_module_load_image(&image, n ? &jit : NULL, GVM_OWNER_LIBRARY, GVM_NOW, &l->module);
     gvm_image_drop(&image);
     /* Code is made at its first use, as far as a program can tell: what is wrong with the text
      * comes out then. */
@@ -62,10 +70,34 @@ int gvm_library_load(const void *code, unsigned n, const int *opt, void **val,
         free(l);
         return rc;
     }
-    pthread_mutex_lock(&all.lock);
-    l->next = all.first;
-    all.first = l;
-    pthread_mutex_unlock(&all.lock);
+    enter(l);
+    *out = l;
+    return 0;
+}
+
+int gvm_library_ahead(const void *code, size_t most, size_t *size, struct gvm_library **out)
+{
+    struct gvm_image image;
+    struct gvm_library *l;
+    int rc;
+
+    if (gvm_image_linked(code))
+        return 801; /* to be linked again */
+    rc = gvm_image_take(code, &image);
+    if (rc)
+        return rc;
+    if (image.size > most)
+        return 801;
+    *size = image.size;
+    l = calloc(1, sizeof(*l));
+    if (!l)
+        return 2;
+    rc = gvm_module_load_image(&image, NULL, GVM_OWNER_LIBRARY, GVM_AHEAD, &l->module);
+    if (rc) {
+        free(l);
+        return rc;
+    }
+    enter(l);
     *out = l;
     return 0;
 }

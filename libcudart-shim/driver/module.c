@@ -107,9 +107,9 @@ static int copy_table(struct gvm_module *m, const void *shared, size_t size)
     return rc;
 }
 
-static int fetch_table(struct gvm_chan *c, struct gvm_module *m)
+/* len: the least that it may take. */
+static int fetch_table(struct gvm_chan *c, struct gvm_module *m, size_t len)
 {
-    size_t len = TABLE_FIRST;
     int rc;
 
     for (;;) {
@@ -133,9 +133,32 @@ static int fetch_table(struct gvm_chan *c, struct gvm_module *m)
 
 /* ---- loading ----------------------------------------------------------------------------- */
 
-static int send_image(struct gvm_chan *c, uint32_t id, const void *image, size_t n)
+/* Where a module's table comes with the answer that it is loaded. */
+struct room {
+    void *p; /* TABLE_FIRST octets of the pool */
+    struct gvm_pool_ref ref;
+    uint64_t size; /* of the table; 0: it has not come */
+};
+
+static int room_get(struct room *t)
+{
+    t->size = 0;
+    t->p = gvm_pool_alloc(TABLE_FIRST);
+    return t->p && gvm_pool_find(t->p, TABLE_FIRST, &t->ref) ? 0 : 2;
+}
+
+static void room_put(struct room *t)
+{
+    if (t->p)
+        gvm_pool_free(t->p, TABLE_FIRST);
+    t->p = NULL;
+}
+
+static int send_image(struct gvm_chan *c, uint32_t id, const struct gvm_image *i, bool ahead,
+                      struct room *t)
 {
     struct gvm_pool_ref ref;
+    size_t n = i->size;
     char log[401];
     uint32_t nfunc, nglobal, log_len = 0;
     void *p = gvm_pool_alloc(n);
@@ -149,12 +172,13 @@ static int send_image(struct gvm_chan *c, uint32_t id, const void *image, size_t
         rc = 2;
         goto out;
     }
-    memcpy(p, image, n);
+    memcpy(p, i->data, n);
     GVM_MAKE_ROOM(rc, c,
-                  vgpu_ModuleLoad(c, 0, id, ref.chunk, ref.off, ref.len, &nfunc, &nglobal, log, 400,
+                  vgpu_ModuleLoad(c, 0, id, ahead, ref.chunk, ref.off, ref.len, t->ref.chunk,
+                                  t->ref.off, t->ref.len, &nfunc, &nglobal, &t->size, log, 400,
                                   &log_len));
     log[log_len < 400 ? log_len : 400] = 0;
-    if (rc && log_len)
+    if (rc && log_len && !ahead)
         gvm_log("module not loaded (error %d): %s", rc, log);
 out:
     gvm_pool_free(p, n);
@@ -186,17 +210,19 @@ static bool maybe_sent(uint64_t size)
     return true; /* or so many that nobody knows */
 }
 
-static int load_plain(struct gvm_chan *c, uint32_t id, const struct gvm_image *i)
+static int load_plain(struct gvm_chan *c, uint32_t id, const struct gvm_image *i, struct room *t)
 {
     uint32_t nfunc, nglobal;
     uint8_t hash[32];
     int rc;
 
     if (!maybe_sent(i->size))
-        return send_image(c, id, i->data, i->size);
+        return send_image(c, id, i, false, t);
     blake2b(hash, i->data, NULL, sizeof(hash), i->size, 0);
-    GVM_MAKE_ROOM(rc, c, vgpu_ModuleFind(c, 0, id, hash, &nfunc, &nglobal));
-    return rc == 500 ? send_image(c, id, i->data, i->size) : rc;
+    GVM_MAKE_ROOM(rc, c,
+                  vgpu_ModuleFind(c, 0, id, hash, t->ref.chunk, t->ref.off, t->ref.len, &nfunc,
+                                  &nglobal, &t->size));
+    return rc == 500 ? send_image(c, id, i, false, t) : rc;
 }
 
 static int load_with_options(struct gvm_chan *c, uint32_t id, const struct gvm_image *i,
@@ -233,9 +259,25 @@ static int load_with_options(struct gvm_chan *c, uint32_t id, const struct gvm_i
     return rc;
 }
 
-int gvm_module_load_image(const struct gvm_image *i, const struct gvm_jit *jit, void *owner,
-                          struct gvm_module **out)
+static int load(struct gvm_chan *c, uint32_t id, const struct gvm_image *i,
+                const struct gvm_jit *jit, enum gvm_when when, struct room *t)
 {
+    if (jit)
+        return load_with_options(c, id, i, jit);
+    if (when == GVM_AHEAD) {
+        int rc = send_image(c, id, i, true, t); /* most likely new */
+
+        if (rc == 0)
+            maybe_sent(i->size);
+        return rc;
+    }
+    return load_plain(c, id, i, t);
+}
+
+int gvm_module_load_image(const struct gvm_image *i, const struct gvm_jit *jit, void *owner,
+                          enum gvm_when when, struct gvm_module **out)
+{
+    struct room t = {.p = NULL};
     struct gvm_module *m;
     struct idmod *id;
     struct gvm_chan *c;
@@ -252,10 +294,15 @@ int gvm_module_load_image(const struct gvm_image *i, const struct gvm_jit *jit, 
     m->id = id->o.id;
     m->epoch = gvm.epoch;
     m->owner = owner;
-    rc = jit ? load_with_options(c, m->id, i, jit) : load_plain(c, m->id, i);
+    rc = room_get(&t);
+    if (rc == 0)
+        rc = load(c, m->id, i, jit, when, &t);
     if (rc)
         goto fail;
-    rc = fetch_table(c, m);
+    if (t.size && t.size <= TABLE_FIRST)
+        rc = copy_table(m, t.p, t.size);
+    else
+        rc = fetch_table(c, m, t.size > TABLE_FIRST ? t.size : TABLE_FIRST);
     if (rc) {
         vgpu_ModuleUnload(c, 0, m->id);
         goto fail;
@@ -265,10 +312,12 @@ int gvm_module_load_image(const struct gvm_image *i, const struct gvm_jit *jit, 
     m->next = all.first;
     all.first = m;
     pthread_mutex_unlock(&all.lock);
+    room_put(&t);
     *out = m;
     gvm_output();
     return 0;
 fail:
+    room_put(&t);
     if (id)
         gvm_id_free(&ids, id);
     if (m)
@@ -289,7 +338,7 @@ int gvm_module_load_options(const void *image, unsigned n, const int *opt, void 
         return 1;
     rc = gvm_image_take(image, &i);
     if (rc == 0)
-        rc = gvm_module_load_image(&i, n ? &jit : NULL, gvm_owner(), out);
+        rc = gvm_module_load_image(&i, n ? &jit : NULL, gvm_owner(), GVM_NOW, out);
     gvm_image_drop(&i);
     return rc;
 }
@@ -464,6 +513,15 @@ struct gvm_module *gvm_func_module(const struct gvm_func *f)
     return f->module;
 }
 
+void gvm_func_learn(struct gvm_func *f, const int32_t attr[16])
+{
+    pthread_mutex_lock(&all.lock);
+    memcpy(f->attr, attr, sizeof(f->attr));
+    memcpy(f->need_cluster, &attr[11], sizeof(f->need_cluster)); /* REQUIRED_CLUSTER_WIDTH... */
+    __atomic_store_n(&f->have_attr, true, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&all.lock);
+}
+
 int gvm_func_attrs(struct gvm_func *f, int32_t attr[16])
 {
     int32_t a[16];
@@ -478,11 +536,7 @@ int gvm_func_attrs(struct gvm_func *f, int32_t attr[16])
         rc = vgpu_FuncInfo(c, 0, f->module_id, f->index, a);
         if (rc)
             return rc;
-        pthread_mutex_lock(&all.lock);
-        memcpy(f->attr, a, sizeof(a));
-        memcpy(f->need_cluster, &a[11], sizeof(f->need_cluster)); /* REQUIRED_CLUSTER_WIDTH... */
-        __atomic_store_n(&f->have_attr, true, __ATOMIC_RELEASE);
-        pthread_mutex_unlock(&all.lock);
+        gvm_func_learn(f, a);
     }
     pthread_mutex_lock(&all.lock);
     memcpy(attr, f->attr, sizeof(f->attr));

@@ -78,6 +78,8 @@ int gvm_launch_check(const struct gvm_launch *l);
 int gvm_check_cluster(const struct gvm_func *f, const struct gvm_launch *l);
 /* After the first launch of a shape was accepted: what gvm_check_cluster() has to know. */
 void gvm_learn_cluster(struct gvm_func *f);
+/* What the worker has told of a kernel. */
+void gvm_func_learn(struct gvm_func *f, const int32_t attr[16]);
 /* Another launch of each shape must be accepted first. */
 void gvm_shapes_forget(struct gvm_func *f);
 

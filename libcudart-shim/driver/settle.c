@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "settle.h"
+#include "clock.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -17,14 +18,6 @@ static struct {
 static unsigned nidle;
 /* The fastest that copies have been lately, to and from the device; octets in 1024 ns. 0: unknown. */
 static uint32_t rate[2];
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static int slot_get(struct gvm_chan *c)
 {
@@ -55,10 +48,10 @@ static void slot_put(uint32_t slot)
 
 bool gvm_settle_poll(struct gvm_chan *c, uint32_t slot, uint32_t value, uint64_t ns)
 {
-    uint64_t end = c->spin_max_ns ? now_ns() + ns : 0;
+    uint64_t end = c->spin_max_ns ? gvm_clock() + ns : 0;
 
     while (!gvm_counter_done(c, slot, value)) {
-        if (!end || !vgpu_well(&c->ch) || now_ns() >= end)
+        if (!end || !vgpu_well(&c->ch) || gvm_clock() >= end)
             return false;
         for (int i = 0; i < 32; i++)
             gvm_relax();
@@ -92,7 +85,7 @@ int gvm_settle(struct gvm_chan *c, const struct gvm_sref *s, uint64_t n, bool to
 
     if (slot < 0)
         return gvm_stream_wait_idle(c, s);
-    start = now_ns();
+    start = gvm_clock();
     least = (n << 10) / (fast ? fast : RATE_LEAST);
     due = least / 1000 < GVM_DUE_MAX ? (uint32_t)(least / 1000) : GVM_DUE_MAX;
     if (fast && c->spin_max_ns && least * 3 / 4 > NAP_MIN_NS)
@@ -110,7 +103,7 @@ int gvm_settle(struct gvm_chan *c, const struct gvm_sref *s, uint64_t n, bool to
     if (rc == 0)
         rc = gvm_chan_sticky(c); /* counters are also stored for a context that has faulted */
     if (rc == 0 && n >= LEARN_MIN)
-        learn(to_device, n, now_ns() - start, overslept);
+        learn(to_device, n, gvm_clock() - start, overslept);
     slot_put((uint32_t)slot);
     /* A driver hands over what kernels have printed when it is asked to wait. */
     if (rc || !gvm_is_legacy(s) || gvm_has_printed())

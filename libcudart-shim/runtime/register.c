@@ -13,12 +13,26 @@
 #include <string.h>
 
 struct image {
+    struct image *next;   /* all that are registered */
     const void *wrapper;  /* of the fatbin, as generated code gives it */
     pthread_mutex_t lock; /* one load at a time */
     struct gvm_module *module;
     int err;                 /* of the last load, when a retry cannot help */
     struct managed *managed; /* variables that the host shares */
+    uint64_t var_bytes;      /* all variables */
 };
+
+/* What is loaded with the context, so that the first launch need not wait for it: the images of a
+ * program that has few and small ones. Whatever is larger, or has large variables, stays lazy. */
+#define AHEAD_IMAGES 8u
+#define AHEAD_BYTES  (256u << 10) /* of images */
+#define AHEAD_VARS   (64u << 10)  /* of variables of one */
+
+static struct {
+    pthread_mutex_t lock;
+    struct image *first;
+    unsigned n;
+} images = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* A __managed__ variable: generated code reaches it through the slot. */
 struct managed {
@@ -129,16 +143,39 @@ static void *find(const void *key, enum what what)
 
 /* ---- called by generated code ------------------------------------------------------------ */
 
+static void load_ahead(void);
+
+/* Another thread of the parent may have held any of them. */
+static void child_of_fork(void)
+{
+    pthread_mutex_init(&images.lock, NULL);
+    for (struct image *i = images.first; i; i = i->next)
+        pthread_mutex_init(&i->lock, NULL);
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, child_of_fork);
+}
+
 RT_API void **__cudaRegisterFatBinary(void *fat)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct image *i = calloc(1, sizeof(*i));
 
+    pthread_once(&once, watch_forks);
     if (!i) {
         gvm_say("out of memory while a program's kernels are registered");
         abort(); /* generated code has no way to be told */
     }
     i->wrapper = fat;
     pthread_mutex_init(&i->lock, NULL);
+    pthread_mutex_lock(&images.lock);
+    i->next = images.first;
+    images.first = i;
+    images.n++;
+    pthread_mutex_unlock(&images.lock);
+    gvm_on_context(load_ahead);
     return (void **)i;
 }
 
@@ -149,12 +186,25 @@ RT_API void __cudaRegisterFatBinaryEnd(void **h)
 /* Runs from atexit, too, where kernels may still be running: nothing is asked of the worker. */
 RT_API void __cudaUnregisterFatBinary(void **h)
 {
-    pthread_rwlock_wrlock(&table.lock);
-    for (size_t i = 0; i < table.cap; i++) {
-        struct slot *s = &table.v[i];
+    struct image *i = (void *)h, **at;
 
-        if ((s->what == FUNC && ((struct rt_func *)s->p)->image == (void *)h) ||
-            (s->what == VAR && ((struct var *)s->p)->image == (void *)h))
+    pthread_mutex_lock(&images.lock);
+    for (at = &images.first; *at && *at != i; at = &(*at)->next)
+        ;
+    if (*at) {
+        *at = (*at)->next;
+        images.n--;
+    }
+    pthread_mutex_unlock(&images.lock);
+    /* Its memory may go next: a thread that loads it now ends first. */
+    pthread_mutex_lock(&i->lock);
+    pthread_mutex_unlock(&i->lock);
+    pthread_rwlock_wrlock(&table.lock);
+    for (size_t k = 0; k < table.cap; k++) {
+        struct slot *s = &table.v[k];
+
+        if ((s->what == FUNC && ((struct rt_func *)s->p)->image == i) ||
+            (s->what == VAR && ((struct var *)s->p)->image == i))
             s->what = GONE;
     }
     pthread_rwlock_unlock(&table.lock);
@@ -183,6 +233,7 @@ RT_API void __cudaRegisterVar(void **h, char *host, char *dev, const char *name,
 
     if (v) {
         *v = (struct var){.host = host, .name = name, .image = (void *)h, .size = size};
+        v->image->var_bytes += size;
         insert(host, VAR, v);
     }
 }
@@ -287,6 +338,42 @@ static int module_of(struct image *i, struct gvm_module **m)
     *m = i->module;
     pthread_mutex_unlock(&i->lock);
     return err;
+}
+
+static bool worth(const struct image *i)
+{
+    return !i->managed && i->var_bytes <= AHEAD_VARS && !i->err &&
+           !(i->module && gvm_module_valid(i->module));
+}
+
+static void load_ahead(void)
+{
+    struct image *list[AHEAD_IMAGES];
+    size_t left = AHEAD_BYTES, size;
+    struct gvm_library *l;
+    unsigned n = 0;
+
+    /* Who has an image's lock keeps it from being unloaded; somebody else's is loaded already. */
+    pthread_mutex_lock(&images.lock);
+    for (struct image *i = images.n <= AHEAD_IMAGES ? images.first : NULL; i; i = i->next) {
+        if (pthread_mutex_trylock(&i->lock))
+            continue;
+        if (worth(i))
+            list[n++] = i;
+        else
+            pthread_mutex_unlock(&i->lock);
+    }
+    pthread_mutex_unlock(&images.lock);
+    for (unsigned k = 0; k < n; k++) {
+        struct image *i = list[k];
+
+        i->module = NULL;
+        if (gvm_library_ahead(i->wrapper, left, &size, &l) == 0) {
+            left -= size;
+            gvm_library_module(l, &i->module);
+        }
+        pthread_mutex_unlock(&i->lock);
+    }
 }
 
 struct rt_func *rt_func_find(const void *func)

@@ -20,7 +20,7 @@
 #define CALLS  100
 
 struct counts {
-    uint64_t doorbells, sleeps, copied;
+    uint64_t doorbells, sleeps, copied, calls;
 };
 
 static unsigned *value; /* of the device, counts launches */

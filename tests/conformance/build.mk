@@ -12,6 +12,8 @@ $(BUILD)/conformance/mallocs: $(BUILD)/lib/libcuda.so.1
 $(BUILD)/conformance/mallocs: CONFORMANCE_LIBS = -L$(BUILD)/lib -lcuda
 $(BUILD)/conformance/parked: $(BUILD)/lib/libcuda.so.1
 $(BUILD)/conformance/parked: CONFORMANCE_LIBS = -L$(BUILD)/lib -lcuda
+$(BUILD)/conformance/calls: tests/conformance/module/parts/lazy.cu
+$(BUILD)/conformance/calls: CONFORMANCE_LIBS = tests/conformance/module/parts/lazy.cu -ldl
 $(BUILD)/conformance/noPTX: NVCC_ARCH := -gencode arch=compute_90,code=sm_90
 $(BUILD)/conformance/%: tests/conformance/%.cu tests/conformance/check.h
 	@mkdir -p $(@D)

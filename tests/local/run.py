@@ -223,6 +223,23 @@ def system_calls(stage):
         raise Failed('%d system calls:\n%s' % (len(calls), '\n'.join(calls[:20])))
 
 
+# What calls.cu prints: answered calls in each step. One more is one more round trip for every program.
+ANSWERED = {
+    'context': 2, # the device's description, the image
+    'allocate': 1, 'copy': 0, 'first_launch': 1, 'launch': 0, 'other_shape': 1, 'occupancy': 1,
+    'attributes': 0, # they came with the first launch
+    'lazy_launch': 2, 'launch_again': 0, 'copy_back': 0, 'free': 1, 'again': 0, 'reset': 1,
+    'second_context': 2, 'second_time': 2}
+
+
+def round_trips(stage):
+    """How often a small program waits for an answer of the worker, step by step."""
+    rc, out = stage.run('calls')
+    expect(rc, 0, 'exit status', out)
+    got = {k: int(v) for k, v in re.findall(r'^(\w+) (\d+)$', out, re.M)}
+    expect(got, ANSWERED, 'answered calls', out)
+
+
 def records(stage, *args):
     """How many records `mallocs ARGS` sends."""
     rc, out = stage.run('mallocs', run=['--stats'], args=args)
@@ -339,7 +356,7 @@ def shared_in_one_guest(stage):
 
 TESTS = [program(n) for n in PASSING] + [
     progress, threads, staticlink, own_static, no_ptx, oob_beside_another, system_calls,
-    allocations, worker_killed, gvm_killed,
+    round_trips, allocations, worker_killed, gvm_killed,
     bad_environment, shared_in_one_guest] + diag.TESTS + park.TESTS + quota.TESTS
 
 

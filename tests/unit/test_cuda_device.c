@@ -442,6 +442,35 @@ CASE(test_images)
     CHECK(f->image_len == 8); /* an end was put behind it */
 }
 
+/* Code for the device, so that nothing is compiled: only then is an image loaded ahead. */
+CASE(test_ready)
+{
+    uint8_t fb[16 + 64 + 8] = {0x50, 0xed, 0x55, 0xba, 1, 0, 16, 0, 72};
+    uint8_t *e = fb + 16;
+    struct dev_info in;
+    uint32_t arch;
+
+    open_driver(0);
+    ops->info(dev, &in);
+    e[4] = 64; /* an entry of 64 + 8 octets */
+    e[8] = 8;
+    e[0] = 2;
+    arch = (uint32_t)(in.attr[75] * 10 + in.attr[76]); /* COMPUTE_CAPABILITY_MAJOR, MINOR */
+    for (int by = -10; by <= 11; by++) {
+        uint32_t is = arch + (uint32_t)by;
+
+        memcpy(e + 0x1c, &is, 4);
+        CHECK(ops->module_ready(dev, fb, sizeof(fb)) ==
+              (is / 10 == arch / 10 && is % 10 <= arch % 10));
+    }
+    memcpy(e + 0x1c, &arch, 4);
+    CHECK(ops->module_ready(dev, fb, sizeof(fb)));
+    CHECK(!ops->module_ready(dev, fb, sizeof(fb) - 1));
+    e[0] = 1; /* text */
+    CHECK(!ops->module_ready(dev, fb, sizeof(fb)));
+    CHECK(!ops->module_ready(dev, ".version", 8));
+}
+
 static bool prints(const void *image, size_t n)
 {
     struct dev_module *m;
@@ -831,37 +860,22 @@ CASE(test_not_cleared)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_library),
-        cmocka_unit_test(test_shim_is_refused),
-        cmocka_unit_test(test_old_driver),
-        cmocka_unit_test(test_missing_family),
-        cmocka_unit_test(test_share),
-        cmocka_unit_test(test_share_lies),
-        cmocka_unit_test(test_count),
-        cmocka_unit_test(test_select),
-        cmocka_unit_test(test_select_index),
-        cmocka_unit_test(test_quota),
-        cmocka_unit_test(test_guest_quota),
-        cmocka_unit_test(test_blocks),
-        cmocka_unit_test(test_spare),
-        cmocka_unit_test(test_no_pin),
-        cmocka_unit_test(test_staged),
-        cmocka_unit_test(test_staged_order),
-        cmocka_unit_test(test_staged_hold),
-        cmocka_unit_test(test_images),
-        cmocka_unit_test(test_event_order),
-        cmocka_unit_test(test_fault),
-        cmocka_unit_test(test_quiet_error),
-        cmocka_unit_test(test_output),
-        cmocka_unit_test(test_streams_again),
-        cmocka_unit_test(test_prepare),
-        cmocka_unit_test(test_prints),
-        cmocka_unit_test(test_channel),
-        cmocka_unit_test(test_pool_pages),
-        cmocka_unit_test(test_cleared),
-        cmocka_unit_test(test_not_cleared),
-        cmocka_unit_test(test_cleared_arrays),
-        cmocka_unit_test(test_cleared_while_busy),
+        cmocka_unit_test(test_no_library),     cmocka_unit_test(test_shim_is_refused),
+        cmocka_unit_test(test_old_driver),     cmocka_unit_test(test_missing_family),
+        cmocka_unit_test(test_share),          cmocka_unit_test(test_share_lies),
+        cmocka_unit_test(test_count),          cmocka_unit_test(test_select),
+        cmocka_unit_test(test_select_index),   cmocka_unit_test(test_quota),
+        cmocka_unit_test(test_guest_quota),    cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_spare),          cmocka_unit_test(test_no_pin),
+        cmocka_unit_test(test_staged),         cmocka_unit_test(test_staged_order),
+        cmocka_unit_test(test_staged_hold),    cmocka_unit_test(test_images),
+        cmocka_unit_test(test_ready),          cmocka_unit_test(test_event_order),
+        cmocka_unit_test(test_fault),          cmocka_unit_test(test_quiet_error),
+        cmocka_unit_test(test_output),         cmocka_unit_test(test_streams_again),
+        cmocka_unit_test(test_prepare),        cmocka_unit_test(test_prints),
+        cmocka_unit_test(test_channel),        cmocka_unit_test(test_pool_pages),
+        cmocka_unit_test(test_cleared),        cmocka_unit_test(test_not_cleared),
+        cmocka_unit_test(test_cleared_arrays), cmocka_unit_test(test_cleared_while_busy),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,14 +44,19 @@ static uint64_t device_base(struct fix *f)
     return base;
 }
 
+#define TABLE 1024u /* room for one, at 4096 of the pool */
+
 static uint32_t load(struct gvm_chan *ch, uint32_t id)
 {
     uint32_t nfunc = 0, nglobal = 0, log_len = 0;
+    uint64_t size = 0;
     char log[400];
 
     memcpy(ch->f->pool + 64, "MOCK image", 10);
-    assert_int_equal(
-        vgpu_ModuleLoad(ch, 0, id, 0, 64, 10, &nfunc, &nglobal, log, sizeof(log), &log_len), 0);
+    assert_int_equal(vgpu_ModuleLoad(ch, 0, id, 0, 0, 64, 10, 0, 4096, TABLE, &nfunc, &nglobal,
+                                     &size, log, sizeof(log), &log_len),
+                     0);
+    assert_true(size > 16 && size < TABLE);
     assert_int_equal(nfunc, 2);
     assert_int_equal(nglobal, 1);
     return id;
@@ -291,21 +296,26 @@ static void test_modules(void **state)
     char log[400] = "";
 
     blake2b(hash, "MOCK image", NULL, 32, 10, 0);
-    assert_int_equal(vgpu_ModuleFind(&ch, 0, 16, hash, &nfunc, &nglobal), 500);
+    assert_int_equal(vgpu_ModuleFind(&ch, 0, 16, hash, 0, 4096, TABLE, &nfunc, &nglobal, &size),
+                     500);
     load(&ch, 16);
-    assert_int_equal(vgpu_ModuleFind(&ch, 0, 17, hash, &nfunc, &nglobal), 0);
+    assert_int_equal(vgpu_ModuleFind(&ch, 0, 17, hash, 0, 4096, TABLE, &nfunc, &nglobal, &size), 0);
     assert_int_equal(nfunc, 2);
     assert_int_equal(mock_count("module_load 10"), 2);
     hash[0] ^= 1;
-    assert_int_equal(vgpu_ModuleFind(&ch, 0, 18, hash, &nfunc, &nglobal), 500);
+    assert_int_equal(vgpu_ModuleFind(&ch, 0, 18, hash, 0, 4096, TABLE, &nfunc, &nglobal, &size),
+                     500);
 
     memcpy(f->pool, "JUNK", 4);
-    assert_int_equal(
-        vgpu_ModuleLoad(&ch, 0, 18, 0, 0, 4, &nfunc, &nglobal, log, sizeof(log), &log_len), 200);
+    assert_int_equal(vgpu_ModuleLoad(&ch, 0, 18, 0, 0, 0, 4, 0, 4096, TABLE, &nfunc, &nglobal,
+                                     &size, log, sizeof(log), &log_len),
+                     200);
     blake2b(hash, "JUNK", NULL, 32, 4, 0);
-    assert_int_equal(vgpu_ModuleFind(&ch, 0, 18, hash, &nfunc, &nglobal), 500); /* not kept */
-    assert_int_equal(
-        vgpu_ModuleLoad(&ch, 0, 18, 0, 0, 0, &nfunc, &nglobal, log, sizeof(log), &log_len), 1);
+    assert_int_equal(vgpu_ModuleFind(&ch, 0, 18, hash, 0, 4096, TABLE, &nfunc, &nglobal, &size),
+                     500); /* not kept */
+    assert_int_equal(vgpu_ModuleLoad(&ch, 0, 18, 0, 0, 0, 0, 0, 4096, TABLE, &nfunc, &nglobal,
+                                     &size, log, sizeof(log), &log_len),
+                     1);
 
     assert_int_equal(vgpu_ModuleGlobal(&ch, 0, 16, "coef", &dptr, &size), 0);
     assert_int_equal(size, 64);
@@ -316,6 +326,58 @@ static void test_modules(void **state)
     assert_int_equal(vgpu_ModuleUnload(&ch, 0, 16), 400);
     assert_int_equal(mock_count("module_unload"), 1);
     assert_int_equal(f->w.images.loaded, 10);
+}
+
+/* With the answer to a load; what is loaded ahead must need no compiler, and the mock says nothing. */
+static void test_load_table(void **state)
+{
+    struct fix *f = *state;
+    struct gvm_chan ch = {.f = f};
+    uint32_t nfunc, nglobal, log_len;
+    struct vgpu_table_head head;
+    uint64_t size = 0, again = 0;
+    char log[400];
+    uint8_t hash[32];
+
+    load(&ch, 16);
+    memcpy(&head, f->pool + 4096, sizeof(head));
+    assert_int_equal(head.nfunc, 2);
+    assert_non_null(memmem(f->pool + 4096, TABLE, "vecAdd", 7));
+    assert_int_equal(vgpu_ModuleTable(&ch, 0, 16, 0, 0, 0, &size), 0);
+    assert_int_equal(head.bytes, size);
+    memset(f->pool + 4096, 0, TABLE);
+    blake2b(hash, "MOCK image", NULL, 32, 10, 0);
+    assert_int_equal(vgpu_ModuleFind(&ch, 0, 17, hash, 0, 4096, size - 1, &nfunc, &nglobal, &again),
+                     0);
+    assert_true(again == size && f->pool[4096] == 0); /* too small: nothing is written */
+    assert_int_equal(vgpu_ModuleLoad(&ch, 0, 18, 1, 0, 64, 10, 0, 4096, TABLE, &nfunc, &nglobal,
+                                     &size, log, sizeof(log), &log_len),
+                     801);
+    assert_int_equal(mock_count("module_load 10"), 2);
+    assert_int_equal(vgpu_ModuleTable(&ch, 0, 18, 0, 0, 0, &size), 400);
+}
+
+static void test_first_launch(void **state)
+{
+    struct fix *f = *state;
+    struct gvm_chan ch = {.f = f};
+    const uint32_t one[3] = {1, 1, 1}, none[3] = {0, 0, 0};
+    uint8_t params[64] = {0};
+    int32_t attr[16] = {0}, same[16];
+    uint32_t known = 0;
+
+    load(&ch, 16);
+    assert_int_equal(vgpu_LaunchFirst(&ch, 0, 16, 0, 0, 0, one, one, none, 0, params,
+                                      sizeof(params), &known, attr),
+                     0);
+    assert_int_equal(known, 1);
+    assert_int_equal(vgpu_FuncInfo(&ch, 0, 16, 0, same), 0);
+    assert_memory_equal(attr, same, sizeof(attr));
+    assert_int_equal(
+        vgpu_LaunchFirst(&ch, 0, 16, 0, 0, 0, one, one, none, 0, params, 1, &known, attr), 1);
+    assert_int_equal(vgpu_LaunchFirst(&ch, 0, 16, 0, 99, 0, one, one, none, 0, params,
+                                      sizeof(params), &known, attr),
+                     400);
 }
 
 static void test_table(void **state)
@@ -557,12 +619,13 @@ static void test_output(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_info),         TEST(test_memory),  TEST(test_copies),
-        TEST(test_inline_fails), TEST(test_fill),    TEST(test_mem_ops),
-        TEST(test_graph_bodies), TEST(test_modules), TEST(test_table),
-        TEST(test_functions),    TEST(test_launch),  TEST(test_streams),
-        TEST(test_events),       TEST(test_marks),   TEST(test_limits),
-        TEST(test_output),       TEST(test_land),    TEST(test_mark_and_query),
+        TEST(test_info),         TEST(test_memory),         TEST(test_copies),
+        TEST(test_inline_fails), TEST(test_fill),           TEST(test_mem_ops),
+        TEST(test_graph_bodies), TEST(test_modules),        TEST(test_table),
+        TEST(test_functions),    TEST(test_launch),         TEST(test_streams),
+        TEST(test_events),       TEST(test_marks),          TEST(test_limits),
+        TEST(test_load_table),   TEST(test_first_launch),   TEST(test_output),
+        TEST(test_land),         TEST(test_mark_and_query),
     };
 
     log_init("test", LOG_ERR_);

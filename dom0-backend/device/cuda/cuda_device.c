@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cuda_int.h"
 #include "cuda_stage.h"
@@ -176,9 +177,22 @@ static void load_compilers(void)
         log_warn("the driver's PTX compiler cannot be loaded: guests' PTX will be refused");
 }
 
+/* Where the time of a cold start goes, at log level debug. */
+static void step(struct timespec *since, const char *what)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    log_debug("%s: %.1f ms", what,
+              (double)(now.tv_sec - since->tv_sec) * 1e3 +
+                  (double)(now.tv_nsec - since->tv_nsec) * 1e-6);
+    *since = now;
+}
+
 static int cudev_open(const struct dev_config *cfg, struct dev **out)
 {
     struct dev *d = calloc(1, sizeof(*d));
+    struct timespec since;
     bool opening = false;
     pthread_t opener;
     char why[160];
@@ -187,6 +201,7 @@ static int cudev_open(const struct dev_config *cfg, struct dev **out)
     if (!d)
         return CUDA_ERROR_OUT_OF_MEMORY;
     d->cfg = *cfg;
+    clock_gettime(CLOCK_MONOTONIC, &since);
     if (cuda_api_load(why, sizeof(why)) < 0) {
         log_error("%s", why);
         err = CUDA_ERROR_NO_DEVICE;
@@ -201,6 +216,7 @@ static int cudev_open(const struct dev_config *cfg, struct dev **out)
                   err);
         goto out;
     }
+    step(&since, "driver's library, cuInit");
     err = choose(cfg->select, &d->dev);
     if (err)
         goto out;
@@ -213,6 +229,7 @@ static int cudev_open(const struct dev_config *cfg, struct dev **out)
         log_error("the GPU's primary context cannot be made: CUDA error %d", err);
         goto out;
     }
+    step(&since, "context");
     pthread_mutex_init(&d->idle.lock, NULL);
     pthread_mutex_init(&d->limits.lock, NULL);
     if (cu.cuMemHostAlloc(&d->landing, CUDEV_LANDING, CU_MEMHOSTALLOC_PORTABLE) != CUDA_SUCCESS)
@@ -220,10 +237,13 @@ static int cudev_open(const struct dev_config *cfg, struct dev **out)
     else
         memset(d->landing, 0, CUDEV_LANDING);
     fill_info(d);
+    step(&since, "attributes");
     if (opening)
         pthread_join(opener, NULL);
     opening = false;
+    step(&since, "compilers' libraries");
     load_compilers();
+    step(&since, "first compilation");
     err = cudev_clear_open(d);
     if (!err)
         err = cudev_mem_open(d);
@@ -233,6 +253,7 @@ static int cudev_open(const struct dev_config *cfg, struct dev **out)
         err = cudev_output_open(d);
     if (!err && cfg->no_pin)
         err = cudev_stage_open(d);
+    step(&since, "memory, watching thread, output");
 out:
     if (opening)
         pthread_join(opener, NULL);
@@ -390,6 +411,7 @@ const struct dev_ops dev_cuda_ops = {
     .module_nfunc = cudev_module_nfunc,
     .module_func = cudev_module_func,
     .module_prints = cudev_module_prints,
+    .module_ready = cudev_module_ready,
     .module_global = cudev_module_global,
     .module_nglobal = cudev_module_nglobal,
     .module_global_name = cudev_module_global_name,

@@ -17,6 +17,7 @@
 #define WRAPPER_SIZE  24u
 #define FATBIN_HEADER 16u
 #define ENTRY_HEADER  64u
+#define KIND_ELF      2u
 #define ELF_HEADER    64u
 #define SECTION_MIN   64u
 #define NOBITS        8u
@@ -74,6 +75,23 @@ size_t cudev_fatbin_size(const void *image, size_t n)
         at += own + u64_at(p + at + 8);
     }
     return header + size;
+}
+
+/* The fatbin has been found sound. */
+bool cudev_image_ready(const struct cudev_image *i, int major, int minor)
+{
+    const uint8_t *p = i->data;
+    size_t n = i->parts ? 0 : cudev_fatbin_size(p, i->size);
+    bool ready = false;
+
+    for (uint64_t at = n ? u16_at(p + 6) : 0; at < n && !ready;) {
+        uint32_t arch = u32_at(p + at + 0x1c);
+
+        ready = u16_at(p + at) == KIND_ELF && arch / 10 == (uint32_t)major &&
+                arch % 10 <= (uint32_t)minor;
+        at += u32_at(p + at + 4) + u64_at(p + at + 8);
+    }
+    return ready;
 }
 
 static bool elf_fits(const uint8_t *p, size_t n)

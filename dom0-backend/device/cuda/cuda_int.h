@@ -172,6 +172,8 @@ int cudev_image_check(const void *image, size_t n, struct cudev_image *out, char
 void cudev_image_drop(struct cudev_image *i);
 /* cuda_prints.c: false if no kernel of the image can print. */
 bool cudev_may_print(const struct cudev_image *i);
+/* Whether it holds code for a device of that compute capability, so that nothing is compiled. */
+bool cudev_image_ready(const struct cudev_image *i, int major, int minor);
 /* Octets of the fatbin at the start of n; 0: not one, or cut off. */
 size_t cudev_fatbin_size(const void *image, size_t n);
 
@@ -184,6 +186,7 @@ int cudev_module_of(struct dev *d, CUmodule cm, bool prints, struct dev_module *
                     size_t log_n);
 unsigned cudev_module_nfunc(struct dev_module *m);
 bool cudev_module_prints(struct dev_module *m);
+bool cudev_module_ready(struct dev *d, const void *image, size_t n);
 struct dev_func *cudev_module_func(struct dev_module *m, unsigned index);
 int cudev_module_global(struct dev *d, struct dev_module *m, const char *name, uint64_t *dptr,
                         uint64_t *size);

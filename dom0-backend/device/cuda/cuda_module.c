@@ -120,6 +120,20 @@ int cudev_module_load(struct dev *d, const void *image, size_t n, struct dev_mod
     return cudev_module_of(d, cm, prints, out, log, log_n);
 }
 
+bool cudev_module_ready(struct dev *d, const void *image, size_t n)
+{
+    struct cudev_image img;
+    char log[160];
+    bool ready;
+
+    if (cudev_image_check(image, n, &img, log, sizeof(log)))
+        return false;
+    ready = cudev_image_ready(&img, d->info.attr[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR],
+                              d->info.attr[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR]);
+    cudev_image_drop(&img);
+    return ready;
+}
+
 int cudev_module_unload(struct dev *d, struct dev_module *m)
 {
     int err = cudev_enter(d);

@@ -307,6 +307,7 @@ const struct dev_ops dev_ptx_ops = {
     .copy_d2d = swdev_copy_d2d,
     .fill = swdev_fill,
     .module_load = swdev_module_load,
+    .module_ready = swdev_module_ready,
     .module_unload = swdev_module_unload,
     .module_nfunc = swdev_module_nfunc,
     .module_func = swdev_module_func,

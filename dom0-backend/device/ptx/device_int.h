@@ -442,6 +442,7 @@ int ptx_texts_link(const struct fatbin_texts *texts, bool complete, struct ptx_m
                    char *log, size_t log_n);
 /* Call with dev.lock held, or when nothing runs any more. */
 void module_put(struct dev *d, struct dev_module *m);
+bool swdev_module_ready(struct dev *d, const void *image, size_t n);
 int swdev_module_load(struct dev *d, const void *image, size_t n, struct dev_module **out,
                       char *log, size_t log_n);
 int swdev_module_unload(struct dev *d, struct dev_module *m);

@@ -147,6 +147,12 @@ int swdev_module_load(struct dev *d, const void *image, size_t n, struct dev_mod
     return err;
 }
 
+/* Text is read, not compiled; a compiler (jit/) comes later. */
+bool swdev_module_ready(struct dev *d, const void *image, size_t n)
+{
+    return true;
+}
+
 int swdev_module_unload(struct dev *d, struct dev_module *m)
 {
     int err = stream_drain(d, NULL);
