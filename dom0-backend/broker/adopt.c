@@ -15,10 +15,13 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dom0-backend/common/fault.h"
 #include "dom0-backend/common/fdmsg.h"
+
+#define ADOPT_MS 3000 /* for all of them together */
 
 static bool read_record(struct worker *w)
 {
@@ -38,21 +41,35 @@ static bool read_record(struct worker *w)
     return w->pidfd >= 0 && worker_start_time(w->pid) == w->rec.start;
 }
 
-static bool say_hello(struct worker *w, int timeout_ms)
+static bool say_hello(struct worker *w)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     struct wk_msg m = {.type = WK_HELLO};
-    struct pollfd p;
-    int nfds;
 
     w->sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     worker_path(w, "sock", a.sun_path, sizeof(a.sun_path));
-    if (w->sock < 0 || connect(w->sock, (struct sockaddr *)&a, sizeof(a)) < 0 ||
-        fdmsg_send(w->sock, &m, sizeof(m), NULL, 0) < 0)
-        return false;
-    p = (struct pollfd){.fd = w->sock, .events = POLLIN};
+    return w->sock >= 0 && connect(w->sock, (struct sockaddr *)&a, sizeof(a)) == 0 &&
+           fdmsg_send(w->sock, &m, sizeof(m), NULL, 0) == 0;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Its answer, at the latest at `until`: a worker may be in the middle of mapping a chunk. */
+static bool hear(struct worker *w, int64_t until)
+{
+    struct pollfd p = {.fd = w->sock, .events = POLLIN};
+    int nfds;
+
     do {
-        if (poll(&p, 1, timeout_ms) <= 0)
+        int64_t left = until - now_ms();
+
+        if (poll(&p, 1, left < 0 ? 0 : (int)left) <= 0)
             return false;
         if (fdmsg_recv(w->sock, &w->ready, sizeof(w->ready), NULL, 0, &nfds, 1) != 1)
             return false;
@@ -60,22 +77,44 @@ static bool say_hello(struct worker *w, int timeout_ms)
     return true;
 }
 
-static void adopt_one(struct broker *b, uint32_t id, int timeout_ms,
-                      bool (*adopt)(struct broker *, struct worker *))
+static void forget(struct worker *w)
+{
+    worker_unlink_files(w);
+    worker_free(w);
+}
+
+/* A worker that is there and has been asked; NULL: there is none, and its files are gone. */
+static struct worker *ask(struct broker *b, uint32_t id)
 {
     struct worker_params none = {.device = "0"};
     struct worker *w = worker_new(b, &none);
-    char path[108];
 
     if (!w)
-        return;
+        return NULL;
     w->id = id;
-    if (!read_record(w))
-        goto gone;
-    if (!say_hello(w, timeout_ms)) {
+    if (!read_record(w)) {
+        forget(w);
+        return NULL;
+    }
+    if (!say_hello(w)) {
+        worker_kill(w);
+        forget(w);
+        return NULL;
+    }
+    return w;
+}
+
+static void adopt_one(struct worker *w, int64_t until,
+                      bool (*adopt)(struct broker *, struct worker *))
+{
+    struct broker *b = w->b;
+    char path[108];
+
+    if (!hear(w, until)) {
         log_warn("worker %d of an earlier gvm-backd does not answer: killed", (int)w->pid);
         worker_kill(w);
-        goto gone;
+        forget(w);
+        return;
     }
     worker_path(w, "stats", path, sizeof(path));
     w->stats_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -86,20 +125,18 @@ static void adopt_one(struct broker *b, uint32_t id, int timeout_ms,
         log_info("worker %d has lost its guest: ended", (int)w->pid);
         worker_end(w);
     }
-    if (id >= b->next_worker)
-        b->next_worker = id + 1;
-    return;
-gone:
-    worker_unlink_files(w);
-    worker_free(w);
+    if (w->id >= b->next_worker)
+        b->next_worker = w->id + 1;
 }
 
 void worker_adopt_all(struct broker *b, bool (*adopt)(struct broker *b, struct worker *w))
 {
+    static struct worker *found[1024];
     DIR *d = opendir(b->cfg.run_dir);
-    uint32_t ids[1024];
     struct dirent *e;
     unsigned n = 0;
+    uint32_t ids[1024];
+    int64_t until;
 
     if (!d)
         return;
@@ -111,6 +148,12 @@ void worker_adopt_all(struct broker *b, bool (*adopt)(struct broker *b, struct w
             ids[n++] = id;
     }
     closedir(d);
+    /* All are asked before the first answer is waited for. */
     for (unsigned i = 0; i < n; i++)
-        adopt_one(b, ids[i], n > 8 ? 250 : 1000, adopt);
+        found[i] = ask(b, ids[i]);
+    until = now_ms() + ADOPT_MS;
+    for (unsigned i = 0; i < n; i++) {
+        if (found[i])
+            adopt_one(found[i], until, adopt);
+    }
 }

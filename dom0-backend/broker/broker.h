@@ -246,7 +246,7 @@ bool worker_stats(const struct worker *w, struct wk_stats *out);
 void worker_leave_all(struct broker *b);
 /* Takes over the workers of a broker that was here before, from cfg.run_dir. `adopt` is called for
  * each one that answers WK_HELLO: it links the worker with its channel, or returns false: it is
- * ended. Waits at most 2 s in total. */
+ * ended. Waits at most 3 s in total. */
 void worker_adopt_all(struct broker *b, bool (*adopt)(struct broker *b, struct worker *w));
 
 /* ---- spawn.c */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -537,7 +538,10 @@ int main(int argc, char **argv)
         log_error("no event loop: %m");
         return 1;
     }
-    broker.next_worker = broker.next_seq = 1;
+    broker.next_worker = 1;
+    /* Not where an earlier broker began: answers to its requests may still come. */
+    if (getrandom(&broker.next_seq, sizeof(broker.next_seq), 0) != sizeof(broker.next_seq))
+        broker.next_seq = (uint32_t)getpid() << 12;
     ev_signal_init(&sig_term, on_signal, SIGTERM);
     ev_signal_init(&sig_int, on_signal, SIGINT);
     sig_term.data = sig_int.data = &o;

@@ -43,11 +43,9 @@ int wk_chunk_drop(struct wk *w, uint32_t id, uint32_t seq)
     pthread_mutex_lock(&w->chunk_lock);
     if (c->len == 0) {
         r = 1;
-    } else if (c->dropping) {
-        r = -EBUSY;
     } else {
         c->dropping = true;
-        c->drop_seq = seq;
+        c->drop_seq = seq; /* a restarted broker asks again, under a number of its own */
         pthread_cond_broadcast(&w->chunk_idle);
     }
     pthread_mutex_unlock(&w->chunk_lock);

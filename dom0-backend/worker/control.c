@@ -294,7 +294,7 @@ static int chunk_add(struct wk *w, const struct wk_msg *m, int *fds, int nfds, u
 {
     uint64_t len = (uint64_t)m->npages * VGPU_PAGE_SIZE;
     uint8_t *at;
-    bool exists;
+    bool exists, same;
     void *p;
     int err;
 
@@ -305,7 +305,13 @@ static int chunk_add(struct wk *w, const struct wk_msg *m, int *fds, int nfds, u
     }
     pthread_mutex_lock(&w->chunk_lock);
     exists = w->chunks[m->chunk].len != 0;
+    same = w->chunks[m->chunk].len == len && !w->chunks[m->chunk].dropping;
+    *addr = (uint64_t)(uintptr_t)w->chunks[m->chunk].addr;
     pthread_mutex_unlock(&w->chunk_lock);
+    /* A broker that ended between our answer and its note of it asks again: its journal has the
+     * guest's request. */
+    if (exists && same && w->xen)
+        return 0;
     if (exists) {
         *why = "the chunk exists";
         return -EEXIST;

@@ -255,7 +255,8 @@ void wk_lane_release(struct wk_lane *lane);
 int wk_chunk_add(struct wk *w, uint32_t id, void *addr, uint64_t len);
 /* The same for one that the device knows already. */
 void wk_chunk_enter(struct wk *w, uint32_t id, void *addr, uint64_t len);
-/* Starts to drop a chunk; wk_chunk_reap() finishes. 0: under way; 1: no such chunk; -EBUSY. */
+/* Starts to drop a chunk; wk_chunk_reap() finishes. 0: under way; 1: no such chunk.
+ * One that is under way is answered to who asked last. */
 int wk_chunk_drop(struct wk *w, uint32_t id, uint32_t seq);
 /* Waits for a chunk to drop, then for its users and the device, and unmaps it. Returns its id. */
 uint32_t wk_chunk_reap(struct wk *w, uint32_t *seq);

@@ -520,7 +520,7 @@ static void *reap_main(void *arg)
     uint32_t seq = 0;
 
     assert_int_equal(wk_chunk_reap(&f->w, &seq), 0);
-    assert_int_equal(seq, 77);
+    assert_int_equal(seq, 78);
     return NULL;
 }
 
@@ -536,7 +536,8 @@ static void test_chunk_drop(void **state)
     assert_int_equal(vgpu_CopyToDevice(&ch, VGPU_REC_REPLY, 0, base, 0, 0, 4096), 0);
     assert_int_equal(wk_chunk_drop(&f->w, 1, 5), 1); /* there is none */
     assert_int_equal(wk_chunk_drop(&f->w, 0, 77), 0);
-    assert_int_equal(wk_chunk_drop(&f->w, 0, 78), -16);
+    /* A broker that was started again asks once more, and is the one that is answered. */
+    assert_int_equal(wk_chunk_drop(&f->w, 0, 78), 0);
     assert_int_equal(vgpu_CopyToDevice(&ch, VGPU_REC_REPLY, 0, base, 0, 0, 4096), 1);
     assert_int_equal(pthread_create(&t, NULL, reap_main, f), 0);
     pthread_join(t, NULL);
