@@ -36,7 +36,7 @@ struct gvm_event {
      * that it shows then; of the last one that was found reached by asking; whether the answer has
      * been "not yet" before. */
     uint32_t number, shown, value, found, asked;
-    struct gvm_capture *cap; /* its last record was captured there (capture.c) */
+    struct gvm_capture *cap; /* its last record was captured there (capture_event.c) */
     void **cap_nodes;
     size_t cap_n;
     bool internal; /* a staging buffer's, not the program's */
