@@ -30,6 +30,7 @@
 #define WORKER_READY_S 25.0 /* from exec to WK_READY: a driver may take its time */
 #define WORKER_DONE_S  10.0 /* an assignment, or one more chunk */
 #define WORKER_GRACE_S 0.2  /* between the request to end and SIGKILL */
+#define KERNEL_LIMIT_S 60u  /* broker_config.kernel_limit unless told otherwise */
 
 struct broker;
 struct host;
@@ -86,6 +87,7 @@ struct worker {
     unsigned slot;
     struct audit audit;
     struct tracer *tracer; /* who gets its calls (trace.c); NULL: nobody */
+    bool timed_out;        /* told to end */
     struct log_rate rate;
     ev_io io, death;
     ev_timer timer;
@@ -193,6 +195,7 @@ struct broker_config {
     uint32_t max_channels;  /* per device */
     uint64_t max_pages;     /* per device */
     uint64_t host_pages;    /* mapped by all workers together */
+    uint32_t kernel_limit;  /* seconds for which work may keep the GPU from others; 0: any time */
 };
 
 struct broker {
@@ -237,6 +240,8 @@ int worker_send(struct worker *w, const struct wk_msg *m, const int *fds, int nf
 void worker_end(struct worker *w);
 /* Kills it now. */
 void worker_kill(struct worker *w);
+/* Its guest process gets cudaErrorLaunchTimeout, and it ends. */
+void worker_time_out(struct worker *w);
 /* Writes w->rec to its file. */
 void worker_save(struct worker *w);
 /* False if there is nothing to read. The worker is the only writer, without locks; the numbers are
@@ -354,8 +359,9 @@ void trace_worker_gone(struct worker *w);
 /* ---- local.c */
 
 /* Serves the local transport on the listening socket `fd`, whoever connects there being of one guest,
- * with params->mem for all of it. Called once for each guest. 0 or -errno. */
-int local_start(struct broker *b, int fd, const struct worker_params *params);
+ * with params->mem for all of it and its share of the GPU's time, 0 as in tenant_set_share(). Called once for each guest. 0 or -errno. */
+int local_start(struct broker *b, int fd, const struct worker_params *params, uint32_t weight,
+                uint32_t cap);
 void local_stop(struct broker *b);
 /* Of the guest with this number; NULL: there is none, and with number 0: this is no local daemon. */
 const struct worker_params *local_params(unsigned guest);

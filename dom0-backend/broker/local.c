@@ -292,7 +292,8 @@ static void on_connect(struct ev_loop *loop, ev_io *io, int revents)
     ev_io_start(loop, &c->io);
 }
 
-int local_start(struct broker *b, int fd, const struct worker_params *params)
+int local_start(struct broker *b, int fd, const struct worker_params *params, uint32_t weight,
+                uint32_t cap)
 {
     struct listener *l = &listeners[nlistener];
     char name[16];
@@ -306,6 +307,7 @@ int local_start(struct broker *b, int fd, const struct worker_params *params)
     if (!l->tenant)
         return -ENOMEM;
     tenant_set_mem(l->tenant, params->mem);
+    tenant_set_share(l->tenant, weight, cap);
     l->b = b;
     l->fd = fd;
     l->params = *params;

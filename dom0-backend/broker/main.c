@@ -31,6 +31,7 @@
 struct local_guest {
     char socket[108];
     uint64_t mem;
+    uint32_t weight, cap;
 };
 
 struct options {
@@ -52,8 +53,9 @@ static const char usage[] =
     "                 [--stats] [--kind ptx|cuda] [--warm 0..64] [--no-pin] [--spin-us "
     "0..1000000]\n"
     "                 [--worker FILE] [--log-level error|warning|info|debug] [--confine]\n"
-    "                 [--guest SOCKET[,mem=SIZE]]...   further guests, each with a socket and a "
-    "quota\n";
+    "                 [--guest SOCKET[,mem=SIZE][,weight=1..65535][,cap=1..100]]...   further "
+    "guests\n"
+    "                 [--max-kernel SECONDS]   while others want the GPU; 0: any time\n";
 
 static struct broker broker = {.cfg.spin_us = -1};
 static ev_signal sig_term, sig_int;
@@ -71,6 +73,19 @@ static int number(const char *opt, const char *text, uint64_t max, uint64_t *out
         return -1;
     }
     return 0;
+}
+
+static bool guest_number(const char *item, const char *key, uint32_t max, uint32_t *out)
+{
+    size_t n = strlen(key);
+    char *end;
+    unsigned long v;
+
+    if (strncmp(item, key, n) != 0 || item[n] < '0' || item[n] > '9')
+        return false;
+    v = strtoul(item + n, &end, 10);
+    *out = (uint32_t)v;
+    return !*end && v >= 1 && v <= max;
 }
 
 /* SOCKET[,KEY=VALUE...]. 0, or -1 after one line. */
@@ -93,12 +108,15 @@ static int parse_guest(const char *text, struct options *o)
         return -1;
     }
     strcpy(g->socket, item);
-    g->mem = 0;
+    g->mem = g->weight = g->cap = 0;
     while ((item = strsep(&p, ","))) {
-        if (strncmp(item, "mem=", 4) == 0 && vgpu_size_parse(item + 4, &g->mem) == 0)
+        if ((strncmp(item, "mem=", 4) == 0 && vgpu_size_parse(item + 4, &g->mem) == 0) ||
+            guest_number(item, "weight=", 65535, &g->weight) ||
+            guest_number(item, "cap=", 100, &g->cap))
             continue;
-        log_error("--guest %s: '%s' is not allowed; allowed is mem=SIZE, such as mem=1G", text,
-                  item);
+        log_error("--guest %s: '%s' is not allowed; allowed are mem=SIZE, such as mem=1G, "
+                  "weight=1..65535 and cap=1..100",
+                  text, item);
         return -1;
     }
     o->nguest++;
@@ -125,6 +143,7 @@ static int parse(int argc, char **argv, struct options *o)
         LEVEL,
         GUEST,
         CONFINE,
+        KERNEL,
         HELP
     };
     static const struct option opts[] = {
@@ -146,6 +165,7 @@ static int parse(int argc, char **argv, struct options *o)
         {"spin-us", 1, NULL, SPIN},
         {"guest", 1, NULL, GUEST},
         {"confine", 0, NULL, CONFINE},
+        {"max-kernel", 1, NULL, KERNEL},
         {NULL, 0, NULL, 0},
     };
     uint64_t v;
@@ -216,6 +236,11 @@ static int parse(int argc, char **argv, struct options *o)
                 return -1;
             }
             broker.cfg.log_level = optarg;
+            break;
+        case KERNEL:
+            if (number("max-kernel", optarg, 86400, &v) < 0)
+                return -1;
+            broker.cfg.kernel_limit = (uint32_t)v;
             break;
         case GUEST:
             if (parse_guest(optarg, o) < 0)
@@ -367,7 +392,7 @@ static int run_local(struct options *o)
     fd = o->listen_fd >= 0 ? o->listen_fd : bind_local(o->local);
     if (fd < 0)
         return 1;
-    err = local_start(&broker, fd, &o->params);
+    err = local_start(&broker, fd, &o->params, 0, 0);
     if (err) {
         log_error("%s: %s", o->local, strerror(-err));
         return 1;
@@ -377,7 +402,7 @@ static int run_local(struct options *o)
 
         p.mem = o->guest[i].mem;
         fd = bind_local(o->guest[i].socket);
-        err = fd < 0 ? -1 : local_start(&broker, fd, &p);
+        err = fd < 0 ? -1 : local_start(&broker, fd, &p, o->guest[i].weight, o->guest[i].cap);
         if (err) {
             if (fd >= 0)
                 log_error("%s: %s", o->guest[i].socket, strerror(-err));
@@ -517,6 +542,7 @@ int main(int argc, char **argv)
     broker.cfg = (struct broker_config){
         .warm = 1,
         .max_channels = 16,
+        .kernel_limit = KERNEL_LIMIT_S,
         .max_pages = UINT64_MAX / 4,
         .host_pages = UINT64_MAX / 2,
     };

@@ -10,8 +10,10 @@
  * know. All but mem, mem_used, waiting and sticky only grow; those of a device are sums over its
  * processes, including those that have ended.
  *   backd mode=xen|local now_ns= pid= pages= max_pages= workers= warm=
- *   device domid= devid= state= device= mem= weight= channels= pages= max_pages= + counters
+ *   device domid= devid= state= device= mem= weight= cap= lease_ns= channels= pages= max_pages=
+ *          + counters
  *   process domid= devid= channel= pid= uid= worker= pages= + counters
+ *   lease_ns: GPU time that the guest was charged while it was shared, or capped
  *   counters: calls= launches= doorbells_in= doorbells_out= bytes_in= bytes_out= busy_ns= wait_ns=
  *             mem_used= waiting= sticky=
  */
@@ -110,9 +112,10 @@ static void print_device(FILE *f, const struct host *h)
     sum_host(h, &sum);
     fprintf(f,
             "device domid=%u devid=%u state=%d device=%s mem=%" PRIu64
-            " weight=%u channels=%u pages=%" PRIu64 " max_pages=%" PRIu64,
-            h->domid, h->devid, d->state, h->params.device, h->params.mem, h->weight, h->nchans,
-            h->pages, h->max_pages);
+            " weight=%u cap=%u lease_ns=%" PRIu64 " channels=%u pages=%" PRIu64
+            " max_pages=%" PRIu64,
+            h->domid, h->devid, d->state, h->params.device, h->params.mem, h->tenant->weight,
+            h->tenant->cap, tenant_gpu_ns(h->tenant), h->nchans, h->pages, h->max_pages);
     print_stats(f, &sum);
 }
 
@@ -134,8 +137,10 @@ static void print_local(FILE *f, const struct broker *b, unsigned guest)
     }
     fprintf(f,
             "device domid=0 devid=%u state=%d device=%s mem=%" PRIu64
-            " weight=256 channels=%u pages=%" PRIu64 " max_pages=%" PRIu64,
-            guest, XB_CONNECTED, p->device, p->mem, channels, pages, b->cfg.max_pages);
+            " weight=%u cap=%u lease_ns=%" PRIu64 " channels=%u pages=%" PRIu64
+            " max_pages=%" PRIu64,
+            guest, XB_CONNECTED, p->device, p->mem, t->weight, t->cap, tenant_gpu_ns(t), channels,
+            pages, b->cfg.max_pages);
     print_stats(f, &sum);
 }
 

@@ -101,6 +101,14 @@ void worker_end(struct worker *w)
     set_timer(w, WORKER_GRACE_S);
 }
 
+void worker_time_out(struct worker *w)
+{
+    struct wk_msg m = {.type = WK_TIMEOUT};
+
+    if (worker_send(w, &m, NULL, 0) == 0)
+        set_timer(w, WORKER_GRACE_S);
+}
+
 static void on_timer(struct ev_loop *loop, ev_timer *t, int revents)
 {
     struct worker *w = t->data;

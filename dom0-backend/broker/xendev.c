@@ -121,6 +121,7 @@ static void take_live(struct xendev *d, const struct live *v)
 {
     d->h.params.mem = v->mem;
     tenant_set_mem(d->h.tenant, v->mem);
+    tenant_set_share(d->h.tenant, (uint32_t)v->weight, (uint32_t)v->cap);
     d->h.weight = (uint32_t)v->weight;
     d->h.cap = (uint32_t)v->cap;
     d->h.max_procs = (uint32_t)v->processes;

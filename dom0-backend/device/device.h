@@ -41,6 +41,7 @@ struct dev_link_ops;
 
 #define DEV_MAX_PARAMS      4096 /* parameters of one kernel */
 #define DEV_MAX_PARAM_BYTES 32764
+#define DEV_FENCES          64
 #define DEV_NATTR           256 /* CUdevice_attribute values 0..255 */
 
 /* What cannot change while the device is open; sent to the guest once, at connect. */
@@ -204,6 +205,11 @@ struct dev_ops {
     int (*stream_write32)(struct dev *d, struct dev_stream *s, uint32_t *where, uint32_t value,
                           void (*done)(void *arg), void *arg);
     int (*ctx_sync)(struct dev *d);
+    /* Puts mark `i`, 0..DEV_FENCES - 1, behind everything that has been issued, in whatever stream, and
+     * says whether it has passed: 600 (NOT_READY) if not; everything else counts as passed. Neither
+     * waits. NULL: the device cannot say, and its time is not shared by leases. */
+    int (*fence_record)(struct dev *d, unsigned i);
+    int (*fence_query)(struct dev *d, unsigned i);
     /* Replies and counters of the channel (len octets, page aligned): 0 if copies and stream_write32
      * reach them without the CPU's help. NULL: they do not. */
     int (*channel_add)(struct dev *d, void *addr, size_t len);

@@ -49,9 +49,10 @@ enum wk_type {
     WK_ANSWER,   /* broker: to the one of these with this `seq` */
 
     /* broker: before ASSIGN, and once more after HELLO: what the guest's processes may have together,
-     * one descriptor (tenant.h); `slot` is this process's. No answer; one that cannot be used ends
-     * the worker. */
+     * two descriptors: the page (tenant.h), and an eventfd on which to say that its slot there has
+     * changed; `slot` is this process's. No answer; one that cannot be used ends the worker. */
     WK_TENANT,
+    WK_TIMEOUT, /* broker: end, with cudaErrorLaunchTimeout for the guest process */
 
     /* broker: write records and results into this ring (trace_ring.h), one descriptor; none: stop.
      * At any time, not answered. */

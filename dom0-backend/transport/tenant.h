@@ -2,7 +2,8 @@
 /*
  * tenant.h - the memory that gvm-backd shares with the workers of one guest's device: what all of
  * the guest's processes together may have, and have. A guest never sees it, nor does a worker that
- * serves another guest.
+ * serves another guest. Also who may use the GPU now: the gate that workers pass before they issue
+ * work (worker/gate.c), which the broker opens and shuts (broker/sched.c).
  *
  * Each worker has a slot of its own and writes nothing else but what is said to be everybody's. The
  * broker clears the slot of a worker that has ended, whatever it was doing: therefore the sum over
@@ -19,13 +20,33 @@
 
 struct tenant_slot {
     _Atomic uint64_t mem; /* octets of device memory that this process holds */
+    /* Times are CLOCK_MONOTONIC, nanoseconds. */
+    _Atomic uint64_t
+        since; /* what was issued last and is not complete began then; 0: all is complete */
+    _Atomic uint32_t waits; /* threads that wait at the gate */
+    _Atomic uint32_t
+        yields; /* value of the gate: of this lease so little is left that it is no use */
+    _Atomic uint32_t bell; /* futex, counts: look at the gate again; broker and worker */
 } __attribute__((aligned(64)));
+
+/* Lower bits of the gate; the rest counts its changes. */
+enum {
+    TENANT_OPEN,  /* nobody else uses the GPU: no questions asked */
+    TENANT_SHUT,  /* wait */
+    TENANT_NEXT,  /* wait, it will not be long */
+    TENANT_LEASE, /* issue until `until` */
+    TENANT_GATE_MASK = 3
+};
 
 struct tenant_page {
     /* The broker's. */
     _Atomic uint64_t mem_limit;   /* octets for all processes together; 0: no limit */
     _Atomic uint32_t mem_blocked; /* the driver knows of more than is counted: nothing is given */
     _Atomic uint32_t nslot;       /* slots from here on have never been used */
+    _Atomic uint32_t gate __attribute__((aligned(64))); /* futex */
+    _Atomic uint32_t tell;  /* who becomes idle writes to the broker's eventfd */
+    _Atomic uint64_t until; /* nothing is issued any more at this time; UINT64_MAX: no end */
+    _Atomic uint64_t beat;  /* when the broker last looked */
     struct tenant_slot slot[TENANT_SLOTS];
 };
 

@@ -17,6 +17,8 @@ void wk_account_init(struct wk *w)
 {
     if (!w->tenant)
         w->tenant = &alone;
+    pthread_mutex_init(&w->gate.lock, NULL);
+    w->gate.tell = -1;
 }
 
 static bool take_mem(void *arg, uint64_t bytes)
@@ -47,15 +49,20 @@ void wk_count_memory(struct wk *w)
     wk_gauge(w, mem_used, atomic_load(&w->tenant->slot[w->slot].mem));
 }
 
-int wk_account_join(struct wk *w, int fd, uint32_t slot)
+int wk_account_join(struct wk *w, int fd, int tell, uint32_t slot)
 {
     struct tenant_page *p;
     struct stat st;
 
     if (slot >= TENANT_SLOTS || fstat(fd, &st) < 0 || (size_t)st.st_size < sizeof(*p))
         return -EINVAL;
-    if (w->tenant != &alone) /* from a restarted broker: the same page once more */
-        return slot == w->slot ? 0 : -EINVAL;
+    if (w->tenant != &alone) { /* from a restarted broker: the same page once more */
+        if (slot != w->slot)
+            return -EINVAL;
+        atomic_store(&w->gate.tell,
+                     tell); /* the old one stays open: somebody may be writing to it */
+        return 0;
+    }
     p = mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (p == MAP_FAILED)
         return -errno;
@@ -63,5 +70,6 @@ int wk_account_join(struct wk *w, int fd, uint32_t slot)
     atomic_store(&p->slot[slot].mem, atomic_load(&alone.slot[0].mem));
     w->slot = slot;
     w->tenant = p;
+    w->gate.tell = tell;
     return 0;
 }

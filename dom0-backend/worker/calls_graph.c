@@ -483,7 +483,7 @@ int wk_GraphLaunch(struct wk_lane *lane, const struct vgpu_args_GraphLaunch *a,
 
     if (a->values_len != e->nrecord * sizeof(uint32_t))
         return WK_INVALID_VALUE;
-    err = wk_flow_enter(w, s);
+    err = wk_work_enter(w, s);
     if (!err)
         err = w->ops->graph->exec_launch(w->dev, e->x, s->s);
     if (err)

@@ -70,7 +70,7 @@ static int launch(struct wk *w, const struct vgpu_args_Launch *a)
     memcpy(l.grid, a->grid, sizeof(l.grid));
     memcpy(l.block, a->block, sizeof(l.block));
     memcpy(l.cluster, a->cluster, sizeof(l.cluster));
-    err = wk_flow_enter(w, s);
+    err = wk_work_enter(w, s);
     fault_point("worker.launch", w->assign.domid);
     if (!err)
         err = w->ops->launch(w->dev, f, &l, s->s);

@@ -279,7 +279,7 @@ int wk_LaunchEx(struct wk_lane *lane, const struct vgpu_args_LaunchEx *a,
         return WK_INVALID_VALUE;
     memcpy(l.grid, a->grid, sizeof(l.grid));
     memcpy(l.block, a->block, sizeof(l.block));
-    err = wk_flow_enter(w, s);
+    err = wk_work_enter(w, s);
     if (!err)
         err = w->ops->link->launch(w->dev, f, &l, attr, n, s->s);
     if (!err)

@@ -133,7 +133,7 @@ int wk_CopyToDevice(struct wk_lane *lane, const struct vgpu_args_CopyToDevice *a
 {
     struct wk *w = lane->w;
     struct wk_stream *s = a->stream;
-    int err = wk_flow_enter(w, s);
+    int err = wk_work_enter_for(w, s, a->src_len);
 
     fault_point("worker.copy-in", w->assign.domid);
     if (!err)
@@ -148,7 +148,7 @@ int wk_CopyFromDevice(struct wk_lane *lane, const struct vgpu_args_CopyFromDevic
 {
     struct wk *w = lane->w;
     struct wk_stream *s = a->stream;
-    int err = wk_flow_enter(w, s);
+    int err = wk_work_enter_for(w, s, a->dst_len);
 
     if (!err)
         err = w->ops->copy_d2h(w->dev, s->s, a->dst, a->src, a->dst_len);
@@ -163,7 +163,7 @@ int wk_CopyDevice(struct wk_lane *lane, const struct vgpu_args_CopyDevice *a,
 {
     struct wk *w = lane->w;
     struct wk_stream *s = a->stream;
-    int err = wk_flow_enter(w, s);
+    int err = wk_work_enter_for(w, s, a->n);
 
     return err ? err : w->ops->copy_d2d(w->dev, s->s, a->dst, a->src, a->n);
 }
@@ -176,7 +176,7 @@ int wk_Fill(struct wk_lane *lane, const struct vgpu_args_Fill *a, struct vgpu_ou
 
     if (a->elem == 3)
         return WK_INVALID_VALUE;
-    err = wk_flow_enter(w, s);
+    err = wk_work_enter_for(w, s, a->width * a->height);
     return err ? err
                : w->ops->fill(w->dev, s->s, a->dst, a->pitch, a->value, a->elem, a->width,
                               a->height);

@@ -100,6 +100,20 @@ void wk_die(struct wk *w, const char *why)
     _exit(3);
 }
 
+/* A kernel does not end: the driver stops it when this process is gone. */
+static void time_out(struct wk *w)
+{
+    if (w->ch.back) {
+        wk_on_fault(w, WK_LAUNCH_TIMEOUT,
+                    "what it has issued has kept the GPU from others for too long");
+        begin_exit();
+        VGPU_STORE_RELEASE(&w->ch.back->alive, (uint8_t)0);
+        VGPU_FENCE();
+        wk_notify(w);
+    }
+    _exit(3);
+}
+
 static void *drain_main(void *arg)
 {
     wk_drain_loop(arg);
@@ -183,6 +197,8 @@ static int assign(struct wk *w, const struct wk_msg *m, int *fds, int nfds, cons
         err = start_thread(reaper_main, w);
     if (!err) /* the first guest thread's; if it cannot be had now, then when it is needed */
         wk_lane_start(&w->lanes[0]);
+    if (!err)
+        err = wk_gate_start(w);
     w->held = m->flags & WK_HELD;
     if (!err && !w->held)
         err = start_thread(drain_main, w);
@@ -363,9 +379,11 @@ static int handle(struct wk *w, const struct wk_msg *ready, const struct wk_msg 
             end = 1; /* half assigned: of no further use */
         break;
     case WK_TENANT:
-        r.status = nfds == 1 ? wk_account_join(w, fds[0], m->slot) : -EINVAL;
-        if (r.status == 0)
+        r.status = nfds == 2 ? wk_account_join(w, fds[0], fds[1], m->slot) : -EINVAL;
+        if (r.status == 0) {
+            fds[1] = -1;
             goto out;
+        }
         why = "the guest's page cannot be used";
         end = 1;
         break;
@@ -417,6 +435,9 @@ static int handle(struct wk *w, const struct wk_msg *ready, const struct wk_msg 
         else if (wk_trace_start(w, fds[0]))
             log_warn("the trace ring cannot be mapped: %m");
         goto out;
+    case WK_TIMEOUT:
+        time_out(w); /* does not return */
+        break;
     case WK_QUIT:
         fault_point("worker.quit", w->assign.domid);
         end = 1;

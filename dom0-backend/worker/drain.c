@@ -40,6 +40,7 @@ static inline __attribute__((always_inline)) const char *execute(struct wk_lane 
     res.status = WK_OK;
     res.len = 0;
     vgpu_dispatch(lane, rec, &res);
+    wk_gate_leave(w);
     wk_lane_release(lane);
     if (lane->polling && res.status == WK_HAND_OVER && !res.violation)
         return NULL;

@@ -64,6 +64,21 @@ int wk_flow_enter(struct wk *w, struct wk_stream *s)
     return err;
 }
 
+int wk_work_enter(struct wk *w, struct wk_stream *s)
+{
+    if (w->gate.on &&
+        (atomic_load_explicit(&w->tenant->gate, memory_order_relaxed) & TENANT_GATE_MASK) !=
+            TENANT_OPEN &&
+        !wk_gate_inside)
+        wk_gate_pass(w);
+    return wk_flow_enter(w, s);
+}
+
+int wk_work_enter_for(struct wk *w, struct wk_stream *s, uint64_t octets)
+{
+    return octets < WK_WORK_MIN ? wk_flow_enter(w, s) : wk_work_enter(w, s);
+}
+
 int wk_flow_mark(struct wk *w, struct wk_stream *s, uint32_t counter, uint32_t value,
                  void (*done)(void *arg))
 {

@@ -148,6 +148,17 @@ void wk_upcall_reached(void *arg, struct dev_gate *gate)
         free(c);
 }
 
+bool wk_upcalls_busy(struct wk *w)
+{
+    struct wk_upcalls *u = &w->upcalls;
+    bool busy;
+
+    pthread_mutex_lock(&u->lock);
+    busy = u->due || u->running;
+    pthread_mutex_unlock(&u->lock);
+    return busy;
+}
+
 void wk_upcalls_fault(struct wk *w)
 {
     struct wk_upcalls *u = &w->upcalls;

@@ -61,6 +61,9 @@ void wk_upcall_drop(struct wk_upcall *c);
 /* A dev_call_fn; arg: struct wk_upcall. */
 void wk_upcall_reached(void *arg, struct dev_gate *gate);
 
+/* Whether a function of the guest's program runs, or is about to. */
+bool wk_upcalls_busy(struct wk *w);
+
 /* The context has faulted: the guest is told of the calls that will not be reached. */
 void wk_upcalls_fault(struct wk *w);
 

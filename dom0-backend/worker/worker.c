@@ -18,7 +18,8 @@ int wk_init(struct wk *w, const struct dev_ops *ops, struct dev *dev, void *base
     w->stats = stats ? stats : &no_stats;
     vgpu_channel_init(&w->ch, base, order);
     w->cons.ch = &w->ch;
-    wk_account_init(w);
+    if (!w->tenant)
+        wk_account_init(w);
     pthread_mutex_init(&w->chunk_lock, NULL);
     pthread_cond_init(&w->chunk_idle, NULL);
     pthread_mutex_init(&w->flow_lock, NULL);

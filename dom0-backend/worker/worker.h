@@ -11,6 +11,7 @@
  *
  * Locks, never nested: wk.objs.lock, wk.chunk_lock, wk.flow_lock, wk.out_lock, wk_lane.lock,
  * wk_images.lock, wk.upcalls.lock, wk.shares.lock, control.c's ctl_lock. No device operation is called with one of them held.
+ * wk.gate.lock (gate.c) is held for fence_record() and fence_query() only, and nothing within it.
  *
  * For tests and fuzzers: a struct wk made by wk_init() on a channel in plain memory, with any
  * dev_ops and a transport whose notify() does nothing, needs neither sockets nor a drain thread;
@@ -29,6 +30,7 @@
 #include "dom0-backend/transport/handoff.h"
 #include "dom0-backend/transport/tenant.h"
 #include "dom0-backend/transport/transport.h"
+#include "dom0-backend/worker/gate.h"
 #include "dom0-backend/worker/image.h"
 #include "dom0-backend/worker/objects.h"
 #include "dom0-backend/worker/share.h"
@@ -54,6 +56,7 @@ enum {
     WK_INVALID_HANDLE = 400,
     WK_NOT_FOUND = 500,
     WK_NOT_READY = 600,
+    WK_LAUNCH_TIMEOUT = 702,
     WK_NOT_SUPPORTED = 801,
     WK_UNKNOWN = 999,
     WK_HAND_OVER = -1, /* no CUresult: the call would wait, let the lane's thread run it */
@@ -160,6 +163,7 @@ struct wk {
     struct tenant_page *tenant; /* never NULL after wk_account_init() */
     unsigned slot;              /* of this process in it */
     struct wk_quiet quiet;
+    struct wk_gate gate;
 
     /* Process level (control.c). */
     _Atomic int ctl_fd; /* broker's socket, -1: none at the moment */
@@ -222,8 +226,9 @@ void wk_drain_loop(struct wk *w);
 
 /* Before the device is opened: counts for this process alone. */
 void wk_account_init(struct wk *w);
-/* Counts in the guest's page from now on, in `slot`; before the assignment. 0 or -errno. */
-int wk_account_join(struct wk *w, int fd, uint32_t slot);
+/* Counts in the guest's page from now on, in `slot`; before the assignment. tell: the broker's
+ * eventfd, kept if the result is 0. 0 or -errno. */
+int wk_account_join(struct wk *w, int page, int tell, uint32_t slot);
 /* struct dev_quota; arg: struct wk. */
 extern const struct dev_quota wk_quota;
 /* What this process holds, for gvm list. */
@@ -266,6 +271,11 @@ uint32_t wk_chunk_reap(struct wk *w, uint32_t *seq);
 /* Before a posted operation is put on `s`: waits while too much of the stream's work is
  * incomplete. CUresult. */
 int wk_flow_enter(struct wk *w, struct wk_stream *s);
+/* The same before what takes the GPU's time, for which the guest's turn is waited for: kernels,
+ * graphs, copies and fills of WK_WORK_MIN octets or more. */
+int wk_work_enter(struct wk *w, struct wk_stream *s);
+#define WK_WORK_MIN (64u << 10)
+int wk_work_enter_for(struct wk *w, struct wk_stream *s, uint64_t octets);
 /* On the drain thread, after wk_flow_enter(): stores the value in the counter once the work of `s` so
  * far is complete. CUresult. */
 int wk_flow_mark(struct wk *w, struct wk_stream *s, uint32_t counter, uint32_t value,

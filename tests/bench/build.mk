@@ -1,7 +1,7 @@
 # Benchmarks. The programs hold code for sm_90 and PTX for everything else, the software device
 # among it; they are linked with -cudart shared and run natively as well as through GVM.
 ifneq ($(NVCC),)
-BENCH := $(addprefix $(BUILD)/bench/,micro programs launches counts)
+BENCH := $(addprefix $(BUILD)/bench/,micro programs launches counts share)
 BENCH_ARCH := -gencode arch=compute_90,code=sm_90 -gencode arch=compute_75,code=compute_75
 
 $(BUILD)/bench/%: tests/bench/%.cu tests/bench/bench.h
@@ -21,13 +21,16 @@ bench-gpu: all ## every measure natively and through GVM on this machine's NVIDI
 bench-local: all ## what the path itself costs for each call, on the software device
 	@$(PYTHON) tests/bench/bench.py local --build $(BUILD) $(BENCH_OPTIONS)
 
+bench-share: all ## how several guests share this machine's NVIDIA GPU
+	@$(PYTHON) tests/bench/share.py --build $(BUILD) $(BENCH_OPTIONS)
+
 test-instructions: all ## instructions of the guest for one launch
 	@$(PYTHON) tests/bench/instructions.py $(BUILD)
 
 test-bench: all ## the benchmark harness itself
 	@$(PYTHON) tests/bench/test_bench.py $(BUILD)
 
-.PHONY: test-bench bench-gpu bench-local test-instructions
+.PHONY: test-bench bench-share bench-gpu bench-local test-instructions
 
 # The software device against PoCL (packages pocl-opencl-icd, ocl-icd-opencl-dev): installed by this
 # target where they are missing, as nothing else needs them.

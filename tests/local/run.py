@@ -22,6 +22,7 @@ sys.dont_write_bytecode = True
 import diag
 import park
 import quota
+import share
 
 USER = 65534  # nobody
 LIMIT = 120   # seconds for one program
@@ -41,7 +42,7 @@ class Skip(Exception):
 class Stage:
     """The copy, and how programs are started in it."""
 
-    Failed = Failed
+    Failed, Skip = Failed, Skip
     expect = staticmethod(lambda *args: expect(*args))
 
     def __init__(self, build):
@@ -54,6 +55,9 @@ class Stage:
         conformance = os.path.join(build, 'conformance')
         shutil.copytree(conformance if os.path.isdir(conformance) else os.path.join(
             os.path.dirname(build), 'conformance'), self.programs)
+        share = os.path.join(build, 'bench', 'share')
+        if os.path.exists(share):
+            shutil.copy(share, self.programs)
         self.user = USER if os.getuid() == 0 else os.getuid()
         self.tmp = os.path.join(self.dir, 'tmp')
         os.mkdir(self.tmp)
@@ -357,7 +361,7 @@ def shared_in_one_guest(stage):
 TESTS = [program(n) for n in PASSING] + [
     progress, threads, staticlink, own_static, no_ptx, oob_beside_another, system_calls,
     round_trips, allocations, worker_killed, gvm_killed,
-    bad_environment, shared_in_one_guest] + diag.TESTS + park.TESTS + quota.TESTS
+    bad_environment, shared_in_one_guest] + diag.TESTS + park.TESTS + quota.TESTS + share.TESTS
 
 
 def main(argv):

@@ -64,6 +64,7 @@ struct dev {
     struct cudev_watch *watch;
     struct cudev_stage *stage; /* NULL: the driver may pin pool memory */
     struct cudev_idle idle;
+    CUevent fence[DEV_FENCES];
     void *landing;  /* CUDEV_LANDING octets, pinned */
     CUstream clear; /* cuda_clear.c */
     void *zeros;    /* the same */
@@ -122,6 +123,8 @@ int cudev_wait_event(struct dev *d, CUevent e);
 int cudev_wait_all(struct dev *d);
 /* Whether all that was issued is complete. Waits for 50 us at the most. */
 bool cudev_all_complete(struct dev *d);
+int cudev_fence_record(struct dev *d, unsigned i);
+int cudev_fence_query(struct dev *d, unsigned i);
 /* Work was issued; all of it was found complete; it was found not to be. */
 void cudev_busy_begin(struct dev *d);
 void cudev_busy_end(struct dev *d);

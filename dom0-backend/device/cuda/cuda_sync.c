@@ -103,6 +103,28 @@ static CUevent behind_all(struct dev *d)
                : NULL;
 }
 
+int cudev_fence_record(struct dev *d, unsigned i)
+{
+    int err = cudev_enter(d);
+
+    if (err)
+        return err;
+    if (!cu.cuCtxRecordEvent) /* before CUDA 12.5: leases are then kept by time alone */
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (!d->fence[i])
+        err = (int)cu.cuEventCreate(&d->fence[i], CU_EVENT_DISABLE_TIMING);
+    if (!err)
+        err = cudev_rc(d, cu.cuCtxRecordEvent(d->ctx, d->fence[i]), "cuCtxRecordEvent");
+    return err;
+}
+
+int cudev_fence_query(struct dev *d, unsigned i)
+{
+    int err = cudev_enter(d);
+
+    return err || !d->fence[i] ? err : (int)cu.cuEventQuery(d->fence[i]);
+}
+
 bool cudev_all_complete(struct dev *d)
 {
     CUevent all = behind_all(d);

@@ -198,6 +198,19 @@ static void swdev_seal(struct dev *d)
 {
 }
 
+static int swdev_fence_record(struct dev *d, unsigned i)
+{
+    d->fence[i] = stream_ticket(d);
+    return 0;
+}
+
+static int swdev_fence_query(struct dev *d, unsigned i)
+{
+    int err = dev_sticky(d);
+
+    return err ? err : stream_passed(d, d->fence[i]) ? 0 : CUDA_ERROR_NOT_READY;
+}
+
 static void swdev_info(struct dev *d, struct dev_info *out)
 {
     *out = d->inf;
@@ -329,6 +342,8 @@ const struct dev_ops dev_ptx_ops = {
     .stream_host = swdev_stream_host,
     .stream_write32 = swdev_stream_write32,
     .ctx_sync = swdev_ctx_sync,
+    .fence_record = swdev_fence_record,
+    .fence_query = swdev_fence_query,
     .event_create = swdev_event_create,
     .event_destroy = swdev_event_destroy,
     .channel_add = swdev_channel_add,

@@ -237,6 +237,7 @@ struct pools {
 
 struct dev {
     struct dev_config cfg;
+    uint64_t fence[DEV_FENCES]; /* tickets */
     struct arena arena;
     uint64_t win_base, win_size;
     bool own_window;

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+#include "dom0-backend/broker/gpushare.h"
+
+#include <stddef.h>
+
+#define MS        1000000ull
+#define SLICE     (4 * MS)
+#define GRACE     (4 * MS)
+#define LINGER    (MS / 10)
+#define UNIT      65536u    /* vtime of a nanosecond at weight 1 */
+#define CAP_BURST (50 * MS) /* a capped tenant may save up its part of so much time */
+
+void gs_init(struct gs *g)
+{
+    *g = (struct gs){.slice = SLICE, .grace = GRACE, .linger = LINGER};
+}
+
+void gs_add(struct gs *g, struct gs_tenant *t, uint32_t weight, uint32_t cap)
+{
+    *t = (struct gs_tenant){.weight = weight, .cap = cap, .vtime = g->vclock};
+    t->next = g->list;
+    g->list = t;
+}
+
+void gs_remove(struct gs *g, struct gs_tenant *t)
+{
+    struct gs_tenant **p;
+
+    for (p = &g->list; *p && *p != t; p = &(*p)->next)
+        ;
+    if (*p)
+        *p = t->next;
+    if (g->holder == t)
+        g->holder = NULL;
+}
+
+void gs_resume(struct gs *g, struct gs_tenant *t, uint64_t now)
+{
+    g->now = now;
+    for (struct gs_tenant *i = g->list; i; i = i->next) {
+        i->state = GS_OUT;
+        i->overrun = 0;
+        if (i->vtime < g->vclock)
+            i->vtime = g->vclock;
+    }
+    g->holder = t;
+    if (t) {
+        t->state = GS_HOLDS;
+        t->start = now;
+        t->until = GS_NEVER;
+        t->idle = 0;
+    }
+}
+
+static uint64_t scaled(uint64_t ns, const struct gs_tenant *t)
+{
+    return ns * UNIT / t->weight;
+}
+
+static bool uses(const struct gs *g, const struct gs_tenant *t)
+{
+    return t == g->holder || t->busy;
+}
+
+/* Whoever uses the GPU at the same time gets equal parts of it from the driver. */
+static void charge(struct gs *g, uint64_t now)
+{
+    uint64_t dt = g->now && now > g->now ? now - g->now : 0, part;
+    unsigned users = 0;
+
+    g->now = now;
+    for (struct gs_tenant *t = g->list; t; t = t->next)
+        users += uses(g, t);
+    part = users ? dt / users : 0;
+    for (struct gs_tenant *t = g->list; t; t = t->next) {
+        if (uses(g, t)) {
+            t->used += part;
+            t->vtime += scaled(part, t);
+            t->credit -= (int64_t)part;
+        }
+        if (t->cap) {
+            int64_t most = (int64_t)(CAP_BURST * t->cap / 100);
+
+            t->credit += (int64_t)(dt * t->cap / 100);
+            if (t->credit > most)
+                t->credit = most;
+        }
+    }
+}
+
+/* Who comes back from having had nothing to do has not saved up more than one slice. */
+static void wake(struct gs *g)
+{
+    uint64_t least = GS_NEVER;
+
+    for (struct gs_tenant *t = g->list; t; t = t->next)
+        if (t->was_active && (t->wants || uses(g, t)) && t->vtime < least)
+            least = t->vtime;
+    if (least != GS_NEVER && least > g->vclock)
+        g->vclock = least;
+    for (struct gs_tenant *t = g->list; t; t = t->next) {
+        bool active = t->wants || uses(g, t);
+        uint64_t behind = scaled(g->slice, t);
+
+        if (active && !t->was_active && g->vclock > behind && t->vtime < g->vclock - behind)
+            t->vtime = g->vclock - behind;
+        t->was_active = active;
+    }
+}
+
+static bool eligible(const struct gs_tenant *t)
+{
+    return t->wants && (!t->cap || t->credit > 0);
+}
+
+/* Who has had the least of those that want the GPU. */
+static struct gs_tenant *first(struct gs *g, const struct gs_tenant *but)
+{
+    struct gs_tenant *best = NULL;
+
+    for (struct gs_tenant *t = g->list; t; t = t->next)
+        if (t != but && eligible(t) && (!best || t->vtime < best->vtime))
+            best = t;
+    return best;
+}
+
+static void end_lease(struct gs *g)
+{
+    g->holder->state = GS_OUT;
+    g->holder = NULL;
+}
+
+static void drain(struct gs *g, uint64_t now)
+{
+    g->holder->state = GS_DRAINS;
+    g->holder->drain = now;
+}
+
+/* The holder's lease under way. */
+static void watch_lease(struct gs *g, uint64_t now)
+{
+    struct gs_tenant *t = g->holder, *other = first(g, t);
+    bool spent = t->cap && t->credit <= 0;
+
+    if (!other && !t->cap) {
+        t->until = GS_NEVER;
+        t->idle = 0;
+        return;
+    }
+    if (t->until == GS_NEVER) {
+        t->until = t->start + g->slice > now ? t->start + g->slice : now;
+        /* Since when it has it does not matter if nobody wanted it. */
+    }
+    if (spent || ((now >= t->until || t->yields) && other)) {
+        /* As long as it has had less than the others it simply goes on. */
+        if (!spent && !t->yields && t->vtime < other->vtime) {
+            t->until = now + g->slice;
+            return;
+        }
+        drain(g, now);
+        return;
+    }
+    if (now >= t->until) {
+        t->until = now + g->slice;
+        return;
+    }
+    if (t->busy || (t->wants && !t->yields)) {
+        t->idle = 0;
+    } else {
+        if (!t->idle)
+            t->idle = now;
+        if (now - t->idle >= g->linger)
+            end_lease(g);
+    }
+}
+
+static void watch_drain(struct gs *g, uint64_t now)
+{
+    struct gs_tenant *t = g->holder;
+
+    if (t->busy && now - t->drain < g->grace)
+        return;
+    if (t->busy && !t->overrun)
+        t->overrun = t->drain;
+    end_lease(g);
+}
+
+static void grant(struct gs *g, struct gs_tenant *t, uint64_t now)
+{
+    g->holder = t;
+    t->state = GS_HOLDS;
+    t->start = now;
+    t->idle = 0;
+    t->until = first(g, t) || t->cap ? now + g->slice : GS_NEVER;
+}
+
+/* When something happens without anybody's doing. */
+static uint64_t next_time(const struct gs *g, uint64_t now)
+{
+    const struct gs_tenant *t = g->holder;
+    uint64_t at = GS_NEVER;
+
+    if (t && t->state == GS_DRAINS)
+        return t->drain + g->grace;
+    if (t) {
+        at = t->until;
+        if (t->idle && t->idle + g->linger < at)
+            at = t->idle + g->linger;
+        if (t->cap && t->credit > 0 && now + (uint64_t)t->credit < at)
+            at = now + (uint64_t)t->credit + 1;
+        return at;
+    }
+    /* Everybody who wants it is capped: until the first has credit again. */
+    for (const struct gs_tenant *i = g->list; i; i = i->next) {
+        uint64_t wait;
+
+        if (!i->wants || !i->cap)
+            continue;
+        wait = i->credit > 0 ? 0 : (uint64_t)(1 - i->credit) * 100 / i->cap + 1;
+        if (now + wait < at)
+            at = now + wait;
+    }
+    return at;
+}
+
+uint64_t gs_step(struct gs *g, uint64_t now)
+{
+    struct gs_tenant *t;
+
+    charge(g, now);
+    wake(g);
+    for (t = g->list; t; t = t->next) {
+        if (!t->busy)
+            t->overrun = 0;
+        if (t->state == GS_NEXT)
+            t->state = GS_OUT;
+    }
+    if (g->holder && g->holder->state == GS_HOLDS)
+        watch_lease(g, now);
+    if (g->holder && g->holder->state == GS_DRAINS)
+        watch_drain(g, now);
+    if (!g->holder) {
+        t = first(g, NULL);
+        if (t)
+            grant(g, t, now);
+    } else if (g->holder->state == GS_DRAINS) {
+        t = first(g, g->holder);
+        if (t)
+            t->state = GS_NEXT;
+    }
+    return next_time(g, now);
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gate.c - passes the gate of tenant.h, and tells the broker what is under way.
+ *
+ * While the gate is open, which it is as long as no other guest uses the GPU, an operation costs a
+ * look at one word, and the thread here sleeps. Otherwise marks are put behind the operations that
+ * are issued (device.h, fence_record) to know how many are not complete; how long one takes is learnt
+ * from that, and no more are issued than about DEPTH_NS of work, which keeps the GPU busy and lets
+ * the lease end soon. What is waited for outside the GPU, a function of the guest's program say,
+ * must not hold up what would end the wait: after STALL_NS without progress nothing is held back.
+ */
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dom0-backend/common/clock.h"
+#include "dom0-backend/worker/worker.h"
+
+#define DEPTH_NS  300000ull     /* of work issued ahead */
+#define STALL_NS  5000000ull    /* without progress */
+#define NAP_NS    50000ull      /* between two looks */
+#define LINGER_NS 500000ull     /* awake after the last operation */
+#define DRAIN_NS  5000000ull    /* for which the end of a lease is watched without sleeping */
+#define SILENT_NS 2000000000ull /* the broker is gone */
+#define EACH_MAX  2000000ull    /* half a slice: of a lease at least the other half is used */
+
+_Static_assert(WK_FENCES == DEV_FENCES, "as many marks as the device has");
+
+__thread bool wk_gate_inside;
+
+static void futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t ns)
+{
+    struct timespec t = {.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
+
+    syscall(SYS_futex, word, FUTEX_WAIT, value, ns ? &t : NULL, NULL, 0);
+}
+
+static void ring(struct tenant_slot *s)
+{
+    atomic_fetch_add(&s->bell, 1);
+    syscall(SYS_futex, &s->bell, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+static void nap(uint64_t ns)
+{
+    struct timespec t = {.tv_nsec = (long)ns};
+
+    nanosleep(&t, NULL);
+}
+
+static void tell(const struct wk_gate *g)
+{
+    uint64_t one = 1;
+
+    if (write(g->tell, &one, sizeof(one)) < 0)
+        return; /* full: the broker is going to look */
+}
+
+static struct tenant_slot *slot_of(struct wk *w)
+{
+    return &w->tenant->slot[w->slot];
+}
+
+/* ---- what is complete; all with the lock held */
+
+/* Marks that have passed. */
+static void look(struct wk *w, uint64_t now)
+{
+    struct wk_gate *g = &w->gate;
+    uint64_t before = g->passed, start;
+
+    while (g->n && w->ops->fence_query(w->dev, g->first) != WK_NOT_READY) {
+        unsigned i = g->first;
+
+        start = g->fence[i].at > g->moved ? g->fence[i].at : g->moved;
+        if (now > start && g->fence[i].seq > g->passed) {
+            uint64_t took = (now - start) / (g->fence[i].seq - g->passed);
+
+            g->each = g->each ? (g->each * 7 + took) / 8 : took;
+            if (g->each > EACH_MAX)
+                g->each = EACH_MAX;
+        }
+        g->passed = g->fence[i].seq;
+        g->moved = now;
+        g->first = (i + 1) % WK_FENCES;
+        g->n--;
+    }
+    if (g->passed != before) {
+        g->stalled = false;
+        atomic_store(&slot_of(w)->since, g->passed == g->entered ? 0 : now);
+    }
+}
+
+static void record(struct wk *w)
+{
+    struct wk_gate *g = &w->gate;
+    unsigned i = (g->first + g->n) % WK_FENCES;
+
+    if (g->n == WK_FENCES || g->submitted == g->fenced)
+        return;
+    g->fence[i].seq = g->submitted;
+    g->fence[i].at = g->at;
+    g->fenced = g->submitted;
+    g->n++;
+    g->at = 0;
+    /* One that cannot be put there is found complete at once: the context has faulted. */
+    w->ops->fence_record(w->dev, i);
+}
+
+/* Operations between two marks. */
+static uint64_t batch(const struct wk_gate *g)
+{
+    uint64_t n = g->each ? DEPTH_NS / 4 / g->each : 1;
+
+    return n < 1 ? 1 : n > 64 ? 64 : n;
+}
+
+/* ---- the gate */
+
+enum verdict { GO, TOO_MUCH, TOO_LATE };
+
+static enum verdict judge(const struct wk_gate *g, uint32_t gate, uint64_t now, uint64_t until)
+{
+    uint64_t n = g->entered - g->passed;
+
+    if (now >= until)
+        return TOO_LATE;
+    if (g->stalled)
+        return GO;
+    if (n >= 2 && n * g->each > DEPTH_NS)
+        return TOO_MUCH;
+    /* Something at least is done with every lease. */
+    if (until != UINT64_MAX && gate == g->lease && now + (n + 1) * g->each > until)
+        return TOO_LATE;
+    return GO;
+}
+
+/* Sleeps until the gate changes; says to the broker that somebody waits. False: there is no broker. */
+static bool wait_turn(struct wk *w, uint32_t gate, bool late, bool *waits)
+{
+    struct wk_gate *g = &w->gate;
+    struct tenant_page *p = w->tenant;
+    struct tenant_slot *s = slot_of(w);
+    uint64_t start = now_ns(), now = start;
+
+    if (late)
+        atomic_store(&s->yields, gate);
+    if (!*waits)
+        atomic_fetch_add(&s->waits, 1);
+    if (!*waits || late)
+        tell(g);
+    *waits = true;
+    if (atomic_load(&g->orphan) == gate)
+        return false;
+    /* It is our turn in a moment: to be woken then would take longer. */
+    while ((gate & TENANT_GATE_MASK) == TENANT_NEXT && g->spin && now - start < DRAIN_NS) {
+        __builtin_ia32_pause();
+        if (atomic_load(&p->gate) != gate)
+            return true;
+        now = now_ns();
+    }
+    futex_wait(&p->gate, gate, SILENT_NS / 4);
+    now = now_ns();
+    if (now - start < SILENT_NS / 8 || atomic_load(&p->gate) != gate ||
+        now - atomic_load(&p->beat) < SILENT_NS)
+        return true;
+    atomic_store(&g->orphan, gate);
+    return false;
+}
+
+void wk_gate_pass(struct wk *w)
+{
+    struct wk_gate *g = &w->gate;
+    struct tenant_page *p = w->tenant;
+    uint64_t held_back = 0, now;
+    bool waits = false;
+
+    pthread_mutex_lock(&g->lock);
+    for (;;) {
+        uint32_t gate = atomic_load(&p->gate), state = gate & TENANT_GATE_MASK;
+        enum verdict v = TOO_LATE;
+
+        now = now_ns();
+        if (state == TENANT_OPEN)
+            break;
+        if (state == TENANT_LEASE) {
+            look(w, now);
+            v = judge(g, gate, now, atomic_load(&p->until));
+            if (v == GO) {
+                g->lease = gate;
+                break;
+            }
+        }
+        pthread_mutex_unlock(&g->lock);
+        if (v == TOO_MUCH) {
+            if (!held_back)
+                held_back = now;
+            nap(NAP_NS);
+        } else if (!wait_turn(w, gate, state == TENANT_LEASE, &waits)) {
+            pthread_mutex_lock(&g->lock);
+            break;
+        }
+        pthread_mutex_lock(&g->lock);
+        if (v == TOO_MUCH && now - held_back > STALL_NS && now - g->moved > STALL_NS)
+            g->stalled = true;
+    }
+    if (waits)
+        atomic_fetch_sub(&slot_of(w)->waits, 1);
+    if (g->entered == g->passed) {
+        atomic_store(&slot_of(w)->since, now);
+        g->moved = now;
+    }
+    if (!g->at)
+        g->at = now;
+    g->entered++;
+    if (g->asleep)
+        ring(slot_of(w));
+    pthread_mutex_unlock(&g->lock);
+    wk_gate_inside = true;
+}
+
+void wk_gate_left(struct wk *w)
+{
+    struct wk_gate *g = &w->gate;
+
+    wk_gate_inside = false;
+    pthread_mutex_lock(&g->lock);
+    g->submitted++;
+    if (g->submitted - g->fenced >= batch(g))
+        record(w);
+    pthread_mutex_unlock(&g->lock);
+}
+
+/* ---- the thread that watches */
+
+/* What was issued while the gate was open was not counted: it becomes one operation. */
+static void begin(struct wk *w, uint64_t now)
+{
+    struct wk_gate *g = &w->gate;
+
+    g->managed = true;
+    g->entered++;
+    g->submitted++;
+    g->at = g->moved = now;
+    atomic_store(&slot_of(w)->since, now);
+    record(w);
+}
+
+/* One look. True: something is under way, or was until a moment ago. */
+static bool watch(struct wk *w, uint64_t now, uint64_t *active)
+{
+    struct wk_gate *g = &w->gate;
+    bool busy, guest = wk_upcalls_busy(w);
+
+    pthread_mutex_lock(&g->lock);
+    if (!g->managed)
+        begin(w, now);
+    look(w, now);
+    /* What is behind the last mark gets one, once that is all there is to wait for. */
+    if (g->n == 0)
+        record(w);
+    busy = g->entered != g->passed;
+    if (busy && guest) /* that is waited for, not the GPU */
+        atomic_store(&slot_of(w)->since, now);
+    if (busy)
+        *active = now;
+    busy |= now - *active < LINGER_NS;
+    g->asleep = !busy;
+    pthread_mutex_unlock(&g->lock);
+    return busy;
+}
+
+static void *gate_main(void *arg)
+{
+    struct wk *w = arg;
+    struct wk_gate *g = &w->gate;
+    struct tenant_page *p = w->tenant;
+    struct tenant_slot *s = slot_of(w);
+    uint64_t active = 0, shut = 0;
+    bool was_busy = false;
+
+    prctl(PR_SET_NAME, "gvm-gate");
+    for (;;) {
+        uint32_t bell = atomic_load(&s->bell), gate = atomic_load(&p->gate);
+        uint64_t now = now_ns(), until = atomic_load(&p->until);
+        bool ending;
+
+        if ((gate & TENANT_GATE_MASK) == TENANT_OPEN) {
+            pthread_mutex_lock(&g->lock);
+            g->managed = false;
+            g->asleep = false;
+            pthread_mutex_unlock(&g->lock);
+            atomic_store(&s->since, 0);
+            futex_wait(&s->bell, bell, 0);
+            continue;
+        }
+        if (!watch(w, now, &active)) {
+            futex_wait(&s->bell, bell, 0);
+            continue;
+        }
+        if (was_busy && !atomic_load(&s->since) && atomic_load(&p->tell))
+            tell(g);
+        was_busy = atomic_load(&s->since) != 0;
+        /* The end of a lease is where others lose time. */
+        ending = was_busy && ((gate & TENANT_GATE_MASK) != TENANT_LEASE || now + NAP_NS >= until);
+        shut = !ending ? 0 : shut ? shut : now;
+        if (ending && g->spin && now - shut < DRAIN_NS)
+            __builtin_ia32_pause();
+        else
+            nap(NAP_NS);
+    }
+    return NULL;
+}
+
+int wk_gate_start(struct wk *w)
+{
+    struct wk_gate *g = &w->gate;
+    cpu_set_t set;
+    pthread_t t;
+    int err;
+
+    if (g->tell < 0 || !w->ops->fence_record)
+        return 0;
+    g->spin = w->spin_us && sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) >= 4;
+    err = pthread_create(&t, NULL, gate_main, w);
+    if (err)
+        return -err;
+    pthread_detach(t);
+    g->on = true;
+    return 0;
+}

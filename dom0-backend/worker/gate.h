@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gate.h - the worker's part in sharing a GPU: work is issued only while the guest holds the GPU's
+ * lease, and no more of it than the GPU is going to get through in a moment, so that the lease can
+ * end. See transport/tenant.h and broker/gpushare.h.
+ */
+#ifndef GVM_WORKER_GATE_H
+#define GVM_WORKER_GATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct wk;
+
+#define WK_FENCES 64u /* DEV_FENCES */
+
+/* Operations are numbered as they pass the gate. */
+struct wk_gate {
+    pthread_mutex_t lock;
+    bool on;      /* there is a broker that shares, and a device that can say what is complete */
+    bool managed; /* the gate has been shut or leased, and operations are counted */
+    bool asleep;  /* the watching thread */
+    bool stalled; /* nothing completes: something outside the GPU is waited for */
+    bool spin;    /* there are CPUs enough */
+    _Atomic int tell; /* eventfd of the broker */
+    uint64_t entered, submitted, fenced, passed;
+    /* Marks behind what was submitted, oldest first. */
+    struct {
+        uint64_t seq,
+            at; /* operations before it; when the first of them since the last was issued */
+    } fence[WK_FENCES];
+    unsigned first, n;
+    uint64_t at;             /* when the first operation was issued that no fence covers */
+    uint64_t moved;          /* when the last fence passed, or work began */
+    uint64_t each;           /* ns that an operation takes, by experience */
+    uint32_t lease;          /* value of the gate under which operations were issued last */
+    _Atomic uint32_t orphan; /* value that no broker is going to change: it is gone */
+};
+
+/* Before anything is issued that takes the GPU's time; waits for the guest's turn. Paired with
+ * wk_gate_leave() when the operation has been handed to the device. */
+void wk_gate_pass(struct wk *w);
+void wk_gate_left(struct wk *w);
+extern __thread bool wk_gate_inside;
+
+static inline void wk_gate_leave(struct wk *w)
+{
+    if (__builtin_expect(wk_gate_inside, 0))
+        wk_gate_left(w);
+}
+
+/* At the assignment: starts the thread that watches. 0 or -errno. */
+int wk_gate_start(struct wk *w);
+
+#endif

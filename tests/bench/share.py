@@ -1,0 +1,225 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""share.py [--build DIR] [--kind cuda|ptx] [--seconds S] [--json FILE] [SET-UP...]
+How several guests share one GPU, over the local transport: what each gets of it against its weight,
+and what all get together against guests that have it to themselves.
+
+A guest's part is its rate of work divided by the rate of the same work alone, so that parts of
+different work can be compared; `total` is the sum of the parts. Jain's index is of parts by weight.
+"""
+import argparse
+import json
+import os
+import re
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+KERNEL_US = 500  # of the load
+SMALL_US = 20
+SLICE_MS = 4     # broker/gpushare.c
+
+
+class Process:
+    def __init__(self, sock, build):
+        self.p = subprocess.Popen(
+            [os.path.join(build, 'gvm'), 'run', '--backd', sock, '--',
+             os.path.join(build, 'bench', 'share')], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+    def hear(self, limit=60):
+        if not select.select([self.p.stdout], [], [], limit)[0]:
+            raise SystemExit('a guest process does not answer within %d s' % limit)
+        return self.p.stdout.readline().strip()
+
+    def tell(self, line):
+        self.p.stdin.write(line + '\n')
+        self.p.stdin.flush()
+
+    def ask(self, line, limit=60):
+        self.tell(line)
+        return self.hear(limit)
+
+    def end(self):
+        self.p.stdin.close()
+        try:
+            self.p.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.p.kill()
+            self.p.wait()
+
+
+class Daemon:
+    """guests: options of each, as gvm-backd's --guest takes them."""
+
+    def __init__(self, build, kind, guests, more=()):
+        self.build = build
+        self.dir = tempfile.mkdtemp(prefix='gvm-share-')
+        self.sockets = [os.path.join(self.dir, 'guest%d' % i) for i in range(len(guests))]
+        command = [os.path.join(build, 'gvm-backd'), '--local', os.path.join(self.dir, 'backd'),
+                   '--kind', kind, '--warm', '0', '--log-level', 'warning'] + list(more)
+        for path, options in zip(self.sockets, guests):
+            command += ['--guest', ','.join([path] + ([options] if options else []))]
+        self.p = subprocess.Popen(command, start_new_session=True)
+        self.processes = []
+        end = time.monotonic() + 20
+        while not os.path.exists(os.path.join(self.dir, 'backd.query')):
+            if time.monotonic() > end or self.p.poll() is not None:
+                raise SystemExit('gvm-backd does not start')
+            time.sleep(0.02)
+
+    def __enter__(self):
+        return self
+
+    def process(self, guest):
+        """Starts one; `ready` waits for all of them, which open the device at the same time."""
+        p = Process(self.sockets[guest], self.build)
+        self.processes.append(p)
+        return p
+
+    @staticmethod
+    def ready(processes):
+        for p in processes:
+            said = p.hear()
+            if said != 'ready':
+                raise SystemExit('share: ' + said)
+        return processes
+
+    def leases(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+            s.connect(os.path.join(self.dir, 'backd.query'))
+            s.sendall(b'list\n')
+            text = b''
+            while True:
+                more = s.recv(65536)
+                if not more:
+                    break
+                text += more
+        found = re.findall(r'^device .*devid=(\d+) .*lease_ns=(\d+) ', text.decode(), re.M)
+        return [int(ns) for _, ns in sorted(found, key=lambda x: int(x[0]))][1:]
+
+    def __exit__(self, *what):
+        for p in self.processes:
+            p.end()
+        self.p.terminate()
+        self.p.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def jain(values):
+    return sum(values) ** 2 / (len(values) * sum(v * v for v in values))
+
+
+class Bench:
+    def __init__(self, options):
+        self.o = options
+        self.solo = {}
+        self.rows = []
+        self.iterations = {}
+
+    def calibrate(self):
+        """Iterations of the kernels, and the rates of everything alone."""
+        seconds = max(1, self.o.seconds / 5)
+        with Daemon(self.o.build, self.o.kind, ['']) as d:
+            p = Daemon.ready([d.process(0)])[0]
+            for us in (KERNEL_US, SMALL_US, 100000):
+                self.iterations[us] = int(p.ask('calibrate %d' % us))
+            for what in ('load', 'mixed'):
+                self.solo[what] = int(p.ask(self.line(what, seconds))) / seconds
+            said = p.ask(self.line('calls', seconds)).split()
+            self.solo['calls'] = int(said[0]) / seconds
+            self.solo_p99 = float(said[2])
+            said = p.ask(self.line('seldom', seconds)).split()
+            self.seldom_p99 = float(said[2])
+        print('alone: load %.0f kernels/s of %d us, mixed %.0f/s, calls %.0f/s with p99 %.0f us, '
+              '1000 calls a second p99 %.0f us' %
+              (self.solo['load'], KERNEL_US, self.solo['mixed'], self.solo['calls'], self.solo_p99,
+               self.seldom_p99), flush=True)
+
+    def line(self, what, seconds):
+        if what == 'seldom':
+            return 'calls %d %g 1000' % (self.iterations[SMALL_US], seconds)
+        if what == 'long':
+            return 'load %d %g' % (self.iterations[100000], seconds)
+        us = SMALL_US if what == 'calls' else KERNEL_US
+        return '%s %d %g' % (what, self.iterations[us], seconds)
+
+    def run(self, name, guests):
+        """guests: (weight, [what each process does])"""
+        with Daemon(self.o.build, self.o.kind, ['weight=%d' % w for w, _ in guests]) as d:
+            all_ = [[d.process(i) for _ in what] for i, (_, what) in enumerate(guests)]
+            Daemon.ready([p for g in all_ for p in g])
+            before = d.leases()
+            for g, (_, what) in zip(all_, guests):
+                for p, x in zip(g, what):
+                    p.tell(self.line(x, self.o.seconds))
+            said = [[p.hear(self.o.seconds + 60).split() for p in g] for g in all_]
+            leases = [b - a for a, b in zip(before, d.leases())]
+        return self.report(name, guests, said, leases)
+
+    def report(self, name, guests, said, leases):
+        parts, p99 = [], None
+        for (_, what), answers in zip(guests, said):
+            part = 0
+            for x, a in zip(what, answers):
+                if x in self.solo:
+                    part += int(a[0]) / self.o.seconds / self.solo[x]
+                if x in ('calls', 'seldom'):
+                    p99 = float(a[2])
+            parts.append(part)
+        weights = [w for w, _ in guests]
+        counted = [i for i, (_, what) in enumerate(guests) if what[0] in self.solo]
+        total, whole = sum(parts), sum(weights[i] for i in counted)
+        off = max(abs(parts[i] / total / (weights[i] / whole) - 1) for i in counted)
+        lease = [ns / max(1, sum(leases)) for ns in leases]
+        row = {'name': name, 'weights': weights, 'parts': parts, 'total': total, 'lease': lease,
+               'off': off, 'jain': jain([parts[i] / weights[i] for i in counted]), 'p99_us': p99}
+        self.rows.append(row)
+        print('%-28s parts %s  leases %s  total %.3f  off %.1f %%  Jain %.4f%s' % (
+            name, ' '.join('%.3f' % p for p in parts), ' '.join('%.3f' % x for x in lease), total,
+            off * 100, row['jain'], '' if p99 is None else '  p99 %.0f us' % p99), flush=True)
+        return row
+
+
+SET_UPS = {
+    'two': [(256, ['load']), (256, ['load'])],
+    'four': [(256, ['load'])] * 4,
+    'eight': [(256, ['load'])] * 8,
+    'weights': [(100, ['load']), (200, ['load']), (400, ['load'])],
+    'mixed': [(100, ['load']), (200, ['mixed']), (400, ['calls'])],
+    'processes': [(256, ['load']), (256, ['load'] * 4)],
+    'small': [(256, ['seldom']), (256, ['load']), (256, ['load']), (256, ['load'])],
+    'calls': [(256, ['calls']), (256, ['load'])],
+    'long': [(256, ['load']), (256, ['long'])],
+}
+
+
+def main(argv):
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    a.add_argument('--build', default='build')
+    a.add_argument('--kind', default='cuda', choices=('cuda', 'ptx'))
+    a.add_argument('--seconds', type=float, default=10)
+    a.add_argument('--json')
+    a.add_argument('set_up', nargs='*', metavar='SET-UP', help='of ' + ' '.join(SET_UPS))
+    o = a.parse_args(argv)
+    for name in o.set_up:
+        if name not in SET_UPS:
+            a.error('there is no set-up %s; there are %s' % (name, ' '.join(SET_UPS)))
+    o.build = os.path.abspath(o.build)
+    b = Bench(o)
+    b.calibrate()
+    for name in o.set_up or SET_UPS:
+        b.run(name, SET_UPS[name])
+    if o.json:
+        with open(o.json, 'w') as f:
+            json.dump({'solo': b.solo, 'solo_p99_us': b.solo_p99, 'seldom_p99_us': b.seldom_p99,
+                       'slice_ms': SLICE_MS, 'rows': b.rows}, f, indent=1)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The arithmetic of sharing a GPU, with a pretended clock and a pretended GPU: tenants that run
+ * kernels of some length whenever they may, one after the other, and get equal parts of the GPU when
+ * several run at the same time.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "dom0-backend/broker/gpushare.h"
+
+#define US   1000ull
+#define MS   (1000 * US)
+#define S    (1000 * MS)
+#define STEP (10 * US)
+#define MOST 8
+
+struct guest {
+    struct gs_tenant t; /* first */
+    uint64_t kernel;    /* ns of one */
+    uint64_t think;     /* ns between the end of one and the wish for the next; 0: always wants */
+    uint64_t from;      /* starts then */
+    uint64_t left;      /* of the one that runs */
+    uint64_t again;     /* when it wants the next */
+    uint64_t asked;     /* since when it waits */
+    uint64_t longest;   /* wait */
+    uint64_t done;      /* ns of work */
+    bool ran;           /* something in this lease */
+};
+
+static struct gs g;
+static struct guest guest[MOST];
+static unsigned n;
+static uint64_t now;
+
+static int setup(void **state)
+{
+    gs_init(&g);
+    memset(guest, 0, sizeof(guest));
+    n = 0;
+    now = 1 * S;
+    return 0;
+}
+
+static struct guest *add(uint32_t weight, uint32_t cap, uint64_t kernel, uint64_t think)
+{
+    struct guest *x = &guest[n++];
+
+    gs_add(&g, &x->t, weight, cap);
+    x->kernel = kernel;
+    x->think = think;
+    return x;
+}
+
+static void begin(struct guest *x)
+{
+    bool fits = !x->ran || x->t.until == GS_NEVER || now + x->kernel <= x->t.until;
+
+    x->t.yields = false;
+    if (now < x->from || x->left || x->again > now || !x->kernel)
+        return;
+    if (!x->asked)
+        x->asked = now;
+    x->t.wants = true;
+    if (x->t.state != GS_HOLDS) {
+        x->ran = false;
+    } else if (fits && now < x->t.until) {
+        x->left = x->kernel;
+        x->ran = true;
+        x->t.wants = false;
+        if (now - x->asked > x->longest)
+            x->longest = now - x->asked;
+        x->asked = 0;
+    } else {
+        x->t.yields = true;
+        x->ran = false; /* by the next lease */
+    }
+}
+
+static void run(uint64_t ns)
+{
+    for (uint64_t end = now + ns; now < end; now += STEP) {
+        unsigned running = 0;
+
+        for (unsigned i = 0; i < n; i++) {
+            begin(&guest[i]);
+            guest[i].t.busy = guest[i].left != 0;
+            running += guest[i].t.busy;
+        }
+        gs_step(&g, now);
+        for (unsigned i = 0; i < n; i++) {
+            uint64_t part = running ? STEP / running : 0;
+
+            if (!guest[i].left)
+                continue;
+            part = part < guest[i].left ? part : guest[i].left;
+            guest[i].left -= part;
+            guest[i].done += part;
+            if (!guest[i].left)
+                guest[i].again = now + STEP + guest[i].think;
+        }
+    }
+}
+
+static void assert_share(uint64_t got, uint64_t whole, unsigned percent, unsigned within)
+{
+    uint64_t want = whole * percent / 100, off = got > want ? got - want : want - got;
+
+    if (off > whole * within / 100)
+        fail_msg("%llu ms of %llu ms, wanted are %u %%", (unsigned long long)(got / MS),
+                 (unsigned long long)(whole / MS), percent);
+}
+
+static void test_alone(void **state)
+{
+    struct guest *a = add(256, 0, MS, 0);
+
+    run(2 * S);
+    assert_share(a->done, 2 * S, 100, 2);
+    assert_true(a->t.until == GS_NEVER);
+}
+
+static void test_equal(void **state)
+{
+    struct guest *a = add(256, 0, MS, 0), *b = add(256, 0, 20 * US, 0);
+    struct guest *c = add(256, 0, 700 * US, 0), *d = add(256, 0, 3 * MS, 0);
+
+    run(10 * S);
+    assert_share(a->t.used, 10 * S, 25, 1);
+    assert_share(b->t.used, 10 * S, 25, 1);
+    assert_share(c->t.used, 10 * S, 25, 1);
+    assert_share(d->t.used, 10 * S, 25, 1);
+    assert_share(a->done + b->done + c->done + d->done, 10 * S, 100, 2);
+}
+
+static void test_weights(void **state)
+{
+    struct guest *a = add(100, 0, MS, 0), *b = add(200, 0, MS, 0), *c = add(400, 0, 300 * US, 0);
+
+    run(10 * S);
+    assert_share(a->t.used, 10 * S, 14, 1);
+    assert_share(b->t.used, 10 * S, 28, 1);
+    assert_share(c->t.used, 10 * S, 57, 1);
+}
+
+static void test_extreme_weights(void **state)
+{
+    struct guest *a = add(1, 0, MS, 0), *b = add(65535, 0, MS, 0);
+
+    run(10 * S);
+    assert_true(a->done > 0);
+    assert_share(b->t.used, 10 * S, 100, 1);
+}
+
+/* What a guest leaves the others use, and it has no claim to it later. */
+static void test_late(void **state)
+{
+    struct guest *a = add(256, 0, MS, 0), *b = add(256, 0, MS, 0);
+    uint64_t had;
+
+    b->from = now + 5 * S;
+    run(5 * S);
+    assert_share(a->done, 5 * S, 100, 2);
+    had = a->done;
+    run(5 * S);
+    assert_share(a->done - had, 5 * S, 50, 1);
+    assert_share(b->done, 5 * S, 50, 1);
+}
+
+/* Removed in the middle of its lease. */
+static void test_gone(void **state)
+{
+    struct guest *a = add(256, 0, MS, 0), *b = add(256, 0, MS, 0);
+    uint64_t had;
+
+    run(S);
+    while (g.holder != &b->t)
+        run(STEP);
+    gs_remove(&g, &b->t);
+    b->kernel = 0;
+    had = a->done;
+    run(S);
+    assert_share(a->done - had, S, 100, 2);
+}
+
+/* A guest that asks now and then for a little waits for the end of one lease at most, whatever the
+ * number of others. */
+static void test_little(void **state)
+{
+    struct guest *a = add(256, 0, 20 * US, 2 * MS);
+
+    for (int i = 0; i < 5; i++)
+        add(256, 0, MS, 0);
+    run(S); /* at first nobody has had anything */
+    a->longest = 0;
+    run(4 * S);
+    assert_true(a->longest <= g.slice + MS + 2 * STEP);
+    assert_true(a->done > 5 * S / (8 * MS) * 20 * US);
+}
+
+/* Work in small pieces with pauses shorter than the lingering: the lease is kept meanwhile. */
+static void test_pieces(void **state)
+{
+    struct guest *a = add(256, 0, 20 * US, 20 * US), *b = add(256, 0, MS, 0);
+
+    run(10 * S);
+    assert_share(a->t.used, 10 * S, 50, 1);
+    assert_share(b->t.used, 10 * S, 50, 1);
+    assert_share(a->done, 5 * S, 50, 10);
+}
+
+/* Kernels far longer than a slice: they lose exclusivity, and pay for it. */
+static void test_long(void **state)
+{
+    struct guest *a = add(256, 0, 100 * MS, 0), *b = add(256, 0, MS, 0);
+
+    run(10 * S);
+    assert_share(a->t.used, 10 * S, 50, 2);
+    assert_share(b->t.used, 10 * S, 50, 2);
+    assert_true(b->longest <= 2 * (g.slice + g.grace));
+}
+
+static void test_endless(void **state)
+{
+    struct guest *a = add(256, 0, 1000 * S, 0), *b = add(256, 0, MS, 0);
+
+    run(10 * S);
+    /* The driver gives it half of the time, which nobody but the watchdog can change. */
+    assert_share(b->done, 10 * S, 50, 2);
+    assert_true(a->t.overrun && now - a->t.overrun > 9 * S);
+    a->left = 0;
+    a->kernel = 0;
+    run(STEP);
+    run(STEP);
+    assert_true(!a->t.overrun);
+}
+
+static void test_cap(void **state)
+{
+    struct guest *a = add(256, 25, MS, 0), *b;
+
+    run(4 * S);
+    assert_share(a->t.used, 4 * S, 25, 2);
+    a->t.used = 0;
+    b = add(256, 0, MS, 0);
+    run(4 * S);
+    assert_share(a->t.used, 4 * S, 25, 2);
+    assert_share(b->done, 4 * S, 75, 2);
+}
+
+/* All capped: the rest of the time nobody gets. The next step is told ahead. */
+static void test_all_capped(void **state)
+{
+    struct guest *a = add(256, 10, MS, 0), *b = add(512, 20, MS, 0);
+
+    run(5 * S);
+    assert_share(a->t.used, 5 * S, 10, 2);
+    assert_share(b->t.used, 5 * S, 20, 2);
+    while (g.holder)
+        run(STEP);
+    a->t.wants = b->t.wants = true;
+    a->t.busy = b->t.busy = false;
+    assert_true(gs_step(&g, now) < now + 100 * MS);
+}
+
+/* Alone until another one comes: it keeps the GPU until its slice is over, and no longer. */
+static void test_resume(void **state)
+{
+    struct guest *a = add(256, 0, MS, 0), *b = add(256, 0, MS, 0);
+
+    gs_resume(&g, &a->t, now);
+    run(MS);
+    assert_true(g.holder == &a->t && a->t.until == a->t.start + g.slice);
+    run(S);
+    assert_share(b->done, S, 50, 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_alone, setup),
+        cmocka_unit_test_setup(test_equal, setup),
+        cmocka_unit_test_setup(test_weights, setup),
+        cmocka_unit_test_setup(test_extreme_weights, setup),
+        cmocka_unit_test_setup(test_late, setup),
+        cmocka_unit_test_setup(test_gone, setup),
+        cmocka_unit_test_setup(test_little, setup),
+        cmocka_unit_test_setup(test_pieces, setup),
+        cmocka_unit_test_setup(test_long, setup),
+        cmocka_unit_test_setup(test_endless, setup),
+        cmocka_unit_test_setup(test_cap, setup),
+        cmocka_unit_test_setup(test_all_capped, setup),
+        cmocka_unit_test_setup(test_resume, setup),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
