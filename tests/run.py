@@ -24,6 +24,7 @@ GROUPS = [
     ('lint', 5, ['lint-quick'], None, 'formatting and rules of the tree'),
     ('unit', 30, ['test-unit'], None, 'unit tests'),
     ('local', 60, ['test-local'], None, 'conformance programs over the local transport'),
+    ('security', 5, ['test-security'], None, 'a compromised worker, without Xen'),
     ('conformance', 60, ['conformance', 'random', 'coverage-check'], None,
      'transcripts and random sequences on the software device, compared with native ones'),
     ('bench', 20, ['test-instructions', 'test-bench'], None,

@@ -291,6 +291,9 @@ int confine_lock(bool xen, bool driver, bool jit)
         return -ENOMEM;
     /* All threads, those of the device included. */
     err = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1);
+    /* Calls of the 32-bit and x32 tables have other numbers; by default only the thread would end. */
+    if (!err)
+        err = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     if (!err)
         err = add_rules(f, xen, driver, jit);
     if (!err)

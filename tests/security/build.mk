@@ -17,7 +17,23 @@ ALL += $(RESIDUE)
 endif
 endif
 
+# The worker in which somebody else's code runs. Never installed.
+HOSTILE := $(BUILD)/security/gvm-worker-hostile
+ifneq ($(PTX_OBJS),)
+$(HOSTILE): $(WORKER_MAIN_OBJS) $(WORKER_OBJS) $(PTX_OBJS) $(CUDA_OBJS) \
+		$(call objs,tests/security/hostile.c)
+	@mkdir -p $(@D)
+	$(CC) $(GVM_LDFLAGS) -s -Wl,--wrap=confine_lock,--wrap=close,--wrap=seccomp_init -o $@ $^ \
+		$(WORKER_LIBS) $(PTX_LIBS)
+ifeq ($(SAN),)
+ALL += $(HOSTILE)
+endif
+endif
+
+test-security: all ## what a worker can do in which somebody else's code runs
+	@$(PYTHON) tests/security/run.py $(BUILD)
+
 residue-gpu: all ## what can be read of device memory that others have used, on this machine's GPU
 	@tests/security/residue.sh $(BUILD)
 
-.PHONY: residue-gpu
+.PHONY: residue-gpu test-security
