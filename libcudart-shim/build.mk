@@ -62,6 +62,15 @@ $(BUILD)/lib/libcudart.so.13: $(RUNTIME_OBJ) $(SHIM_GEN)/runtime_refused.o $(SHI
 		$(BUILD)/lib/libcuda.so.1
 	@ln -sf libcudart.so.13 $(@D)/libcudart.so
 
+# libnvidia-ml.so.1: the device and its quota, for whoever looks by NVML; it finds libcuda.so.1 beside it.
+CFLAGS_libcudart-shim_libs_nvml := -fvisibility=hidden -Wno-missing-prototypes -Wno-strict-prototypes
+NVML_OBJ := $(call objs,libcudart-shim/libs/nvml/nvml.c)
+$(BUILD)/lib/libnvidia-ml.so.1: $(NVML_OBJ) $(BUILD)/lib/libcuda.so.1
+	@mkdir -p $(@D)
+	$(CC) $(SHIM_LDFLAGS) -Wl,-soname,libnvidia-ml.so.1 -Wl,-z,defs -Wl,-rpath,'$$ORIGIN' \
+		-Wl,--enable-new-dtags -o $@ $(NVML_OBJ) $(BUILD)/lib/libcuda.so.1
+	@ln -sf libnvidia-ml.so.1 $(@D)/libnvidia-ml.so
+
 # libcudart_static.a: the same objects and a bridge to libcuda.so.1, as one object of which only the
 # public names are visible. init.o would need the driver at start-up; load.c does its work.
 STATIC_OBJ := $(filter-out %/init.o,$(RUNTIME_OBJ)) $(SHIM_GEN)/runtime_refused.o $(SHIM_STATIC)/load.o \
@@ -91,7 +100,7 @@ $(BUILD)/lib/libcudart_static.a: $(STATIC_OBJ) $(SHIM_STATIC)/entries.o $(SHIM_S
 	rm -f $@
 	$(AR) rcs $@ $(SHIM_STATIC)/all.o
 
-SHIM_LIBS := $(BUILD)/lib/libcuda.so.1 $(BUILD)/lib/libcudart.so.13 $(BUILD)/lib/libcudart_static.a
+SHIM_LIBS := $(BUILD)/lib/libcuda.so.1 $(BUILD)/lib/libcudart.so.13 $(BUILD)/lib/libnvidia-ml.so.1 $(BUILD)/lib/libcudart_static.a
 ALL += $(SHIM_LIBS)
 
 endif

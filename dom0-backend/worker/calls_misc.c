@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "decode.h"
+#include "dom0-backend/common/clock.h"
 #include "dom0-backend/worker/worker.h"
 
 /* CUdevice_attribute */
@@ -54,6 +55,16 @@ static void forget_lane(struct wk_lane *lane)
     }
     /* The count goes on, so that a guest that remembers it misses no later error. */
     VGPU_STORE_RELEASE(&w->ch.back->lane_err[lane->index], (uint32_t)lane->errors << 16);
+}
+
+int wk_Usage(struct wk_lane *lane, const struct vgpu_args_Usage *a, struct vgpu_out_Usage *o)
+{
+    const struct wk_stats *s = lane->w->stats;
+
+    o->mem_used = __atomic_load_n(&s->mem_used, __ATOMIC_RELAXED);
+    o->busy_ns = __atomic_load_n(&s->busy_ns, __ATOMIC_RELAXED);
+    o->now_ns = now_ns();
+    return WK_OK;
 }
 
 int wk_LaneOpen(struct wk_lane *lane, const struct vgpu_args_LaneOpen *a,

@@ -38,6 +38,12 @@ GVM_API int gvm_alive(void);
 /* The device's description, NULL with *err set. */
 GVM_API const struct vgpu_device_info *gvm_device(int *err);
 GVM_API int gvm_reset(void);
+/* For the management library; makes no context current. Memory in octets: what the guest's processes
+ * have together (mem_total - mem_free) and what this one has; times of the worker's clock. */
+struct gvm_usage {
+    uint64_t mem_free, mem_total, mem_own, busy_ns, now_ns;
+};
+GVM_API int gvm_usage(struct gvm_usage *u);
 /* The calling thread's next latched error of a posted call; does not connect; 0: none. */
 GVM_API int gvm_take_error(void);
 /* The sticky error alone. */

@@ -42,6 +42,18 @@ const struct vgpu_device_info *gvm_device(int *err)
     return *err ? NULL : &gvm.info;
 }
 
+int gvm_usage(struct gvm_usage *u)
+{
+    struct gvm_chan *c;
+    int rc = gvm_need_chan(&c);
+
+    if (rc == 0)
+        rc = vgpu_MemInfo(c, 0, &u->mem_free, &u->mem_total);
+    if (rc == 0)
+        rc = vgpu_Usage(c, 0, &u->mem_own, &u->busy_ns, &u->now_ns);
+    return rc;
+}
+
 int gvm_sticky(void)
 {
     struct gvm_chan *c = gvm_usable();

@@ -226,4 +226,74 @@ def metrics(stage):
     need(stage, 'no folder', rc == 1 and '/nowhere/metrics: No such file' in err, err)
 
 
-TESTS = [list_and_top, metrics, bad_requests, trace]
+# Prints what NVML says, as key = value; a child forked after the count can use CUDA.
+NVML = '''
+import ctypes, os
+from ctypes import byref, c_char_p, c_int, c_uint, c_ulonglong, c_void_p, create_string_buffer
+n, cu = ctypes.CDLL('libnvidia-ml.so.1'), ctypes.CDLL('libcudart.so.13')
+count, dev, text, u = c_uint(), c_void_p(), create_string_buffer(96), (c_uint * 2)()
+print('before =', n.nvmlDeviceGetCount_v2(byref(count)), n.nvmlShutdown())
+print('init =', n.nvmlInit_v2())
+print('count =', n.nvmlDeviceGetCount_v2(byref(count)), count.value)
+if os.fork() == 0:
+    os._exit(cu.cudaFree(None))
+print('child =', os.waitpid(-1, 0)[1])
+print('handle =', n.nvmlDeviceGetHandleByIndex_v2(0, byref(dev)), n.nvmlDeviceGetHandleByIndex_v2(1, byref(dev)))
+print('name =', n.nvmlDeviceGetName(dev, text, 96), text.value.decode())
+print('short =', n.nvmlDeviceGetName(dev, text, 3), n.nvmlDeviceGetName(None, text, 96))
+print('uuid =', n.nvmlDeviceGetUUID(dev, text, 96), text.value.decode())
+print('by uuid =', n.nvmlDeviceGetHandleByUUID(text, byref(dev)),
+      n.nvmlDeviceGetHandleByUUID(c_char_p(b'GPU-0'), byref(dev)))
+pci = create_string_buffer(68)
+print('pci =', n.nvmlDeviceGetPciInfo_v3(dev, pci), pci.raw[:16].split(b'\\0')[0].decode(),
+      pci.raw[36:68].split(b'\\0')[0].decode())
+def memory():
+    m = (c_ulonglong * 3)()
+    return n.nvmlDeviceGetMemoryInfo(dev, m), [x >> 20 for x in m]
+ptr = c_void_p()
+print('memory =', *memory())
+print('malloc =', cu.cudaMalloc(byref(ptr), 64 << 20))
+print('memory after =', *memory())
+m2 = (c_ulonglong * 5)()
+print('version =', n.nvmlDeviceGetMemoryInfo_v2(dev, m2))
+m2[0] = 40 | 2 << 24
+print('memory 2 =', n.nvmlDeviceGetMemoryInfo_v2(dev, m2), [x >> 20 for x in m2[1:]])
+procs, room = (c_ulonglong * 6)(), c_uint(0)
+print('processes =', n.nvmlDeviceGetComputeRunningProcesses_v3(dev, byref(room), None), room.value)
+room = c_uint(2)
+print('processes =', n.nvmlDeviceGetComputeRunningProcesses_v3(dev, byref(room), procs), room.value,
+      procs[0] == os.getpid(), procs[1] >> 20)
+print('use =', n.nvmlDeviceGetUtilizationRates(dev, u), u[0], u[1])
+print('temperature =', n.nvmlDeviceGetTemperature(dev, 0, byref(count)))
+print('reset =', n.nvmlDeviceSetComputeMode(dev, 1))
+n.nvmlErrorString.restype = c_char_p
+print('error =', n.nvmlErrorString(3).decode())
+print('end =', n.nvmlShutdown(), n.nvmlShutdown())
+'''
+
+
+def nvml(stage):
+    """libnvidia-ml.so.1 shows the device, its quota and what is used of it; what it has not is refused;
+    a device that is not there is told, not waited for."""
+    python = ['-c', NVML]
+    p = stage.start('/usr/bin/python3', run=['--kind', 'ptx', '--mem', '256M'], args=python)
+    rc, out = stage.finish(p, 'python3')
+    got = [tuple(x.split(' = ', 1)) for x in out.strip().split('\n')]
+    uuid = dict(got).get('uuid', '')
+    need(stage, 'uuid', rc == 0 and re.match(r'0 GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$', uuid), out)
+    want = [('before', '1 1'), ('init', '0'), ('count', '0 1'), ('child', '0'), ('handle', '0 2'),
+            ('name', '0 GVM software device'), ('short', '7 2'), ('uuid', uuid), ('by uuid', '0 6'),
+            ('pci', '0 0000:00:00.0 00000000:00:00.0'), ('memory', '0 [256, 256, 0]'), ('malloc', '0'),
+            ('memory after', '0 [256, 192, 64]'), ('version', '25'), ('memory 2', '0 [256, 0, 192, 64]'),
+            ('processes', '7 1'), ('processes', '0 1 True 64'), ('use', '0 0 0'), ('temperature', '3'),
+            ('reset', '3'), ('error', 'Not Supported'), ('end', '0 1')]
+    need(stage, 'answers', got == want, '\n'.join(
+        '%s: %s, wanted %s' % (a[0], a[1], b[1]) for a, b in zip(got, want) if a != b) or out)
+    if not os.path.exists('/dev/vgpu0'):
+        p = subprocess.run(['/usr/bin/python3', '-c', "import ctypes; print(ctypes.CDLL('%s').nvmlInit_v2())" %
+                            os.path.join(stage.dir, 'lib', 'libnvidia-ml.so.1')], env=stage.env,
+                           stdout=subprocess.PIPE, text=True, timeout=60)
+        need(stage, 'no device', p.stdout == '9\n', p.stdout)
+
+
+TESTS = [list_and_top, nvml, metrics, bad_requests, trace]
