@@ -169,7 +169,7 @@ def trace(stage):
             need(stage, 'calls', re.match(r'\d\d:\d\d:\d\d\.\d{6} d0\.0/\d+ #1 lane 0 LaneOpen = 0 '
                                           r'<\d+\.\d us>$', calls[0]), text)
             for call in (r'MemAlloc \(reply\) bytes=200000 = 0 dptr=0x\w+ ',
-                         r'Launch \(reply\) module=16 .* grid=196,1,1 block=256,1,1 .*params=\[28\]'):
+                         r'Launch\w* (?:\(reply\) )?module=16 .* grid=196,1,1 block=256,1,1 .*params=\[28\]'):
                 need(stage, call, any(re.search(call, x) for x in calls), text)
             need(stage, 'tickets', [int(re.search('#(\\d+)', x).group(1)) for x in calls
                                     if '/%d ' % pid not in x] ==
