@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Tests of parked workers: saved to a file, killed, and another one goes on. Imported by run.py."""
+import ctypes
+import ctypes.util
 import os
+import random
 import re
 import socket
 import subprocess
@@ -146,4 +149,95 @@ def parked_damaged(stage):
         p.finish('progress 39', 'PASS 40')
 
 
-TESTS = [parked_everything, parked_loop, parked_refused, parked_damaged]
+class Zstd:
+    """The body of a state, and a state with another one, checksum and all."""
+
+    HEAD = 420  # at most; the frame is found by its magic number
+    MAGIC = b'\x28\xb5\x2f\xfd'
+
+    def __init__(self):
+        self.z = ctypes.CDLL(ctypes.util.find_library('zstd') or 'libzstd.so.1')
+        self.z.ZSTD_compressBound.restype = self.z.ZSTD_compress.restype = ctypes.c_size_t
+        self.z.ZSTD_compressBound.argtypes = [ctypes.c_size_t]
+        self.z.ZSTD_compress.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p,
+                                         ctypes.c_size_t, ctypes.c_int]
+        self.z.ZSTD_decompress.restype = ctypes.c_size_t
+        self.z.ZSTD_decompress.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p,
+                                           ctypes.c_size_t]
+
+    def split(self, state):
+        at = state.index(self.MAGIC)
+        out = ctypes.create_string_buffer(64 << 20)
+        n = self.z.ZSTD_decompress(out, len(out), state[at:], len(state) - at)
+        return state[:at], out.raw[:n]
+
+    def join(self, head, body):
+        room = self.z.ZSTD_compressBound(len(body))
+        out = ctypes.create_string_buffer(room)
+        return head + out.raw[:self.z.ZSTD_compress(out, room, body, len(body), 1)]
+
+
+def change(body, end, rng):
+    """The body with a few words of its tables changed, cut out or put in; contents come at `end`."""
+    body = bytearray(body)
+    for _ in range(rng.choice((1, 1, 1, 2, 5))):
+        at = rng.choice((rng.randrange(1024), rng.randrange(min(end, 8192)),
+                         end - rng.randrange(min(end, 6000)), rng.randrange(end))) & ~3
+        what = rng.randrange(6)
+        if what == 0:
+            body[at:at + 4] = rng.getrandbits(32).to_bytes(4, 'little')
+        elif what == 1:
+            body[at:at + 4] = rng.choice((0, 1, 2, 15, 16, 17, 255, 65535, 65536, 0x7fffffff,
+                                          0xffffffff)).to_bytes(4, 'little')
+        elif what == 2:
+            body[at] ^= 1 << rng.randrange(8)
+        elif what == 3:
+            body[at:at + 8] = rng.choice((0, 1 << 40, (1 << 64) - 1, 1 << 63)).to_bytes(8, 'little')
+        elif what == 4:
+            del body[at:at + 4 * rng.randrange(1, 8)]
+        else:
+            other = rng.randrange(min(end, 8192)) & ~3
+            body[at:at] = body[other:other + 4 * rng.randrange(1, 8)]
+    return bytes(body)
+
+
+def parked_changed(stage):
+    """What a guest could make of its state costs the worker that reads it its life at most, and that
+    only in the way in which a worker ends. GVM_STATES: how many are tried."""
+    tries = int(os.environ.get('GVM_STATES', '40'))
+    seed = int(os.environ.get('GVM_SEED', str(int(time.time()))))
+    rng, zstd, refused = random.Random(seed), Zstd(), 0
+    with diag.Daemon(stage) as daemon:
+        p = None
+        for turn in range(tries):
+            if not p:
+                p = Parked(stage, daemon)
+                p.until('ready')
+                starts(stage, p.park(), 'ok: ')
+                p.gone()
+                with open(p.file, 'rb') as f:
+                    head, body = zstd.split(f.read())
+                end = body.index(b'mark', body.index(b'mark') + 4)
+            with open(p.file, 'wb') as f:
+                f.write(zstd.join(head, change(body, end, rng)))
+            answer = p.resume()
+            if answer.startswith('ok: '):  # changed, but possible
+                os.killpg(p.p.pid, 9)
+                p.p.wait()
+                p = None
+                if os.path.exists(os.path.join(stage.tmp, 'state')):
+                    os.unlink(os.path.join(stage.tmp, 'state'))
+                continue
+            refused += 1
+            starts(stage, answer, 'error: pid %s: ended with status 0' % p.pid)
+            p.gone()
+        if p:
+            os.unlink(p.file)
+            os.killpg(p.p.pid, 9)
+            p.p.wait()
+    if refused < tries // 4:
+        raise stage.Failed('only %d of %d changed states were refused (seed %d)' % (refused, tries,
+                                                                                 seed))
+
+
+TESTS = [parked_changed, parked_everything, parked_loop, parked_refused, parked_damaged]
