@@ -237,9 +237,10 @@ static void start(struct pipe *p, struct gvm_chan *c, const struct gvm_sref *s,
     p->left = b->width * b->height * b->depth;
     p->head = p->opened = p->tail = 0;
     p->owner = pthread_self();
-    p->room = p->left <= GVM_STAGE_SMALL ? GVM_STAGE_SMALL
-              : p->left <= MEDIUM        ? GVM_STAGE_MIDDLE
-                                         : GVM_STAGE_LARGE;
+    p->room = p->left <= GVM_STAGE_SMALL    ? GVM_STAGE_SMALL
+              : p->left <= GVM_STAGE_MIDDLE ? p->left
+              : p->left <= MEDIUM           ? GVM_STAGE_MIDDLE
+                                            : GVM_STAGE_LARGE;
     p->past = p->left >= PAST;
     p->pieces = p->left > ALONE && gvm_crew_size() ? (uint32_t)(p->room / PIECE) : 1;
     /* Four cores fill the memory's bandwidth with stores past the caches; more are slower. */

@@ -41,10 +41,6 @@ static struct gvm_stage *make(struct gvm_chan *c, int class, int *err)
         goto fail;
     b->slot = (uint32_t)slot;
     b->value = gvm_slot_value(b->slot);
-    /* All pages at once: each would be a fault in the middle of a copy. Where it does not work
-     * (kernels before 5.14) they are. */
-    if (sizes[class] > GVM_STAGE_SMALL)
-        madvise(b->p, sizes[class], MADV_POPULATE_READ);
     *err = 0;
     return b;
 fail:
@@ -52,6 +48,17 @@ fail:
         gvm_pool_free(b->p, sizes[class]);
     free(b);
     return NULL;
+}
+
+/* All pages at once: each would be a fault in the middle of a copy. Where it does not work (kernels
+ * before 5.14) they are. No more than are needed: a program that copies little soon ends. */
+static void populate(struct gvm_stage *b, size_t n)
+{
+    if (n <= b->populated || n <= GVM_STAGE_SMALL)
+        return;
+    n = (n + 4095) & ~(size_t)4095;
+    madvise((uint8_t *)b->p + b->populated, n - b->populated, MADV_POPULATE_READ);
+    b->populated = n;
 }
 
 /*
@@ -119,6 +126,8 @@ struct gvm_stage *gvm_stage_get(struct gvm_chan *c, size_t n, bool wait, int *er
             b = NULL;
         }
     }
+    if (b)
+        populate(b, n);
     return b;
 }
 

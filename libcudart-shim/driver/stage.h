@@ -22,6 +22,7 @@ struct gvm_stage {
     uint32_t slot;  /* of its counter */
     uint32_t value; /* of the last copy */
     bool held;
+    size_t populated; /* octets whose pages are there; of who holds it */
     struct gvm_stage *next;
 };
 
