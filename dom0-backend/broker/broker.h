@@ -179,7 +179,11 @@ struct host {
     uint32_t nchans;
     bool closing;
     struct chan *chans;
+    struct log_rate lines; /* host_warn() */
 };
+
+/* A line about what the guest did. It can do it over and over: 30 in 10 s, and how many more. */
+void host_warn(struct host *h, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 struct broker_config {
     const char *worker_path;

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,17 +24,35 @@ static void chan_check_free(struct chan *ch);
 
 /* ---- accounts */
 
+void host_warn(struct host *h, const char *fmt, ...)
+{
+    uint32_t dropped;
+    va_list ap;
+
+    if (!h->lines.burst)
+        h->lines = (struct log_rate)LOG_RATE(30, 10000);
+    if (!log_rate_ok(&h->lines, &dropped))
+        return;
+    if (dropped)
+        log_warn("%s: %u lines about it not shown", h->name, dropped);
+    va_start(ap, fmt);
+    log_vline(LOG_WARN_, fmt, ap);
+    va_end(ap);
+}
+
 int host_charge(struct host *h, uint64_t pages)
 {
     if (pages > h->max_pages - h->pages) {
-        log_warn("%s: %" PRIu64 " more pages refused: %" PRIu64 " of max-pages %" PRIu64 " in use",
-                 h->name, pages, h->pages, h->max_pages);
+        host_warn(h,
+                  "%s: %" PRIu64 " more pages refused: %" PRIu64 " of max-pages %" PRIu64 " in use",
+                  h->name, pages, h->pages, h->max_pages);
         return -ENOSPC;
     }
     if (pages > h->b->cfg.host_pages - h->b->pages) {
-        log_warn("%s: %" PRIu64 " more pages refused: all guests together have %" PRIu64
-                 " of %" PRIu64 " (max_host_pages)",
-                 h->name, pages, h->b->pages, h->b->cfg.host_pages);
+        host_warn(h,
+                  "%s: %" PRIu64 " more pages refused: all guests together have %" PRIu64
+                  " of %" PRIu64 " (max_host_pages)",
+                  h->name, pages, h->b->pages, h->b->cfg.host_pages);
         return -ENOSPC;
     }
     h->pages += pages;
@@ -300,8 +319,8 @@ void chan_worker_done(struct chan *ch, const struct wk_msg *m)
     if (!op || op->seq == 0 || op->seq != m->seq)
         return; /* of a request that an earlier broker made */
     if (m->status) {
-        log_warn("%s channel %u (guest pid %u): request %u failed: %s", ch->host->name, ch->id,
-                 ch->pid, op->req.op, m->text[0] ? m->text : strerror(-m->status));
+        host_warn(ch->host, "%s channel %u (guest pid %u): request %u failed: %s", ch->host->name,
+                  ch->id, ch->pid, op->req.op, m->text[0] ? m->text : strerror(-m->status));
         if (op->req.op == VGPU_CTL_CREATE_CHANNEL) {
             ch->closing |= !op->internal;
             worker_end(ch->w);
@@ -376,8 +395,8 @@ void chan_worker_dead(struct chan *ch, const char *why)
             "%s channel %u (guest pid %u, uid %u): worker %d %s; the process's context is lost",
             ch->host->name, ch->id, ch->pid, ch->uid, (int)ch->w->pid, why);
     else if (wanted)
-        log_warn("%s channel %u: worker %d %s before it served", ch->host->name, ch->id,
-                 (int)ch->w->pid, why);
+        host_warn(host, "%s channel %u: worker %d %s before it served", ch->host->name, ch->id,
+                  (int)ch->w->pid, why);
     ch->w = NULL;
     ch->dead = true;
     if (!ch->created)
@@ -515,18 +534,18 @@ static int chan_for_create(struct host *h, const struct vgpu_ctl_req *r, struct 
     if (ch)
         return ch->closing ? -EBUSY : 0;
     if (r->channel > h->max_channels || h->nchans >= h->max_channels) {
-        log_warn("%s: channel %u refused: allowed are %u at a time, numbered 1..%u", h->name,
-                 r->channel, h->max_channels, h->max_channels);
+        host_warn(h, "%s: channel %u refused: allowed are %u at a time, numbered 1..%u", h->name,
+                  r->channel, h->max_channels, h->max_channels);
         return -ENOSPC;
     }
     if (h->max_procs && h->nchans >= h->max_procs) {
-        log_warn("%s: channel %u refused: allowed are %u processes at a time", h->name, r->channel,
-                 h->max_procs);
+        host_warn(h, "%s: channel %u refused: allowed are %u processes at a time", h->name,
+                  r->channel, h->max_procs);
         return -ENOSPC;
     }
     if (r->npages != VGPU_CH_PAGES(r->ring_order)) {
-        log_warn("%s: channel %u refused: %u pages, a ring of order %u needs %u", h->name,
-                 r->channel, r->npages, r->ring_order, VGPU_CH_PAGES(r->ring_order));
+        host_warn(h, "%s: channel %u refused: %u pages, a ring of order %u needs %u", h->name,
+                  r->channel, r->npages, r->ring_order, VGPU_CH_PAGES(r->ring_order));
         return -EINVAL;
     }
     err = host_charge(h, r->npages);
@@ -570,7 +589,7 @@ void ctl_request(struct host *h, const struct vgpu_ctl_req *req, unsigned slot)
     op->timer.data = op;
 
     if (vgpu_ctl_decode(&op->req, &why)) {
-        log_warn("%s: control request %u refused: %s", h->name, req->op, why);
+        host_warn(h, "%s: control request %u refused: %s", h->name, req->op, why);
         err = -EINVAL;
     } else if (h->closing) {
         err = -ENODEV;

@@ -98,9 +98,9 @@ static void on_prepared(struct grant_job *j)
     int err = j->err;
 
     if (err) {
-        log_warn("%s channel %u: %s refused: %s", op->host->name, op->req.channel,
-                 op->req.op == VGPU_CTL_CREATE_CHANNEL ? "create" : "chunk",
-                 j->why[0] ? j->why : strerror(-err));
+        host_warn(op->host, "%s channel %u: %s refused: %s", op->host->name, op->req.channel,
+                  op->req.op == VGPU_CTL_CREATE_CHANNEL ? "create" : "chunk",
+                  j->why[0] ? j->why : strerror(-err));
     } else {
         op->msg.kind = WK_XEN;
         op->msg.gnt_index = j->gnt_index;

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Every point of the life cycle, every kind of fault: faults.py."""
+import re
+
 import faults
 from lab import LabError
-from xentest import Failed, needs
+from xentest import Failed, Skip, eventually, expect, needs
 
 PARTS = ("gvm", "gvm-backd with fault points", "xen-vgpufront.ko with fault points", "gvm-fault",
          "vgpu_probe", "vgpu_load")
@@ -46,6 +48,93 @@ def _point(point):
 for _name in faults.POINTS:
     globals()["test_fault_" + _name] = _point(_name)
 del _name
+
+
+def computing(b):
+    """A program in the victim that goes round and round."""
+    cmd = b.victim.spawn("exec vgpu_load loop 50")
+    cmd.wait_output("^n 2$", 60)
+    return cmd
+
+
+def rounds(cmd):
+    return len(re.findall("^n ", cmd.out, re.M))
+
+
+def device_again(b):
+    """After the cause is gone: the device works."""
+    b.wait_connected(b.victim)
+    b.wait_clean("process")
+    rc, out = b.victim.run("vgpu_load once", 120)
+    expect((rc, "right" in out), (0, True), "vgpu_load once, which printed " + out)
+
+
+def keep(test):
+    test.keep_guests = True
+    return needs(*PARTS)(test)
+
+
+@keep
+def test_guest_paused(lab):
+    """A guest that stands still holds nobody up, and goes on where it was."""
+    b = bench(lab)
+    cmd = computing(b)
+    lab.sh("xl pause victim")
+    steps, before = b.steps(), rounds(cmd)
+    lab.agent.wait_for(lambda: b.steps() > steps + 3, 60)
+    expect((b.steps() > steps + 3, rounds(cmd) <= before + 1), (True, True),
+           "the other guest computes, the paused one does not")
+    lab.sh("xl unpause victim")
+    b.victim.agent.wait_for(lambda: rounds(cmd) > before + 3 or cmd.rc is not None, 60)
+    expect((cmd.rc, rounds(cmd) > before + 3), (None, True), "the program after xl unpause")
+    cmd.kill(9)
+    cmd.wait(60)
+    device_again(b)
+
+
+@keep
+def test_backend_lost(lab):
+    """The backend's directories vanish without a word, as when its domain dies: an error, at once."""
+    b = bench(lab)
+    cmd = computing(b)
+    d = b.victim.domid
+    lab.sh("xenstore-rm /local/domain/0/backend/vgpu/%d /local/domain/%d/device/vgpu" % (d, d))
+    rc, out = cmd.wait(60)
+    expect((rc, "cuda " in out), (3, True), "the program, which printed " + out[-200:])
+    eventually("no worker of the guest", lambda: len(b.tool.look(d)["workers"]) <= 2, 60)
+    lab.sh("gvm attach victim mem=1G", 60)
+    device_again(b)
+
+
+def ends(lab, how):
+    b = bench(lab)
+    computing(b)
+    v = b.victim
+    v.spawn(how)
+    if "sysrq" in how:  # on_crash is preserve: the operator looks, and then destroys it
+        eventually("state c in xl list", lambda: re.search(r"victim .*c-? ", lab.sh("xl list")), 60,
+                   0.5)
+        lab.sh("xl destroy victim", 60)
+    v.agent.wait_for(lambda: v.agent.gone, 60)
+    took = b.wait_clean("destroy")
+    print("       clean %.1f s after the domain's end" % took)
+    lab.guests.pop("victim").close()
+    b.new_victim()
+    device_again(b)
+
+
+@keep
+def test_guest_crashed(lab):
+    if not faults.ALL_CELLS:
+        raise Skip("part of make test-full")
+    ends(lab, "echo 1 > /proc/sys/kernel/sysrq; echo c > /proc/sysrq-trigger")
+
+
+@keep
+def test_guest_rebooted(lab):
+    if not faults.ALL_CELLS:
+        raise Skip("part of make test-full")
+    ends(lab, "reboot -f")
 
 
 @needs(*PARTS)

@@ -6,6 +6,7 @@ behind, and each violation is one line in the log.
 """
 import os
 import re
+import time
 
 from test_faults import bench
 from xentest import Failed, eventually, expect, needs
@@ -24,6 +25,7 @@ def evil(lab, command, timeout):
     v.sh("! grep -q xen_vgpufront /proc/modules || rmmod xen_vgpufront", 60)
     v.sh("grep -q xen_gntalloc /proc/modules || { insmod /lib/modules/xen-evtchn.ko; "
          "insmod /lib/modules/xen-gntalloc.ko limit=8192; }", 60)
+    start = time.monotonic()
     before, steps, mark = b.tool.look(v.domid), b.steps(), len(b.backd.out)
     rc, out = v.run("exec vgpu_evil " + command, timeout)
     print("       %s" % out.strip().split("\n")[-1], flush=True)
@@ -46,9 +48,9 @@ def evil(lab, command, timeout):
     if b.loop.rc is not None or b.steps() <= steps:
         raise Failed("the program in the other guest: status %s, %s"
                      % (b.loop.rc, b.loop.out[-200:]))
-    lines = log.count("\n")
-    if lines > 400:
-        raise Failed("gvm-backd wrote %d lines" % lines)
+    most = 100 + 10 * (time.monotonic() - start)  # whatever it does, as often as it likes
+    if log.count("\n") > most:
+        raise Failed("gvm-backd wrote %d lines, more than %d" % (log.count("\n"), most))
     return out, log
 
 
@@ -59,14 +61,6 @@ def _evil(name, command, timeout):
     run.__name__ = "test_hostile_" + name
     run.keep_guests = True
     return run
-
-
-test_hostile_requests = _evil("requests", "requests", 240)
-test_hostile_lies = _evil("lies", "lies", 400)
-test_hostile_flap = _evil("flap", "flap 3000", 200)
-test_hostile_storm = _evil("storm", "storm 10", 120)
-test_hostile_scribble = _evil("scribble", "scribble %d 1" % SECONDS, SECONDS + 200)
-test_hostile_records = _evil("records", "records /usr/lib/gvm/records.bin %d 0" % STEP, 2400)
 
 
 @needs(*PARTS)
@@ -83,3 +77,10 @@ def test_hostile_once_reported(lab):
 
 
 test_hostile_once_reported.keep_guests = True
+test_hostile_requests = _evil("requests", "requests", 240)
+test_hostile_flood = _evil("flood", "flood 2000", 240)
+test_hostile_flap = _evil("flap", "flap 3000", 200)
+test_hostile_storm = _evil("storm", "storm 10", 120)
+test_hostile_scribble = _evil("scribble", "scribble %d 1" % SECONDS, SECONDS + 200)
+test_hostile_records = _evil("records", "records /usr/lib/gvm/records.bin %d 0" % STEP, 2400)
+test_hostile_lies = _evil("lies", "lies", 400)

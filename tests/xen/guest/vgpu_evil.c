@@ -6,6 +6,7 @@
  *   vgpu_evil scribble SECONDS SEED   arbitrary octets in every shared page while the backend runs
  *   vgpu_evil records FILE STEP FIRST every STEP-th record of FILE (u32 length, octets; ...)
  *   vgpu_evil requests                control requests with every field at its bounds and past them
+ *   vgpu_evil flood N                 N of them as fast as it can
  *   vgpu_evil lies                    every XenStore key that it can write, with every kind of value
  *   vgpu_evil flap N                  N changes of its state, as fast as it can
  *   vgpu_evil storm SECONDS           events on both ports, as fast as it can
@@ -17,8 +18,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,7 +222,10 @@ static bool ask(struct vgpu_ctl_req *q, struct vgpu_ctl_rsp *r)
         }
         if (n % 100 == 99 && backend_state() != 4)
             return false;
-        usleep(1000);
+        if (n > 3)
+            usleep(1000);
+        else
+            sched_yield();
     }
     complain("no answer to control request %u", q->op);
     return false;
@@ -473,12 +479,12 @@ static void refused(struct vgpu_ctl_req q, const char *what)
     made++;
 }
 
-static void bounds_of(struct vgpu_ctl_req good, uint32_t *field, const char *name)
+/* The request with the field at this offset at each of these values. */
+static void bounds_of(struct vgpu_ctl_req good, size_t off, const char *name)
 {
     static const uint32_t values[] = {
         0,     1,        17,       255,      256,        257,        16384,      16385,     65535,
         65536, 1u << 20, 1u << 24, 1u << 30, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff};
-    size_t off = (size_t)((uint8_t *)field - (uint8_t *)&good);
 
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         struct vgpu_ctl_req q = good;
@@ -547,11 +553,11 @@ static int requests(void)
         refused(create, "a reference to nothing");
     }
     memcpy(c.dir->refs, c.refs, sizeof(c.refs));
-    bounds_of(create, &create.port, "port");
-    bounds_of(create, &create.gref_dir, "gref_dir");
-    bounds_of(create, &create.npages, "npages");
-    bounds_of(create, &create.ring_order, "ring_order");
-    bounds_of(create, &create.channel, "channel");
+    bounds_of(create, offsetof(struct vgpu_ctl_req, port), "port");
+    bounds_of(create, offsetof(struct vgpu_ctl_req, gref_dir), "gref_dir");
+    bounds_of(create, offsetof(struct vgpu_ctl_req, npages), "npages");
+    bounds_of(create, offsetof(struct vgpu_ctl_req, ring_order), "ring_order");
+    bounds_of(create, offsetof(struct vgpu_ctl_req, channel), "channel");
     close_channel();
     if (!open_channel())
         return 1;
@@ -563,18 +569,30 @@ static int requests(void)
     memcpy(c.dir->refs, chunk_refs, 64);
     add = (struct vgpu_ctl_req){
         .op = VGPU_CTL_ADD_CHUNK, .channel = 1, .gref_dir = c.dir_ref, .npages = 16, .chunk = 3};
-    bounds_of(add, &add.channel, "channel of a chunk");
-    bounds_of(add, &add.gref_dir, "gref_dir of a chunk");
-    bounds_of(add, &add.npages, "npages of a chunk");
-    bounds_of(add, &add.chunk, "chunk");
+    bounds_of(add, offsetof(struct vgpu_ctl_req, channel), "channel of a chunk");
+    bounds_of(add, offsetof(struct vgpu_ctl_req, gref_dir), "gref_dir of a chunk");
+    bounds_of(add, offsetof(struct vgpu_ctl_req, npages), "npages of a chunk");
+    bounds_of(add, offsetof(struct vgpu_ctl_req, chunk), "chunk");
     q = (struct vgpu_ctl_req){.op = VGPU_CTL_DROP_CHUNK, .channel = 1, .chunk = 3};
-    bounds_of(q, &q.chunk, "chunk to drop");
-    bounds_of(q, &q.channel, "channel of a chunk to drop");
+    bounds_of(q, offsetof(struct vgpu_ctl_req, chunk), "chunk to drop");
+    bounds_of(q, offsetof(struct vgpu_ctl_req, channel), "channel of a chunk to drop");
     q = (struct vgpu_ctl_req){.op = VGPU_CTL_DESTROY_CHANNEL, .channel = 200};
-    bounds_of(q, &q.channel, "channel to destroy");
+    bounds_of(q, offsetof(struct vgpu_ctl_req, channel), "channel to destroy");
     close_channel();
     xengntshr_unshare(l.gs, chunk, 16);
     free(chunk_refs);
+    printf("%u control requests that are wrong\n", made);
+    return bad != 0;
+}
+
+static int flood(unsigned n)
+{
+    struct vgpu_ctl_req q = {.op = 9999, .channel = 1};
+
+    if (!link_up())
+        return 1;
+    for (unsigned i = 0; i < n && !bad; i++)
+        refused(q, "unknown request");
     printf("%u control requests that are wrong\n", made);
     return bad != 0;
 }
@@ -746,6 +764,8 @@ int main(int argc, char **argv)
         rc = records(argv[2], (unsigned)atoi(argv[3]), (unsigned)atoi(argv[4]));
     else if (strcmp(what, "requests") == 0)
         rc = requests();
+    else if (strcmp(what, "flood") == 0)
+        rc = flood(a);
     else if (strcmp(what, "lies") == 0)
         rc = lies();
     else if (strcmp(what, "flap") == 0)
