@@ -498,6 +498,7 @@ static int run_xen(struct options *o)
     broker.cfg.warm = conf.warm_workers;
     broker.cfg.threads = conf.threads;
     broker.cfg.spin_us = (int)conf.spin_us;
+    broker.cfg.kernel_limit = conf.max_kernel_s;
     broker.cfg.max_channels = conf.max_channels;
     broker.cfg.max_pages = conf.max_pages;
     broker.cfg.host_pages = conf.max_host_pages;

@@ -21,6 +21,7 @@
 #include "dom0-backend/worker/worker.h"
 
 #define DEPTH_NS  300000ull     /* of work issued ahead */
+#define FIRST     8u            /* operations, while it is not known how long one takes */
 #define STALL_NS  5000000ull    /* without progress */
 #define NAP_NS    50000ull      /* between two looks */
 #define LINGER_NS 500000ull     /* awake after the last operation */
@@ -131,7 +132,8 @@ static enum verdict judge(const struct wk_gate *g, uint32_t gate, uint64_t now, 
         return TOO_LATE;
     if (g->stalled)
         return GO;
-    if (n >= 2 && n * g->each > DEPTH_NS)
+    /* What is under way may take longer than all before: then that is enough. */
+    if (n >= 2 && (n * g->each > DEPTH_NS || now - g->moved > DEPTH_NS || (!g->each && n >= FIRST)))
         return TOO_MUCH;
     /* Something at least is done with every lease. */
     if (until != UINT64_MAX && gate == g->lease && now + (n + 1) * g->each > until)

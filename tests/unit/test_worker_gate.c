@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/* The gate in front of what takes a GPU's time: open, shut, leased; how much is issued ahead. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "tests/unit/worker_fixture.h"
+
+static struct fix *f;
+static struct dev_ops ops;
+static _Atomic unsigned recorded;
+static _Atomic bool ready;
+static struct tenant_slot *slot;
+
+static int fence_record(struct dev *d, unsigned i)
+{
+    assert_true(i < DEV_FENCES);
+    recorded++;
+    return 0;
+}
+
+static int fence_query(struct dev *d, unsigned i)
+{
+    return ready ? 0 : WK_NOT_READY;
+}
+
+static int setup(void **state)
+{
+    f = fix_new(true);
+    ops = *f->w.ops;
+    ops.fence_record = fence_record;
+    ops.fence_query = fence_query;
+    f->w.ops = &ops;
+    f->w.gate.tell = eventfd(0, EFD_NONBLOCK);
+    f->w.gate.on = true;
+    slot = &f->tenant.slot[0];
+    recorded = 0;
+    ready = true;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    close(f->w.gate.tell);
+    f->w.ops = &mock_ops;
+    fix_free(f);
+    return 0;
+}
+
+static void set_gate(uint32_t state, uint64_t until)
+{
+    f->tenant.until = until;
+    f->tenant.gate = ((f->tenant.gate & ~3u) + 4) | state;
+}
+
+static bool told(void)
+{
+    uint64_t n;
+
+    return read(f->w.gate.tell, &n, sizeof(n)) == sizeof(n);
+}
+
+/* What a call does. */
+static void issue(void)
+{
+    assert_int_equal(wk_work_enter(&f->w, f->w.legacy), 0);
+    wk_gate_leave(&f->w);
+}
+
+static _Atomic unsigned through;
+
+static void *issue_two(void *arg)
+{
+    for (int i = 0; i < 2; i++) {
+        wk_work_enter(&f->w, f->w.legacy);
+        wk_gate_leave(&f->w);
+        through++;
+    }
+    return NULL;
+}
+
+static void test_open(void **state)
+{
+    for (int i = 0; i < 100; i++)
+        issue();
+    assert_int_equal(f->w.gate.entered, 0);
+    assert_int_equal(recorded, 0);
+    assert_false(told());
+}
+
+/* Small copies need no turn. */
+static void test_small(void **state)
+{
+    set_gate(TENANT_SHUT, 0);
+    assert_int_equal(wk_work_enter_for(&f->w, f->w.legacy, WK_WORK_MIN - 1), 0);
+    assert_int_equal(f->w.gate.entered, 0);
+}
+
+static void test_lease(void **state)
+{
+    set_gate(TENANT_LEASE, UINT64_MAX);
+    ready = false;
+    issue();
+    assert_int_equal(f->w.gate.entered, 1);
+    assert_int_equal(recorded, 1);
+    assert_true(slot->since != 0);
+    ready = true;
+    issue();
+    assert_int_equal(f->w.gate.passed, 1);
+}
+
+/* Waits, says so, and goes on when it is leased the GPU; stops again in the middle. */
+static void test_turn(void **state)
+{
+    pthread_t t;
+
+    set_gate(TENANT_SHUT, 0);
+    through = 0;
+    pthread_create(&t, NULL, issue_two, NULL);
+    while (!slot->waits)
+        usleep(1000);
+    assert_int_equal(through, 0);
+    f->tenant.beat = UINT64_MAX / 2; /* the broker lives */
+    set_gate(TENANT_NEXT, 0);
+    usleep(2000);
+    assert_int_equal(through, 0);
+    set_gate(TENANT_LEASE, UINT64_MAX); /* it looks again at the latest after half a second */
+    pthread_join(t, NULL);
+    assert_int_equal(through, 2);
+    assert_int_equal(slot->waits, 0);
+    assert_true(told());
+}
+
+/* Of a lease whose time is over nothing is left, and the broker is told so. */
+static void test_late(void **state)
+{
+    pthread_t t;
+    uint32_t lease;
+
+    set_gate(TENANT_LEASE, 1);
+    lease = f->tenant.gate;
+    f->tenant.beat = UINT64_MAX / 2;
+    through = 0;
+    pthread_create(&t, NULL, issue_two, NULL);
+    while (slot->yields != lease)
+        usleep(1000);
+    assert_int_equal(through, 0);
+    set_gate(TENANT_OPEN, UINT64_MAX);
+    pthread_join(t, NULL);
+    assert_int_equal(through, 2);
+}
+
+/* Nothing completes: so much is issued ahead and no more, until it is clear that the GPU is not what
+ * is waited for. */
+static void test_ahead(void **state)
+{
+    set_gate(TENANT_LEASE, UINT64_MAX);
+    ready = false;
+    for (int i = 0; i < 2; i++)
+        issue();
+    assert_false(f->w.gate.stalled);
+    for (int i = 0; i < 50; i++)
+        issue();
+    assert_true(f->w.gate.stalled);
+    assert_int_equal(f->w.gate.entered, 52);
+    ready = true;
+    issue();
+    assert_false(f->w.gate.stalled);
+}
+
+/* A broker that is gone holds up nobody for ever: the clock of the page stands still. */
+static void test_orphan(void **state)
+{
+    set_gate(TENANT_SHUT, 0);
+    f->tenant.beat = 1;
+    issue();
+    assert_int_equal(f->w.gate.orphan, f->tenant.gate);
+    for (int i = 0; i < 1000; i++)
+        issue(); /* at once */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_open, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_small, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_lease, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_late, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ahead, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_orphan, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
