@@ -48,6 +48,20 @@ void worker_unlink_files(struct worker *w)
     unlink(path);
 }
 
+/* Whom it serves, for log lines: a worker's own word about that would be worth nothing. */
+static const char *name_of(const struct worker *w)
+{
+    static char name[96];
+    const struct chan *ch = w->ch;
+
+    if (ch)
+        snprintf(name, sizeof(name), "%s channel %u (guest pid %u, worker %d)", ch->host->name,
+                 ch->id, ch->pid, (int)w->pid);
+    else
+        snprintf(name, sizeof(name), "worker %d", (int)w->pid);
+    return name;
+}
+
 void worker_free(struct worker *w)
 {
     struct worker **p;
@@ -123,7 +137,7 @@ int worker_send(struct worker *w, const struct wk_msg *m, const int *fds, int nf
     int err = w->sock < 0 ? -EPIPE : fdmsg_send(w->sock, m, sizeof(*m), fds, nfds);
 
     if (err) {
-        log_warn("worker %d does not take messages (%s): killed", (int)w->pid, strerror(-err));
+        log_warn("%s does not take messages (%s): killed", name_of(w), strerror(-err));
         worker_kill(w);
     }
     return err;
@@ -206,8 +220,8 @@ static void worker_message(struct worker *w, struct wk_msg *m, int *fds, int nfd
     case WK_LOG:
         if (log_rate_ok(&w->rate, &dropped)) {
             if (dropped)
-                log_warn("worker %d: %u lines not shown", (int)w->pid, dropped);
-            log_warn("%s", m->text);
+                log_warn("%s: %u lines not shown", name_of(w), dropped);
+            log_warn("%s: %s", name_of(w), m->text);
         }
         return;
     case WK_SEGMENT:
@@ -218,7 +232,7 @@ static void worker_message(struct worker *w, struct wk_msg *m, int *fds, int nfd
             return;
         break;
     }
-    log_warn("worker %d sent message %u, which is not expected now: killed", (int)w->pid, m->type);
+    log_warn("%s sent message %u, which is not expected now: killed", name_of(w), m->type);
     worker_kill(w);
 }
 
@@ -235,7 +249,7 @@ static bool worker_read(struct worker *w)
         if (r == -EAGAIN)
             return true;
         if (r == -EMSGSIZE || r == -E2BIG) {
-            log_warn("worker %d sent a malformed message: killed", (int)w->pid);
+            log_warn("%s sent a malformed message: killed", name_of(w));
             worker_kill(w);
             return true;
         }

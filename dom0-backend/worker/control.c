@@ -50,7 +50,7 @@ static void ctl_replace(struct wk *w, int fd)
         wk_share_cut(w); /* who has asked the last one gets no answer from this one */
 }
 
-/* One line for the broker's log. A broker that is gone or stuck must not stop the worker: the line
+/* One line for the broker's log, which says there whom it is about, as log_subject() does here. A broker that is gone or stuck must not stop the worker: the line
  * then goes to stderr. */
 static void report(struct wk *w, const char *line)
 {
@@ -92,10 +92,7 @@ void wk_die(struct wk *w, const char *why)
         VGPU_FENCE();
         wk_notify(w);
     }
-    snprintf(line, sizeof(line),
-             "d%u.%u channel %u (worker %d, guest pid %u): protocol violation: %s; channel closed",
-             w->assign.domid, w->assign.devid, w->assign.channel, (int)getpid(), w->assign.pid,
-             why);
+    snprintf(line, sizeof(line), "protocol violation: %s; channel closed", why);
     report(w, line);
     _exit(3);
 }
@@ -165,7 +162,7 @@ static int assign(struct wk *w, const struct wk_msg *m, int *fds, int nfds, cons
     }
     w->assign = *m;
     w->xen = m->kind == WK_XEN;
-    log_subject("d%u.%u", m->domid, m->devid);
+    log_subject("d%u.%u pid %u", m->domid, m->devid, m->pid);
     err = t->open(&w->tr, m, fds, why);
     if (err)
         return err;

@@ -114,8 +114,7 @@ void wk_on_fault(void *arg, int err, const char *what)
 
     if (!atomic_compare_exchange_strong(&w->sticky, &none, (uint32_t)err))
         return;
-    snprintf(line, sizeof(line), "d%u.%u channel %u (guest pid %u): CUDA error %d: %s",
-             w->assign.domid, w->assign.devid, w->assign.channel, w->assign.pid, err, what);
+    snprintf(line, sizeof(line), "CUDA error %d: %s", err, what);
     if (w->report)
         w->report(w, line);
     else

@@ -296,4 +296,13 @@ def nvml(stage):
         need(stage, 'no device', p.stdout == '9\n', p.stdout)
 
 
-TESTS = [list_and_top, nvml, metrics, bad_requests, trace]
+def log_lines(stage):
+    """A line about a guest process says which one it is, in gvm-backd's words."""
+    with Daemon(stage) as d:
+        rc, out = stage.finish(d.start('oob'), 'oob')
+        need(stage, 'oob', 'error 700 as expected' in out, out)
+    need(stage, 'line', re.search(r'^gvm-backd\[\d+\]: warning: pid (\d+) channel 1 \(guest pid \1, '
+                                  r'worker \d+\): CUDA error 700: ', d.said, re.M), d.said)
+
+
+TESTS = [list_and_top, log_lines, nvml, metrics, bad_requests, trace]
