@@ -37,6 +37,29 @@ def test_seen_by_operator(lab):
     matches(tree, r'^state = "4"', "backend's nodes")
 
 
+@needs(*ALL)
+def test_diagnosis(lab):
+    """gvm doctor finds nothing that is bad in dom0 or in the guest; gvm top shows a program that runs,
+    gvm trace its calls, from the first one."""
+    guest = shared_guest(lab, "pv")
+    rc, out = lab.dom0("gvm doctor")
+    expect(rc, 0, "exit status of gvm doctor in dom0: " + out)
+    matches(out, r"^ok +vgpu d%d\.0 +%s: connected$" % (guest.domid, guest.name), "gvm doctor")
+    rc, out = guest.run("gvm doctor")
+    expect(rc, 0, "exit status of gvm doctor in the guest: " + out)
+    matches(out, r"^ok +CUDA +cuInit works: ", "gvm doctor in the guest")
+    trace = lab.spawn("gvm trace --count 6 %s" % guest.name)
+    lab.sh("gvm list > /dev/null")
+    spin = guest.spawn("spin")
+    spin.wait_output("started", 60)
+    out = lab.sh("gvm top --once")
+    matches(out, r"^%d +%s +0 +connected " % (guest.domid, guest.name), "gvm top")
+    matches(out, r"^ +pid \d+ +uid 0 +worker \d+ ", "gvm top")
+    spin.kill(9)
+    trace.wait_output(r" d%d\.0/\d+ #\d+ lane 0 MemAlloc .* = 0 dptr=0x" % guest.domid, 60)
+    trace.kill(15)
+
+
 def _program(name):
     @needs(*ALL)
     def run(lab):

@@ -165,7 +165,17 @@ static void check_worker(struct doctor *d)
                                        "/usr/local/lib/gvm/gvm-ptx-jit.so",
                                        "/usr/local/sbin/gvm-ptx-jit.so", NULL};
     const char *p = doc_first(d, paths);
+    char beside[4096];
+    ssize_t n;
 
+    /* As gvm-backd looks: beside itself, where this program may be too. */
+    n = !p && doc_live(d) ? readlink("/proc/self/exe", beside, sizeof(beside) - 16) : -1;
+    if (n > 0) {
+        beside[n] = '\0';
+        strcpy(strrchr(beside, '/'), "/gvm-worker");
+        if (access(beside, X_OK) == 0)
+            p = beside;
+    }
     if (p)
         doc_good(d, "gvm-worker", "%s%s", p,
                  doc_first(d, jits) ? "; the software device can compile kernels"

@@ -21,7 +21,7 @@
 
 #define BUS "/sys/bus/xen/devices"
 
-static const char *const lib_dirs[] = {"/usr/lib/gvm", "/usr/lib/x86_64-linux-gnu/gvm",
+static const char *const lib_dirs[] = {"/usr/lib/x86_64-linux-gnu/gvm", "/usr/lib/gvm",
                                        "/usr/local/lib/gvm", NULL};
 
 /* How many there are; the first one's name. */

@@ -290,7 +290,7 @@ def guest_image(packages, agent, parts):
     for lib in ("libcudart.so.13", "libcuda.so.1"):
         if parts[lib]:
             img.file("usr/lib/gvm/" + lib, parts[lib], 0o755)
-    for n in ("vgpu_probe", "vgpu_load", "vgpu_evil"):
+    for n in ("gvm", "vgpu_probe", "vgpu_load", "vgpu_evil"):
         if parts[n]:
             img.file("usr/bin/" + n, parts[n])
     if parts["records.bin"]:
