@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "dom0-backend/common/fault.h"
+#include "dom0-backend/common/clock.h"
 #include "dom0-backend/common/fdmsg.h"
 
 bool worker_params_equal(const struct worker_params *a, const struct worker_params *b)
@@ -674,5 +675,8 @@ bool worker_stats(const struct worker *w, struct wk_stats *out)
 {
     /* A worker that was started by an earlier gvm-backd may know fewer counters. */
     memset(out, 0, sizeof(*out));
-    return w->stats_fd >= 0 && pread(w->stats_fd, out, sizeof(*out), 0) > 0;
+    if (w->stats_fd < 0 || pread(w->stats_fd, out, sizeof(*out), 0) <= 0)
+        return false;
+    out->busy_ns = wk_busy_ns(out, now_ns());
+    return true;
 }

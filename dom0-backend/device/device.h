@@ -107,6 +107,9 @@ struct dev_config {
     void *arg; /* of on_fault, on_output, segment and quota */
     /* Grows by the time that kernels execute, in nanoseconds (atomically); NULL: not wanted. */
     uint64_t *busy_ns;
+    /* CLOCK_MONOTONIC at which what is under way, and not in *busy_ns yet, has begun; 0: nothing is.
+     * NULL: not wanted. */
+    uint64_t *busy_since;
 };
 
 struct dev_ops {

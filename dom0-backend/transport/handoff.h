@@ -146,12 +146,19 @@ struct wk_stats {
     uint64_t doorbells_out; /* events sent to the guest */
     uint64_t bytes_in;      /* octets copied to the device */
     uint64_t bytes_out;
-    uint64_t mem_used; /* device memory in use, bytes */
-    uint64_t busy_ns;  /* time the device executed kernels */
-    uint64_t sticky;   /* CUresult, 0 = healthy */
-    uint64_t chunks;   /* pool pages mapped */
-    uint64_t waiting;  /* calls under way on threads of their own: guest threads that wait */
-    uint64_t wait_ns;  /* how long those that are over have taken */
+    uint64_t mem_used;   /* device memory in use, bytes */
+    uint64_t busy_ns;    /* time the device executed kernels */
+    uint64_t sticky;     /* CUresult, 0 = healthy */
+    uint64_t chunks;     /* pool pages mapped */
+    uint64_t waiting;    /* calls under way on threads of their own: guest threads that wait */
+    uint64_t wait_ns;    /* how long those that are over have taken */
+    uint64_t busy_since; /* dev_config.busy_since */
 };
+
+/* Time that the device has been at work, to `now_ns` on CLOCK_MONOTONIC. */
+static inline uint64_t wk_busy_ns(const struct wk_stats *s, uint64_t now_ns)
+{
+    return s->busy_ns + (s->busy_since && now_ns > s->busy_since ? now_ns - s->busy_since : 0);
+}
 
 #endif

@@ -59,11 +59,13 @@ static void forget_lane(struct wk_lane *lane)
 
 int wk_Usage(struct wk_lane *lane, const struct vgpu_args_Usage *a, struct vgpu_out_Usage *o)
 {
-    const struct wk_stats *s = lane->w->stats;
+    const struct wk_stats *live = lane->w->stats;
+    struct wk_stats s = {.busy_ns = __atomic_load_n(&live->busy_ns, __ATOMIC_RELAXED),
+                         .busy_since = __atomic_load_n(&live->busy_since, __ATOMIC_RELAXED)};
 
-    o->mem_used = __atomic_load_n(&s->mem_used, __ATOMIC_RELAXED);
-    o->busy_ns = __atomic_load_n(&s->busy_ns, __ATOMIC_RELAXED);
+    o->mem_used = __atomic_load_n(&live->mem_used, __ATOMIC_RELAXED);
     o->now_ns = now_ns();
+    o->busy_ns = wk_busy_ns(&s, o->now_ns);
     return WK_OK;
 }
 

@@ -165,6 +165,7 @@ static int open_device(struct wk *w, const struct options *o, struct wk_msg *rea
         .quota = &wk_quota,
         .arg = w,
         .busy_ns = w->stats ? &w->stats->busy_ns : NULL,
+        .busy_since = w->stats ? &w->stats->busy_since : NULL,
     };
     static char text[160];
     int err;

@@ -92,7 +92,8 @@ def list_and_top(stage):
             rc, out, err = d.gvm('top', '--once', '--json', '--interval', '0.2')
             t = json.loads(out)['vgpus'][0]['processes'][0]
             need(stage, 'gvm top --json', t['calls'] > q['calls'] and
-                 t['per_second']['calls'] > 0 and t['per_second']['launches'] == 0, out)
+                 t['per_second']['calls'] > 0 and t['per_second']['launches'] == 0 and
+                 t['gpu_percent'] > 50, out)  # the kernel does not end
         finally:
             stop(p)
         end = time.monotonic() + 20

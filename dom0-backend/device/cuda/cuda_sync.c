@@ -161,17 +161,21 @@ int cudev_wait_all(struct dev *d)
  * that nobody waits for is counted when the watcher looks. An estimate for gvm top, no more. */
 void cudev_busy_begin(struct dev *d)
 {
-    uint64_t none = 0;
+    uint64_t none = 0, now;
 
     if (!d->cfg.busy_ns || atomic_load_explicit(&d->busy_since, memory_order_relaxed))
         return;
-    atomic_compare_exchange_strong(&d->busy_since, &none, now_ns());
+    now = now_ns();
+    if (atomic_compare_exchange_strong(&d->busy_since, &none, now) && d->cfg.busy_since)
+        __atomic_store_n(d->cfg.busy_since, now, __ATOMIC_RELAXED);
 }
 
 static void count(struct dev *d, uint64_t next)
 {
     uint64_t since = atomic_exchange(&d->busy_since, next), now = next ? next : now_ns();
 
+    if (d->cfg.busy_since)
+        __atomic_store_n(d->cfg.busy_since, next, __ATOMIC_RELAXED);
     if (since && d->cfg.busy_ns && now > since)
         __atomic_fetch_add(d->cfg.busy_ns, now - since, __ATOMIC_RELAXED);
 }

@@ -245,6 +245,10 @@ struct dev {
     struct dev_info inf;
     unsigned nsm;
 
+    pthread_mutex_t busy_lock;
+    unsigned busy;       /* launches being executed */
+    uint64_t busy_since; /* CLOCK_MONOTONIC, ns */
+
     pthread_mutex_t lock;
     pthread_cond_t moved; /* some stream has completed an operation */
     unsigned waiters;     /* on moved */

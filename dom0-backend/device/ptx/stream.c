@@ -428,6 +428,7 @@ static void stream_init(struct dev *d, struct dev_stream *s, unsigned flags, int
 void streams_init(struct dev *d)
 {
     pthread_mutex_init(&d->lock, NULL);
+    pthread_mutex_init(&d->busy_lock, NULL);
     pthread_cond_init(&d->moved, NULL);
     pthread_cond_init(&d->wake, NULL);
     pthread_cond_init(&d->gone, NULL);
@@ -449,6 +450,7 @@ void streams_fini(struct dev *d)
     pthread_cond_destroy(&d->wake);
     pthread_cond_destroy(&d->moved);
     pthread_mutex_destroy(&d->lock);
+    pthread_mutex_destroy(&d->busy_lock);
 }
 
 int swdev_stream_create(struct dev *d, unsigned flags, int priority, struct dev_stream **out)

@@ -112,11 +112,27 @@ static int coop_words(struct dev *d, struct ptx_launch *l)
     return err;
 }
 
+/* One launch more, or less. Time counts once, however many are executed. */
+static void busy_change(struct dev *d, int by)
+{
+    if (!d->cfg.busy_ns || !d->cfg.busy_since)
+        return;
+    pthread_mutex_lock(&d->busy_lock);
+    if (by > 0 && d->busy++ == 0) {
+        d->busy_since = now_ns();
+        __atomic_store_n(d->cfg.busy_since, d->busy_since, __ATOMIC_RELAXED);
+    } else if (by < 0 && --d->busy == 0) {
+        __atomic_store_n(d->cfg.busy_since, 0, __ATOMIC_RELAXED);
+        __atomic_fetch_add(d->cfg.busy_ns, now_ns() - d->busy_since, __ATOMIC_RELAXED);
+    }
+    pthread_mutex_unlock(&d->busy_lock);
+}
+
 static void run_launch(struct dev *d, struct op *op, struct ptx_exec **x)
 {
     struct ptx_launch *l = &op->launch.l;
     struct crew_job job = {.kernel = op->launch.func->k, .launch = l};
-    uint64_t share, start;
+    uint64_t share;
     int err;
 
     if (!*x)
@@ -141,10 +157,9 @@ static void run_launch(struct dev *d, struct op *op, struct ptx_exec **x)
         dev_fail(d, CUDA_ERROR_OUT_OF_MEMORY, "no device memory for a cooperative launch");
         return;
     }
-    start = now_ns();
+    busy_change(d, 1);
     err = crew_run(&d->crew, &job, *x);
-    if (d->cfg.busy_ns)
-        __atomic_fetch_add(d->cfg.busy_ns, now_ns() - start, __ATOMIC_RELAXED);
+    busy_change(d, -1);
     if (err == CUDA_ERROR_ASSERT) { /* what CUDA prints on stderr */
         output_put(&d->out, d->limit[LIMIT_PRINTF], 2, job.fault.what, strlen(job.fault.what));
         output_put(&d->out, d->limit[LIMIT_PRINTF], 2, "\n", 1);
