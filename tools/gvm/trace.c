@@ -167,6 +167,12 @@ static int run(struct trace *t)
         if (t->o.one && t->seen && !t->live)
             break;
     }
+    /* What was there when the time was over, or the signal came. */
+    if (there && !(t->o.count && t->shown >= t->o.count)) {
+        read_messages(t);
+        for (unsigned i = 0; i < t->nrings; i++)
+            read_ring(t, t->rings[i]);
+    }
     if (!there)
         fprintf(stderr, "gvm trace: gvm-backd has ended the trace\n");
     return there ? 0 : 1;
