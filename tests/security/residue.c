@@ -8,6 +8,7 @@
  *   residue read KIND [ROUNDS] takes as much of it and counts what is not 0, and the pattern
  *   residue loop KIND SECONDS  writes again and again
  *   residue self               writes, frees and takes again within one process
+ *   residue busy               how long allocating takes while kernels take all SMs
  *   residue cost               what clearing takes, and whether it gets on while all SMs are taken
  *
  * KIND: alloc (cuMemAlloc), small (512 octets each), vmm (cuMemCreate), pool (cuMemAllocAsync),
@@ -15,6 +16,7 @@
  * RESIDUE_MIB limits how much is taken, RESIDUE_IMAGE names the kernels' file.
  */
 #include <cuda.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -268,6 +270,48 @@ static void cost(void)
         }
 }
 
+/* ---- allocating while all SMs are taken ---------------------------------------------------- */
+
+static void *stop_later(void *stop)
+{
+    usleep(1000000);
+    *(volatile unsigned *)stop = 1;
+    return NULL;
+}
+
+static void busy(void)
+{
+    static const size_t sizes[] = {MIB, 2 * MIB, 64 * MIB, 1024 * MIB};
+    CUstream work;
+    unsigned *stop;
+    int sms = 0;
+
+    CHECK(cuDeviceGetAttribute(&sms, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, dev));
+    CHECK(cuStreamCreate(&work, CU_STREAM_NON_BLOCKING));
+    CHECK(cuMemHostAlloc((void **)&stop, 4096, CU_MEMHOSTALLOC_DEVICEMAP));
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        void *params[] = {&stop};
+        pthread_t t;
+        CUfunction f;
+        CUdeviceptr p;
+        uint64_t from;
+
+        *(volatile unsigned *)stop = 0;
+        CHECK(cuModuleGetFunction(&f, mod, "occupy"));
+        CHECK(cuLaunchKernel(f, (unsigned)sms * 64, 1, 1, 1024, 1, 1, 0, work, params, NULL));
+        pthread_create(&t, NULL, stop_later, stop);
+        usleep(5000);
+        from = now_us();
+        CHECK(cuMemAlloc(&p, sizes[i]));
+        printf("all SMs taken: cuMemAlloc of %zu KiB takes %llu us%s\n", sizes[i] / 1024,
+               (unsigned long long)(now_us() - from),
+               *(volatile unsigned *)stop ? ", until they are free" : "");
+        fflush(stdout);
+        pthread_join(t, NULL);
+        CHECK(cuCtxSynchronize());
+    }
+}
+
 /* ---- */
 
 static void show(const char *kind, bool write, uint64_t bytes)
@@ -332,10 +376,11 @@ int main(int argc, char **argv)
     bool write = argc > 2 && strcmp(argv[1], "read") != 0;
     int number = argc > 3 ? atoi(argv[3]) : 0;
 
-    if (argc < 2 || (argc < 3 && strcmp(argv[1], "self") != 0 && strcmp(argv[1], "cost") != 0)) {
+    if (argc < 2 || (argc < 3 && strcmp(argv[1], "self") != 0 && strcmp(argv[1], "busy") != 0 &&
+                     strcmp(argv[1], "cost") != 0)) {
         fprintf(stderr,
                 "usage: residue write KIND [die] | read KIND [ROUNDS] | loop KIND SECONDS | "
-                "self | cost\n");
+                "self | busy | cost\n");
         return 2;
     }
     CHECK(cuInit(0));
@@ -347,6 +392,8 @@ int main(int argc, char **argv)
     CHECK(cuMemsetD8(out, 0, 24));
     if (strcmp(argv[1], "cost") == 0) {
         cost();
+    } else if (strcmp(argv[1], "busy") == 0) {
+        busy();
     } else if (strcmp(argv[1], "self") == 0) {
         self();
     } else if (strcmp(argv[1], "loop") == 0) {

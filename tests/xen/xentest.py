@@ -71,9 +71,10 @@ class Backd:
     def log(self):
         return self.cmd.out if self.cmd else ""
 
-    def start(self, config=None):
+    def start(self, config=None, worker=None):
         if not self.running:
-            self.cmd = self.lab.spawn("exec gvm-backd" + (" --config " + config if config else ""))
+            self.cmd = self.lab.spawn("exec gvm-backd" + (" --config " + config if config else "")
+                                      + (" --worker " + worker if worker else ""))
             # its socket is the last thing that it makes
             rc, _ = self.lab.dom0("n=0; until [ -S /run/gvm/backd.sock ]; do n=$((n + 1)); "
                                   "[ $n -lt 200 ] || exit 1; usleep 50000; done", 60)

@@ -9,11 +9,14 @@
  *   vgpu_probe connect      one CONNECT; says its result
  *   vgpu_probe add PAGES    CONNECT; at a line or the end of its input POOL_ADD; says their results
  *   vgpu_probe many N       N files, a CONNECT each; says how many succeeded and why one did not
+ *   vgpu_probe hog UID      as an ordinary user takes all channels and pages that it gets; says how many
+ *                           and why no more, and keeps them until the end of its input
  *   vgpu_probe churn N      N times: connect, add, map, drop, unmap or not, close
  * VGPU_DEVICE names another device than /dev/vgpu0.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -339,6 +342,47 @@ static int many(unsigned n)
     return 0;
 }
 
+/* Pages of one more channel, by hundreds and then one by one. */
+static unsigned take_pages(int fd)
+{
+    unsigned total = 0;
+
+    for (unsigned step = 100; step; step = step == 100 ? 1 : 0) {
+        struct vgpu_ioc_pool p = {.npages = step};
+
+        while (ioctl(fd, VGPU_IOC_POOL_ADD, &p) == 0) {
+            total += step;
+            p = (struct vgpu_ioc_pool){.npages = step};
+        }
+    }
+    return total;
+}
+
+static int hog(unsigned uid)
+{
+    struct vgpu_ioc_connect c;
+    unsigned channels = 0, pages = 0;
+    struct stat st;
+
+    /* A user who may use the device, by its group, and nothing else. */
+    if (stat(device, &st) || chmod(device, 0660) || setgroups(0, NULL) || setgid(st.st_gid) ||
+        setuid(uid)) {
+        printf("user %u: %s\n", uid, strerror(errno));
+        return 1;
+    }
+    for (;; channels++) {
+        int fd = open_device();
+
+        if (fd < 0 || do_connect(fd, &c))
+            break;
+        pages += VGPU_CH_PAGES(ORDER) + take_pages(fd);
+    }
+    printf("hog: %u channels, %u pages: %s\n", channels, pages, strerror(errno));
+    fflush(stdout);
+    getchar();
+    return 0;
+}
+
 static int churn(unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
@@ -387,10 +431,13 @@ int main(int argc, char **argv)
         return one_connect(n);
     if (!strcmp(what, "many"))
         return many((unsigned)n);
+    if (!strcmp(what, "hog"))
+        return hog((unsigned)n);
     if (!strcmp(what, "churn"))
         return churn((unsigned)n);
-    fprintf(stderr,
-            "usage: %s rules | hold PAGES | wait | connect | add PAGES | many N | churn N\n",
-            argv[0]);
+    fprintf(
+        stderr,
+        "usage: %s rules | hold PAGES | wait | connect | add PAGES | many N | hog UID | churn N\n",
+        argv[0]);
     return 2;
 }

@@ -256,6 +256,7 @@ def payload(release):
     return {
         "gvm-backd": have("gvm-backd"), "gvm-worker": have("gvm-worker"),
         "gvm-agent": have("gvm-agent"), "gvm": have("gvm"),
+        "gvm-worker-hostile": have("security/gvm-worker-hostile"),
         "xen-vgpufront.ko": have("domU-frontend/%s/xen-vgpufront.ko" % release),
         "libcudart.so.13": have("lib/libcudart.so.13"), "libcuda.so.1": have("lib/libcuda.so.1"),
         "conformance programs": programs or None,
@@ -323,7 +324,7 @@ def dom0_image(packages, agent, parts, guest_path, config):
         img.file("usr/bin/xenstore-" + n, os.path.join(packages.root, "usr/bin/xenstore-" + n))
     modules = img.kernel_modules(packages, "xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs "
                                            "virtio-pci virtio-console".split())
-    for n in ("gvm-backd", "gvm-worker", "gvm-agent", "gvm"):
+    for n in ("gvm-backd", "gvm-worker", "gvm-agent", "gvm", "gvm-worker-hostile"):
         if parts[n]:
             img.file("usr/lib/gvm/bin/" + n, parts[n])
     for n in ("gvm-backd", "gvm-worker"):
