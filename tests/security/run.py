@@ -24,10 +24,10 @@ SUM = re.compile(r'^hostile: (\d+) attempts, (\d+) refused as they must be, (\d+
 class Daemon:
     """gvm-backd with a guest for each quota; its standard error, and that of the workers, in `log`."""
 
-    def __init__(self, build, quotas, confine):
+    def __init__(self, build, quotas, confine, warm=0):
         self.dir = tempfile.mkdtemp(prefix='gvm-security-')
         self.build = build
-        command = [build + '/gvm-backd', '--local', self.path(0), '--kind', 'ptx', '--warm', '0',
+        command = [build + '/gvm-backd', '--local', self.path(0), '--kind', 'ptx', '--warm', str(warm),
                    '--threads', '1', '--mem', str(64 << 20),
                    '--worker', os.path.abspath(build + '/security/gvm-worker-hostile')]
         if confine:
@@ -60,6 +60,44 @@ class Daemon:
         self.process.terminate()
         self.process.wait(10)
         shutil.rmtree(self.dir)
+
+
+def workers(daemon):
+    """Pids of its workers that have got as far as their own program."""
+    found = []
+    with open('/proc/%d/task/%d/children' % (daemon, daemon)) as f:
+        for pid in f.read().split():
+            with open('/proc/%s/cmdline' % pid, 'rb') as g:
+                if g.read().startswith(b'gvm-worker'):
+                    found.append(int(pid))
+    return found
+
+
+def apart(build):
+    """None, or what two workers have in common that each should have for itself."""
+    d = Daemon(build, [512], True, warm=2)
+    try:
+        end = time.monotonic() + 20
+        while len(workers(d.process.pid)) < 2:
+            if time.monotonic() > end:
+                return 'there are no two workers: ' + d.log()
+            time.sleep(0.05)
+        seen = set()
+        for worker in workers(d.process.pid):
+            with open('/proc/%d/status' % worker) as f:
+                ids = re.search(r'^Uid:\s+(.*)$', f.read(), re.M).group(1).split()
+            mine = {('uid', i) for i in ids}
+            mine |= {(n, os.readlink('/proc/%d/ns/%s' % (worker, n)))
+                     for n in ('mnt', 'pid', 'net', 'ipc', 'uts')}
+            host = {(n, os.readlink('/proc/self/ns/%s' % n))
+                    for n in ('mnt', 'pid', 'net', 'ipc', 'uts')} | {('uid', '0')}
+            common = mine & (seen | host)
+            if common:
+                return str(common)
+            seen |= mine
+        return None
+    finally:
+        d.stop()
 
 
 def table(log):
@@ -99,6 +137,9 @@ def main(argv):
 
     if not confine:
         print('not root: workers share this user id and file system, only the filter is tried')
+    if confine:
+        common = apart(build)
+        verdict('each worker has a user id and namespaces of its own', common is None, str(common))
     total = refused = 0
     for quota, what in MODES:
         d = Daemon(build, [quota], confine)
