@@ -31,7 +31,7 @@ GROUPS = [
      'instructions of a launch, and the harness of the benchmarks'),
     ('asan', 150, ['test-unit', 'test-local'], 'asan', 'both once more with ASan and UBSan'),
     ('tsan', 150, ['test-tsan'], None, 'programs of several threads with ThreadSanitizer'),
-    ('fuzz', 175, ['test-fuzz'], None, 'fuzz targets'),
+    ('fuzz', 190, ['test-fuzz'], None, 'fuzz targets'),
     ('packages', 60, ['test-deb'], None, 'Debian packages in a scratch root'),
     ('xen', 380, ['test-xen'], None, 'inside Xen'),
     ('faults', 280, ['test-faults'], None,

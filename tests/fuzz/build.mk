@@ -33,6 +33,8 @@ FUZZ_grants_SEEDS = $(BUILD)/gen/seeds/dir
 FUZZ_xs_OBJS = $(call objs,dom0-backend/agent/spec.c dom0-backend/common/xs.c xenstore-schema/check.c \
 	$(BUILD)/gen/vgpu_schema.c)
 FUZZ_conf_OBJS = $(AGENT_PURE_OBJS)
+FUZZ_trace_OBJS = $(call objs,tools/gvm/trace_show.c) $(PROTO_TRACE_OBJS)
+FUZZ_trace_DICT = $(BUILD)/gen/seeds/rec.dict
 
 $(BUILD)/fuzz/obj/gen/%.o: $(BUILD)/gen/%.c | $(GENERATED)
 	@mkdir -p $(@D)
