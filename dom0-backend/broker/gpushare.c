@@ -164,7 +164,7 @@ static void watch_lease(struct gs *g, uint64_t now)
         t->until = now + g->slice;
         return;
     }
-    if (t->busy || (t->wants && !t->yields)) {
+    if (t->busy || t->moved || (t->wants && !t->yields)) {
         t->idle = 0;
     } else {
         if (!t->idle)

@@ -32,6 +32,7 @@ struct gs_tenant {
     /* What is known of it, set before each step. */
     bool wants;  /* somebody waits to issue */
     bool busy;   /* something that was issued is not complete */
+    bool moved;  /* something was issued since the last step */
     bool yields; /* somebody has work that does not fit into the rest of the lease */
 
     /* What follows. */

@@ -40,7 +40,8 @@ struct sched_member {
     struct tenant_page *page;
     char name[32];
     int efd;
-    uint32_t shown; /* the state that the gate shows, TENANT_* */
+    uint32_t issued; /* at the last look, by all its workers */
+    uint32_t shown;  /* the state that the gate shows, TENANT_* */
     uint64_t until;
 };
 
@@ -85,16 +86,19 @@ static void show(struct sched_member *m, uint32_t state, uint64_t until)
 static void read_page(struct sched_member *m)
 {
     struct tenant_page *p = m->page;
-    uint32_t n = atomic_load(&p->nslot), gate = atomic_load(&p->gate);
+    uint32_t n = atomic_load(&p->nslot), gate = atomic_load(&p->gate), issued = 0;
 
     m->t.wants = m->t.busy = m->t.yields = false;
     for (uint32_t i = 0; i < n && i < TENANT_SLOTS; i++) {
         bool waits = atomic_load(&p->slot[i].waits) != 0;
 
+        issued += atomic_load(&p->slot[i].issued);
         m->t.wants |= waits;
         m->t.busy |= atomic_load(&p->slot[i].since) != 0;
         m->t.yields |= waits && atomic_load(&p->slot[i].yields) == gate;
     }
+    m->t.moved = issued != m->issued;
+    m->issued = issued;
 }
 
 static void step_gpu(struct gpu *g, uint64_t now, uint64_t *next)

@@ -100,7 +100,7 @@ void tenant_set_mem(struct tenant *t, uint64_t mem)
 void tenant_set_share(struct tenant *t, uint32_t weight, uint32_t cap)
 {
     t->weight = weight ? weight : TENANT_WEIGHT;
-    t->cap = cap;
+    t->cap = cap < 100 ? cap : 0;
     sched_set(t->member, t->weight, t->cap);
 }
 

@@ -20,12 +20,13 @@
 
 struct tenant_slot {
     _Atomic uint64_t mem; /* octets of device memory that this process holds */
-    /* Times are CLOCK_MONOTONIC, nanoseconds. */
-    _Atomic uint64_t
-        since; /* what was issued last and is not complete began then; 0: all is complete */
-    _Atomic uint32_t waits; /* threads that wait at the gate */
+    /* Since when nothing of what is under way has come to an end; 0: nothing is under way. Times are
+     * CLOCK_MONOTONIC, nanoseconds. */
+    _Atomic uint64_t since;
+    _Atomic uint32_t issued; /* operations, counted while the gate is not open */
+    _Atomic uint32_t waits;  /* threads that wait at the gate */
     _Atomic uint32_t
-        yields; /* value of the gate: of this lease so little is left that it is no use */
+        yields; /* value of the gate: so little is left of this lease that it is no use */
     _Atomic uint32_t bell; /* futex, counts: look at the gate again; broker and worker */
 } __attribute__((aligned(64)));
 

@@ -219,6 +219,7 @@ void wk_gate_pass(struct wk *w)
     if (!g->at)
         g->at = now;
     g->entered++;
+    atomic_store(&slot_of(w)->issued, (uint32_t)g->entered);
     if (g->asleep)
         ring(slot_of(w));
     pthread_mutex_unlock(&g->lock);

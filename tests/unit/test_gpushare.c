@@ -89,6 +89,7 @@ static void run(uint64_t ns)
         for (unsigned i = 0; i < n; i++) {
             begin(&guest[i]);
             guest[i].t.busy = guest[i].left != 0;
+            guest[i].t.moved = false;
             running += guest[i].t.busy;
         }
         gs_step(&g, now);
@@ -213,6 +214,25 @@ static void test_pieces(void **state)
     assert_share(a->done, 5 * S, 50, 10);
 }
 
+/* The same where each look finds it between two pieces: what was issued meanwhile counts. */
+static void test_pieces_missed(void **state)
+{
+    struct guest *a = add(256, 0, 0, 0), *b = add(256, 0, MS, 0);
+
+    a->t.busy = b->t.wants = true;
+    gs_resume(&g, &a->t, now);
+    gs_step(&g, now);
+    assert_true(a->t.until == now + g.slice);
+    a->t.busy = false;
+    a->t.moved = true;
+    for (; now < a->t.until; now += g.linger) {
+        gs_step(&g, now);
+        assert_true(g.holder == &a->t);
+    }
+    gs_step(&g, now);
+    assert_true(g.holder == &b->t);
+}
+
 /* Kernels far longer than a slice: they lose exclusivity, and pay for it. */
 static void test_long(void **state)
 {
@@ -290,6 +310,7 @@ int main(void)
         cmocka_unit_test_setup(test_gone, setup),
         cmocka_unit_test_setup(test_little, setup),
         cmocka_unit_test_setup(test_pieces, setup),
+        cmocka_unit_test_setup(test_pieces_missed, setup),
         cmocka_unit_test_setup(test_long, setup),
         cmocka_unit_test_setup(test_endless, setup),
         cmocka_unit_test_setup(test_cap, setup),
