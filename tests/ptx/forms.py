@@ -13,11 +13,13 @@ must be alike: exact too).
 """
 import sys
 
-HEAD = """.version 8.0
+import forms_more
+
+HEAD = """.version 8.6
 .target sm_90
 .address_size 64
 """
-WIDTH = {'i16': 16, 'f16': 16, 'bf': 16, 'i32': 32, 'f32': 32, 'h2': 32, 'b2': 32, 'sh': 32,
+WIDTH = {'mh': 64, 'mb': 64, 'mf': 64, 'm8': 64, 'md': 64, 'w': 64, 'i16': 16, 'f16': 16, 'bf': 16, 'i32': 32, 'f32': 32, 'h2': 32, 'b2': 32, 'sh': 32,
          'i64': 64, 'f64': 64, 'p': 1}
 forms = []
 
@@ -415,6 +417,7 @@ def main():
     warp()
     atomics()
     memory()
+    forms_more.add(form)
     out = sys.stdout if len(sys.argv) < 2 else open(sys.argv[1], 'w')
     out.write(HEAD)
     for n, f in enumerate(forms):

@@ -68,13 +68,12 @@ static void errors_name_the_line(void **state)
 static void unsupported_is_lazy(void **state)
 {
     static const char *const text =
-        K("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r1}, [%rd1];") ".visible .entry good(.param "
-                                                                     ".u64 p) { ret; }\n";
+        K("wgmma.fence.sync.aligned;") ".visible .entry good(.param .u64 p) { ret; }\n";
 
     assert_int_equal(pf_load_sm(text), 0);
     assert_int_equal(ptx_module_nkernel(pf_module()), 2);
     assert_int_equal(pf_run("k", 1, 32, 1, (uint64_t)0), 801);
-    assert_non_null(strstr(pf_log, "line 7: ldmatrix"));
+    assert_non_null(strstr(pf_log, "line 7: wgmma"));
     assert_int_equal(pf_run("good", 1, 32, 1, (uint64_t)0), 0);
     refuses(K("add.sideways.s32 %r1, %r2, %r3;"), 801, "modifier .sideways");
     refuses(K("add.approx.s32 %r1, %r2, %r3;"), 801, "modifier .approx");

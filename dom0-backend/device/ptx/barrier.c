@@ -58,7 +58,7 @@ static void release(struct cta *c, unsigned id)
 
 void bar_recheck(struct cta *c)
 {
-    for (unsigned id = 0; id < NBARRIERS; id++)
+    for (unsigned id = 0; id <= NBARRIERS; id++)
         if (c->bar[id].active && complete(c, &c->bar[id]))
             release(c, id);
 }
@@ -75,7 +75,7 @@ void bar_arrive(struct warp *w, const struct uop *u, uint32_t mask)
         if (ids[l] == id && (!counts || counts[l] == count))
             same |= 1u << l;
     }
-    if (id >= NBARRIERS)
+    if (id >= NBARRIERS && !(u->e && id == BAR_CLUSTER))
         ptx_throw(w, u, E_LAUNCH_FAILED, l0, 0, "barrier %u, allowed are 0 to %u", id,
                   NBARRIERS - 1);
     if (counts && (!count || count % WARP || count > PTX_MAX_THREADS))

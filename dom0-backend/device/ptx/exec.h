@@ -23,6 +23,7 @@
 #define MAX_WARPS      (PTX_MAX_THREADS / WARP)
 #define MAX_CALL_DEPTH 256
 #define NBARRIERS      16
+#define BAR_CLUSTER    NBARRIERS /* the cluster's, which is one block: after the named ones */
 
 struct warp;
 struct uop;
@@ -42,7 +43,7 @@ enum uop_kind {
     K_RET,
     K_EXIT,
     K_CALL,  /* imm: struct call */
-    K_BAR,   /* a: barrier slot or imm; see uop.n BAR_* */
+    K_BAR,   /* a: barrier slot or imm; see uop.n BAR_*; e: 1 for that of the cluster */
     K_WSYNC, /* a: member mask; wait until the members are here or gone */
     K_YIELD, /* let other warps run */
     K_TRAP,
@@ -177,7 +178,7 @@ struct cta {
     uint32_t nwarps, live_warps;
     uint32_t nthreads;
     uint8_t *shared;
-    struct barrier bar[NBARRIERS];
+    struct barrier bar[NBARRIERS + 1];
     struct warp *warps; /* nwarps */
 };
 

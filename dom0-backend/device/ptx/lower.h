@@ -66,7 +66,7 @@ LOW(low_mov) LOW(low_cvt) LOW(low_cvta) LOW(low_isspacep) LOW(low_ld) LOW(low_st
 LOW(low_fence) LOW(low_atom) LOW(low_cp) LOW(low_shfl) LOW(low_vote) LOW(low_match)
 LOW(low_activemask) LOW(low_redux) LOW(low_elect) LOW(low_bar) LOW(low_bra) LOW(low_brx)
 LOW(low_call) LOW(low_ret) LOW(low_exit) LOW(low_trap) LOW(low_nanosleep) LOW(low_tex) LOW(low_txq)
-LOW(low_surf) LOW(low_wmma)
+LOW(low_surf) LOW(low_wmma) LOW(low_mma) LOW(low_video) LOW(low_mbarrier) LOW(low_minmax_small) LOW(low_cvt_small) LOW(low_mapa) LOW(low_policy) LOW(low_cp_mbarrier) LOW(low_cp_bulk) LOW(low_ldmatrix) LOW(low_stmatrix) LOW(low_movmatrix)
 /* clang-format on */
 #undef LOW
 

@@ -219,6 +219,9 @@ int low_arith(struct lower *lo, const struct ir_insn *in)
     if (need_types(lo, in, 1))
         return -1;
     unsigned t = in->type[0];
+    if (has_mod(in, M_xorsign) ||
+        ((t == T_S16X2 || t == T_U16X2) && (op_name(in)[0] == 'm' && op_name(in)[1] != 'u')))
+        return low_minmax_small(lo, in);
     switch (t) {
     case T_F32:
     case T_F64:

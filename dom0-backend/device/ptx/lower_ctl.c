@@ -180,8 +180,24 @@ int low_bar(struct lower *lo, const struct ir_insn *in)
 {
     take(lo, M_aligned);
     take(lo, M_cta);
-    if (take(lo, M_cluster))
-        return low_fail(lo, E_NOT_SUPPORTED, "thread block clusters are not supported");
+    if (take(lo, M_cluster)) {
+        /* a cluster is one block, so its barrier is that of the block, at a place of its own;
+         * arriving does not wait, and waiting is for all that arrive */
+        bool wait = take(lo, M_wait);
+        take(lo, M_arrive);
+        take(lo, M_release);
+        take(lo, M_acquire);
+        take(lo, M_relaxed);
+        struct uop *cu = wait ? emit_kind(lo, K_BAR) : emit(lo, "fence");
+        if (!cu)
+            return -1;
+        if (wait) {
+            cu->n = BAR_SYNC;
+            cu->a = low_const32(lo, BAR_CLUSTER);
+            cu->e = 1;
+        }
+        return 0;
+    }
     if (take(lo, M_warp)) {
         take(lo, M_sync);
         if (in->nopnd != 1)

@@ -400,6 +400,9 @@ int low_cvt(struct lower *lo, const struct ir_insn *in)
     if (in->ntype != 2)
         return low_fail(lo, E_INVALID_PTX, "%u types where 2 are wanted", in->ntype);
     unsigned td = in->type[0], ts = in->type[1];
+    int small = low_cvt_small(lo, in);
+    if (small <= 0)
+        return small;
     if ((td == T_F16X2 || td == T_BF16X2) && ts == T_F32 && in->nopnd == 3) {
         unsigned mode = round_mod(lo);
         bool relu = take(lo, M_relu);

@@ -213,6 +213,7 @@ int low_fence(struct lower *lo, const struct ir_insn *in)
     take(lo, M_sc);
     take(lo, M_proxy);
     take(lo, M_alias);
+    take(lo, M_mbarrier_init);
     take(lo, M_async);
     take(lo, M_global);
     take(lo, M_shared);
@@ -243,6 +244,21 @@ int low_atom(struct lower *lo, const struct ir_insn *in)
     if (i == 10)
         return low_fail(lo, E_INVALID_PTX, "no operation");
     bool cas = ops[i].m == M_cas;
+    unsigned n = vec_len(lo);
+    const struct ir_opnd *vd = NULL, *vb = opnd(lo, in, first + 1);
+    if (n > 1) { /* atomic for each element */
+        if (cas || n > LIM_OPNDS / 2 || vb->kind != O_VEC || vb->n != n)
+            return low_fail(lo, E_INVALID_PTX, "a vector of %u registers is wanted", n);
+        vb = &lo->fn->opnds[vb->idx];
+        if (!red) {
+            vd = opnd(lo, in, 0);
+            if (vd->kind != O_VEC || vd->n != n)
+                return low_fail(lo, E_INVALID_PTX, "a vector of %u registers is wanted", n);
+            vd = &lo->fn->opnds[vd->idx];
+        }
+    } else if (!red) {
+        vd = opnd(lo, in, 0);
+    }
     if (in->nopnd != first + 2 + cas)
         return low_fail(lo, E_NOT_SUPPORTED, "this form is not supported");
     if (low_address(lo, opnd(lo, in, first), &a))
@@ -250,24 +266,24 @@ int low_atom(struct lower *lo, const struct ir_insn *in)
     int sp = access_space(lo, &a);
     if (sp == AS_LOCAL || sp == AS_PARAM)
         return low_fail(lo, E_INVALID_PTX, "atomics work on global and shared memory only");
-    uint32_t b = low_src(lo, opnd(lo, in, first + 1), t);
-    uint32_t c = cas ? low_src(lo, opnd(lo, in, first + 2), t) : b, d = NO_ADDR_REG;
-    if (!red && opnd(lo, in, 0)->kind != O_SINK)
-        d = low_dst(lo, opnd(lo, in, 0), t);
-    if (lo->err)
-        return -1;
-    struct uop *u = emit(lo, "atom.%s.%s", ops[i].n, ptx_type_name[t]);
-    if (!u)
-        return -1;
-    set_addr(u, &a);
-    u->n = sp;
-    u->b = b;
-    u->c = c;
-    u->d = d;
-    if (t >= T_F16) {
-        /* single precision atomics flush subnormals in global memory and keep them in shared */
-        u->csr = t == T_F32 && sp == AS_GLOBAL ? CSR_FTZ : 0;
-        u->csrmask = CSR_ALL;
+    for (unsigned e = 0; e < n; e++, a.off += ptx_type_bits[t] / 8) {
+        uint32_t b = low_src(lo, &vb[e], t);
+        uint32_t c = cas ? low_src(lo, opnd(lo, in, first + 2), t) : b, d = NO_ADDR_REG;
+        if (vd && vd[e].kind != O_SINK)
+            d = low_dst(lo, &vd[e], t);
+        struct uop *u = lo->err ? NULL : emit(lo, "atom.%s.%s", ops[i].n, ptx_type_name[t]);
+        if (!u)
+            return -1;
+        set_addr(u, &a);
+        u->n = sp;
+        u->b = b;
+        u->c = c;
+        u->d = d;
+        if (t >= T_F16) {
+            /* single precision atomics flush subnormals in global memory and keep them in shared */
+            u->csr = t == T_F32 && sp == AS_GLOBAL ? CSR_FTZ : 0;
+            u->csrmask = CSR_ALL;
+        }
     }
     return 0;
 }
@@ -277,6 +293,10 @@ int low_cp(struct lower *lo, const struct ir_insn *in)
     struct low_addr s, d;
     if (!take(lo, M_async))
         return low_fail(lo, E_NOT_SUPPORTED, "only cp.async is supported");
+    if (take(lo, M_bulk))
+        return low_cp_bulk(lo, in);
+    if (take(lo, M_mbarrier))
+        return low_cp_mbarrier(lo, in);
     if (take(lo, M_commit_group) | take(lo, M_wait_group) | take(lo, M_wait_all))
         return 0; /* copies are done at once */
     take_order(lo);

@@ -166,7 +166,9 @@ static inline u32 d2h(f64 v, u32 mode)
 }
 OP1(cvt_f16_f64, u32, f64, d2h(a[i], u->n))
 OP1(cvt_bf16_f32, u32, f32, f2bf(a[i], u->n))
-OP1(cvt_bf16_f64, u32, f64, f2bf(d2f_odd(a[i]), u->n))
+/* its NaN is not the canonical one */
+OP1(cvt_bf16_f64, u32, f64,
+    a[i] != a[i] ? (u32)(d2u(a[i]) >> 48 & 0x8000) | 0x7fc0 : f2bf(d2f_odd(a[i]), u->n))
 OP2(cvt_f16x2_f32, u32, f32, f32, f2h(a[i], u->n) << 16 | f2h(b[i], u->n))
 OP2(cvt_bf16x2_f32, u32, f32, f32, f2bf(a[i], u->n) << 16 | f2bf(b[i], u->n))
 /* tf32: 10 mantissa bits, ties away */

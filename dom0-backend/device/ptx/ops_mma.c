@@ -2,6 +2,7 @@
 /* ops_mma.c - matrix fragments of a warp: load, store, multiply and add. */
 #include "addr.h"
 #include "half.h"
+#include "matrix_sum.h"
 #include "mma_op.h"
 
 #define MAX_ELEMS 512
@@ -126,7 +127,7 @@ static u32 bits_of(const struct mma_op *t, f64 x)
     }
 }
 
-/* Sums are exact in double precision for integers; hardware does not say how it rounds others. */
+/* Integers are exact in double precision; half precision is rounded from it. */
 static void wmma_mma(struct warp *w, const struct uop *u)
 {
     const struct mma_op *t = (const struct mma_op *)(intptr_t)u->imm;
@@ -141,6 +142,10 @@ static void wmma_mma(struct warp *w, const struct uop *u)
     for (unsigned e = 0; e < m * n; e++) {
         f64 sum = value(&t->c, get_slot(w, &t->c, e));
 
+        if (t->d.type == MT_F32) {
+            r[e] = f2u(CANON32(matrix_sum(&a[e / n * k], &b[e % n], n, k, sum)));
+            continue;
+        }
         for (unsigned i = 0; i < k; i++)
             sum += a[e / n * k + i] * b[i * n + e % n];
         r[e] = bits_of(t, sum);

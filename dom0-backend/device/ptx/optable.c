@@ -11,13 +11,15 @@ const uint8_t ptx_type_bits[T_COUNT] = {
     [T_TEXREF] = 64,
 };
 const char *const ptx_type_name[T_COUNT] = {
-    [T_NONE] = "",         [T_PRED] = "pred",     [T_B8] = "b8",         [T_B16] = "b16",
-    [T_B32] = "b32",       [T_B64] = "b64",       [T_B128] = "b128",     [T_U8] = "u8",
-    [T_U16] = "u16",       [T_U32] = "u32",       [T_U64] = "u64",       [T_S8] = "s8",
-    [T_S16] = "s16",       [T_S32] = "s32",       [T_S64] = "s64",       [T_F16] = "f16",
-    [T_F32] = "f32",       [T_F64] = "f64",       [T_F16X2] = "f16x2",   [T_BF16] = "bf16",
-    [T_BF16X2] = "bf16x2", [T_TF32] = "tf32",     [T_U16X2] = "u16x2",   [T_S16X2] = "s16x2",
-    [T_E4M3X2] = "e4m3x2", [T_E5M2X2] = "e5m2x2", [T_TEXREF] = "texref", [T_OTHER] = "?",
+    [T_NONE] = "",         [T_PRED] = "pred",     [T_B8] = "b8",       [T_B16] = "b16",
+    [T_B32] = "b32",       [T_B64] = "b64",       [T_B128] = "b128",   [T_U8] = "u8",
+    [T_U16] = "u16",       [T_U32] = "u32",       [T_U64] = "u64",     [T_S8] = "s8",
+    [T_S16] = "s16",       [T_S32] = "s32",       [T_S64] = "s64",     [T_F16] = "f16",
+    [T_F32] = "f32",       [T_F64] = "f64",       [T_F16X2] = "f16x2", [T_BF16] = "bf16",
+    [T_BF16X2] = "bf16x2", [T_TF32] = "tf32",     [T_U16X2] = "u16x2", [T_S16X2] = "s16x2",
+    [T_E4M3X2] = "e4m3x2", [T_E5M2X2] = "e5m2x2", [T_E4M3] = "e4m3",   [T_E5M2] = "e5m2",
+    [T_S4] = "s4",         [T_U4] = "u4",         [T_B1] = "b1",       [T_TEXREF] = "texref",
+    [T_OTHER] = "?",
 };
 
 static const char *const mod_name[M_COUNT] = {
@@ -86,23 +88,23 @@ const struct ptx_opcode ptx_opcodes[] = {
     {"vavrg4", 4, 4, DE, low_video4},
     {"vmin4", 4, 4, DE, low_video4},
     {"vmax4", 4, 4, DE, low_video4},
-    {"vset4", 4, 4, DE, NULL},
-    {"vadd", 3, 4, DE, NULL},
-    {"vsub", 3, 4, DE, NULL},
-    {"vabsdiff", 3, 4, DE, NULL},
-    {"vmin", 3, 4, DE, NULL},
-    {"vmax", 3, 4, DE, NULL},
-    {"vshl", 3, 4, DE, NULL},
-    {"vshr", 3, 4, DE, NULL},
-    {"vmad", 4, 4, DE, NULL},
-    {"vset", 3, 4, DE, NULL},
-    {"vadd2", 4, 4, DE, NULL},
-    {"vsub2", 4, 4, DE, NULL},
-    {"vavrg2", 4, 4, DE, NULL},
-    {"vabsdiff2", 4, 4, DE, NULL},
-    {"vmin2", 4, 4, DE, NULL},
-    {"vmax2", 4, 4, DE, NULL},
-    {"vset2", 4, 4, DE, NULL},
+    {"vset4", 4, 4, DE, low_video},
+    {"vadd", 3, 4, DE, low_video},
+    {"vsub", 3, 4, DE, low_video},
+    {"vabsdiff", 3, 4, DE, low_video},
+    {"vmin", 3, 4, DE, low_video},
+    {"vmax", 3, 4, DE, low_video},
+    {"vshl", 3, 4, DE, low_video},
+    {"vshr", 3, 4, DE, low_video},
+    {"vmad", 4, 4, DE, low_video},
+    {"vset", 3, 4, DE, low_video},
+    {"vadd2", 4, 4, DE, low_video},
+    {"vsub2", 4, 4, DE, low_video},
+    {"vavrg2", 4, 4, DE, low_video},
+    {"vabsdiff2", 4, 4, DE, low_video},
+    {"vmin2", 4, 4, DE, low_video},
+    {"vmax2", 4, 4, DE, low_video},
+    {"vset2", 4, 4, DE, low_video},
     /* compare and select */
     {"setp", 3, 4, D, low_setp},
     {"set", 3, 4, DE, low_set},
@@ -113,8 +115,8 @@ const struct ptx_opcode ptx_opcodes[] = {
     {"cvt", 2, 4, DE, low_cvt},
     {"cvta", 2, 2, DE, low_cvta},
     {"isspacep", 2, 2, D, low_isspacep},
-    {"mapa", 3, 3, DE, NULL},
-    {"getctarank", 2, 2, DE, NULL},
+    {"mapa", 3, 3, DE, low_mapa},
+    {"getctarank", 2, 2, DE, low_mapa},
     {"alloca", 2, 3, D, NULL},
     {"stacksave", 1, 1, D, NULL},
     {"stackrestore", 1, 1, 0, NULL},
@@ -126,13 +128,13 @@ const struct ptx_opcode ptx_opcodes[] = {
     {"prefetchu", 1, 1, 0, low_nop},
     {"applypriority", 2, 2, 0, low_nop},
     {"discard", 2, 2, 0, low_nop},
-    {"createpolicy", 2, 5, D, NULL},
+    {"createpolicy", 2, 5, D, low_policy},
     {"membar", 0, 0, 0, low_fence},
     {"fence", 0, 3, 0, low_fence},
     {"atom", 3, 5, D | OPF_SPIN, low_atom},
     {"red", 2, 3, OPF_SPIN, low_atom},
     {"cp", 0, 8, 0, low_cp},
-    {"mbarrier", 1, 6, 0, NULL},
+    {"mbarrier", 1, 4, OPF_SPIN, low_mbarrier},
     {"multimem", 2, 4, D, NULL},
     /* warp */
     {"shfl", 4, 5, D, low_shfl},
@@ -157,6 +159,10 @@ const struct ptx_opcode ptx_opcodes[] = {
     {"pmevent", 1, 1, 0, low_nop},
     /* matrices */
     {"wmma", 2, 4, D, low_wmma},
+    {"mma", 4, 12, D, low_mma},
+    {"ldmatrix", 2, 2, D, low_ldmatrix},
+    {"stmatrix", 2, 2, 0, low_stmatrix},
+    {"movmatrix", 2, 2, D, low_movmatrix},
     /* textures and surfaces */
     {"tex", 2, 8, D, low_tex},
     {"tld4", 2, 8, D, low_tex},
@@ -167,10 +173,6 @@ const struct ptx_opcode ptx_opcodes[] = {
     {"suq", 2, 3, D, low_txq},
     /* known, not implemented: a kernel that uses one is refused by name */
     {"istypep", 2, 2, D, NULL},
-    {"mma", 2, 12, D, NULL},
-    {"ldmatrix", 2, 2, D, NULL},
-    {"stmatrix", 2, 2, 0, NULL},
-    {"movmatrix", 2, 2, D, NULL},
     {"wgmma", 0, 12, 0, NULL},
     {"tensormap", 0, 8, 0, NULL},
     {"clusterlaunchcontrol", 0, 4, 0, NULL},
@@ -244,6 +246,11 @@ int ptx_type_find(const char *s, size_t n)
 const char *ptx_mod_str(unsigned m)
 {
     return mod_name[m];
+}
+
+bool ptx_is_video(unsigned op)
+{
+    return ptx_opcodes[op].lower == low_video;
 }
 
 bool ptx_is_tex(unsigned op)

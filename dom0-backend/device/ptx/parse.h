@@ -40,7 +40,9 @@ struct parser {
     } * refs;
     uint32_t nrefs, cap_refs;
     struct ir_opnd *tmp_opnds;
-    bool tex_op; /* the instruction being parsed takes coordinates */
+    bool cache_hint; /* ... has a cache policy as its last operand */
+    bool video_op;   /* ... takes selectors of octets and halves */
+    bool tex_op;     /* the instruction being parsed takes coordinates */
     int err;
     char *log;
     size_t log_n;

@@ -178,7 +178,15 @@ static int parse_scalar(struct parser *p, struct ir_opnd *o, uint32_t idx)
             return -1;
         if (o->kind == O_VAR && parse_offset(p, &o->val))
             return -1;
-        if (o->kind == O_REG && p->lx.t == TK_DOT) {
+        if (o->kind == O_REG && p->lx.t == TK_DOT && p->video_op) {
+            const struct lexer *lx = &p->lx;
+            bool half = lx->n == 2 && lx->s[0] == 'h' && (lx->s[1] == '0' || lx->s[1] == '1');
+
+            if (!half && (lx->n != 2 || lx->s[0] != 'b' || lx->s[1] < '0' || lx->s[1] > '3'))
+                return perr(p, E_NOT_SUPPORTED, "this selector is not supported");
+            o->n = (uint8_t)(lx->s[1] - '0' + (half ? 5 : 1));
+            lex_next(&p->lx);
+        } else if (o->kind == O_REG && p->lx.t == TK_DOT) {
             /* element of a vector register: %v.x; nvcc does not write them */
             return perr(p, E_NOT_SUPPORTED, "vector registers are not supported");
         }
@@ -353,15 +361,23 @@ static int parse_modifiers(struct parser *p, struct ir_insn *in)
         int m;
         if (!colon)
             m = ptx_mod_find(s, n);
-        else if (n == 11 && !memcmp(s, "shared::cta", n))
-            m = M_shared;
-        else if (n == 13 && !memcmp(s, "param::kernel", n))
+        else if (!strcmp(ptx_opcodes[in->op].name, "createpolicy"))
+            m = M_L2;
+        else if ((n == 11 && !memcmp(s, "shared::cta", n)) ||
+                 (n == 15 && !memcmp(s, "shared::cluster", n)))
+            m = M_shared; /* clusters are of one block here */
+        else if (n == 28 && !memcmp(s, "mbarrier::complete_tx::bytes", n))
+            m = M_mbarrier;
+        else if (n == 14 && !memcmp(s, "L2::cache_hint", n)) {
+            m = M_L2;
+            p->cache_hint = true;
+        } else if (n == 13 && !memcmp(s, "param::kernel", n))
             m = M_param;
         else if (n == 11 && !memcmp(s, "param::func", n))
             m = M_param;
         else if (n > 4 && !memcmp(s, "L1::", 4))
             m = M_L1; /* cache hints */
-        else if (n > 4 && !memcmp(s, "L2::", 4) && !(n == 15 && !memcmp(s, "L2::cache_hint", 14)))
+        else if (n > 4 && !memcmp(s, "L2::", 4))
             m = M_L2;
         else
             m = -1;
@@ -399,6 +415,8 @@ static int parse_insn(struct parser *p)
         return perr_token(p, "an instruction");
     in.op = op;
     p->tex_op = ptx_is_tex(op);
+    p->video_op = ptx_is_video(op);
+    p->cache_hint = false;
     lex_next(lx);
     if (parse_modifiers(p, &in))
         return -1;
@@ -417,6 +435,11 @@ static int parse_insn(struct parser *p)
     }
     if (expect(p, ';'))
         return -1;
+    if (p->cache_hint) { /* the last operand is the policy: it changes nothing one can see */
+        if (n < 2 || list[n - 1].kind != O_REG)
+            return perr(p, E_INVALID_PTX, "a cache policy is wanted");
+        n--;
+    }
     const struct ptx_opcode *oc = &ptx_opcodes[op];
     if (n < oc->min || n > oc->max)
         return perr(p, E_INVALID_PTX, "'%s' has %u operands, allowed are %u to %u", oc->name, n,

@@ -81,6 +81,11 @@ enum ptx_type {
     T_S16X2,
     T_E4M3X2,
     T_E5M2X2,
+    T_E4M3,
+    T_E5M2,
+    T_S4,
+    T_U4,
+    T_B1,
     T_TEXREF,
     T_OTHER,
     T_COUNT
@@ -106,7 +111,11 @@ extern const char *const ptx_type_name[T_COUNT];
     X(base) X(level) X(grad) X(g) X(b) X(a) X(p) X(trap) X(zero) X(width) X(height) X(depth) \
     X(array_size) X(num_mipmap_levels) X(num_samples) X(channel_data_type) X(channel_order) \
     X(normalized_coords) X(load) X(store) X(mma) X(c) X(d) X(row) X(col) X(m16n16k16) \
-    X(m32n8k16) X(m8n32k16) X(m16n16k8)
+    X(m32n8k16) X(m8n32k16) X(m16n16k8) X(m8n8k4) X(m8n8k16) X(m8n8k32) X(m8n8k128) \
+    X(m16n8k4) X(m16n8k8) X(m16n8k16) X(m16n8k32) X(m16n8k64) X(m16n8k128) X(m16n8k256) \
+    X(fractional) X(range) X(cvt) X(wait) X(mbarrier_init) X(init) X(inval) X(arrive_drop) X(expect_tx) X(complete_tx) X(test_wait) X(try_wait) \
+    X(parity) X(pending_count) X(noComplete) X(mbarrier) X(bulk) X(bulk_group) X(read) X(oob) \
+    X(m8n8) X(x1) X(x2) X(x4) X(trans)
 /* clang-format on */
 enum ptx_mod {
 #define X(n) M_##n,
@@ -136,7 +145,8 @@ struct ptx_opcode {
 };
 extern const struct ptx_opcode ptx_opcodes[];
 extern const unsigned ptx_nopcodes;
-bool ptx_is_tex(unsigned op);                 /* tex, tld4, suld, sust, sured */
+bool ptx_is_tex(unsigned op);   /* tex, tld4, suld, sust, sured */
+bool ptx_is_video(unsigned op); /* registers may be followed by .b0 to .b3, .h0, .h1 */
 int ptx_opcode_find(const char *s, size_t n); /* -1 = no such opcode */
 int ptx_mod_find(const char *s, size_t n);
 int ptx_type_find(const char *s, size_t n); /* T_NONE = not a type */
