@@ -27,6 +27,7 @@ GROUPS = [
     ('security', 5, ['test-security'], None, 'a compromised worker, without Xen'),
     ('conformance', 60, ['conformance', 'random', 'coverage-check'], None,
      'transcripts and random sequences on the software device, compared with native ones'),
+    ('ptx', 90, ['test-ptx'], None, 'the software device against results of an H200'),
     ('bench', 20, ['test-instructions', 'test-bench'], None,
      'instructions of a launch, and the harness of the benchmarks'),
     ('asan', 150, ['test-unit', 'test-local'], 'asan', 'both once more with ASan and UBSan'),

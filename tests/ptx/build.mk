@@ -1,17 +1,29 @@
 # Instruction forms: forms.py writes one kernel for each, forms.c runs them on the software device
 # and compares with what an H200 gave (golden.zst; recorded by `forms record`).
-FORMS_OBJS := $(call objs,tests/ptx/forms.c)
+SIDE_OBJS := $(call objs,tests/ptx/side_gpu.c tests/ptx/side_soft.c)
+FORMS_OBJS := $(call objs,tests/ptx/forms.c) $(SIDE_OBJS)
 $(BUILD)/ptx/forms: $(FORMS_OBJS) $$(PTX_CORE_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(GVM_LDFLAGS) -o $@ $^ -lm -lzstd -ldl
 
-$(BUILD)/ptx/forms.ptx: tests/ptx/forms.py
+RANDOM_OBJS := $(call objs,tests/ptx/random.c tests/ptx/randprog.c) $(SIDE_OBJS)
+$(BUILD)/ptx/random: $(RANDOM_OBJS) $$(PTX_CORE_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(GVM_LDFLAGS) -o $@ $^ -lm -lzstd -ldl
+
+$(BUILD)/ptx/forms.ptx: tests/ptx/forms.py tests/ptx/forms_more.py
 	@mkdir -p $(@D)
 	$(PYTHON) tests/ptx/forms.py $@
 
-# Both sets of handlers: this processor's, and the plain x86-64 one.
-test-ptx: $(BUILD)/ptx/forms $(BUILD)/ptx/forms.ptx
-	$(BUILD)/ptx/forms check $(BUILD)/ptx/forms.ptx tests/ptx/golden.zst
-	GVM_PTX_ISA=base $(BUILD)/ptx/forms check $(BUILD)/ptx/forms.ptx tests/ptx/golden.zst
+# run.py says what is compared.
+TEST_PTX := $(BUILD)/ptx/forms $(BUILD)/ptx/forms.ptx $(BUILD)/ptx/random $(PTX_JIT)
+test-ptx: $(TEST_PTX) ## the software device against what an H200 gave: instruction forms, random programs
+	@$(PYTHON) tests/ptx/run.py --build $(BUILD)
+test-nightly: $(TEST_PTX) ## the same with 10000 programs, everything compiled for every width; takes hours
+	@$(PYTHON) tests/ptx/run.py --build $(BUILD) --nightly
 
-.PHONY: test-ptx
+# Forms that the device refuses, each with its reason.
+$(BUILD)/ptx/unsupported.txt: $(BUILD)/ptx/forms $(BUILD)/ptx/forms.ptx
+	$(BUILD)/ptx/forms unsupported $(BUILD)/ptx/forms.ptx - > $@
+
+.PHONY: test-ptx test-nightly
