@@ -32,9 +32,10 @@ endif
 # A frontend that means harm, and what it sends: the fuzzers' seeds, a record for each call and for
 # each bound of each of its fields.
 FAULT_TOOLS += $(BUILD)/xen/vgpu_evil $(BUILD)/xen/records.bin
-$(BUILD)/xen/vgpu_evil: tests/xen/guest/vgpu_evil.c protocol/vgpuif.h protocol/ring.h
+$(BUILD)/xen/vgpu_evil: tests/xen/guest/vgpu_evil.c tests/xen/guest/evil_link.c \
+		tests/xen/guest/evil_link.h protocol/vgpuif.h protocol/ring.h
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -O2 $(WARN) -D_GNU_SOURCE -I. -Iprotocol -o $@ $< -lxengnttab -lxenevtchn -lxenstore
+	$(CC) -std=gnu11 -O2 $(WARN) -D_GNU_SOURCE -I. -Iprotocol -o $@ $(filter %.c,$^) -lxengnttab -lxenevtchn -lxenstore
 $(BUILD)/xen/records.bin: $(GENERATED)
 	@mkdir -p $(@D)
 	@$(PYTHON) -c 'import glob, os, struct, sys; \

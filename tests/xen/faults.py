@@ -253,6 +253,8 @@ class Bench:
         self.wait_hit(point, mark)
         self.inflict(kind, cmd)
         self.tool.do("go", "gone")
+        if kind == "destroy" and what == ATTACH:
+            cmd.wait(ENDS)  # or it would attach to the next guest of this name
         if kind != "destroy":
             if point.startswith("front."):
                 v.sh("echo 1 > %sfault_go" % PARAMETERS)

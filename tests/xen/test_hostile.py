@@ -14,8 +14,8 @@ from xentest import Failed, eventually, expect, needs
 PARTS = ("gvm", "gvm-backd with fault points", "xen-vgpufront.ko with fault points", "gvm-fault",
          "vgpu_load", "vgpu_evil", "records.bin")
 FULL = os.environ.get("GVM_FAULT_CELLS") == "all"
-SECONDS = 120 if FULL else 15
-STEP = 1 if FULL else 16  # every STEP-th record
+SECONDS = 120 if FULL else 10
+STEP = 1 if FULL else 32  # every STEP-th record
 
 
 def evil(lab, command, timeout):
@@ -79,8 +79,8 @@ def test_hostile_once_reported(lab):
 test_hostile_once_reported.keep_guests = True
 test_hostile_requests = _evil("requests", "requests", 240)
 test_hostile_flood = _evil("flood", "flood 2000", 240)
-test_hostile_flap = _evil("flap", "flap 3000", 200)
-test_hostile_storm = _evil("storm", "storm 10", 120)
+test_hostile_flap = _evil("flap", "flap 1000", 200)
+test_hostile_storm = _evil("storm", "storm 5", 120)
 test_hostile_scribble = _evil("scribble", "scribble %d 1" % SECONDS, SECONDS + 200)
 test_hostile_records = _evil("records", "records /usr/lib/gvm/records.bin %d 0" % STEP, 2400)
-test_hostile_lies = _evil("lies", "lies", 400)
+test_hostile_lies = _evil("lies", "lies %d" % (1 if FULL else 7), 900)
