@@ -9,7 +9,7 @@
  * The answer to `list` is lines of key=value words; a reader skips lines and keys that it does not
  * know. All but mem, mem_used, waiting and sticky only grow; those of a device are sums over its
  * processes, including those that have ended.
- *   backd mode=xen|local now_ns= pid= pages= max_pages= workers= warm=
+ *   backd version= mode=xen|local now_ns= pid= pages= max_pages= workers= warm=
  *   device domid= devid= state= device= mem= weight= cap= lease_ns= channels= pages= max_pages=
  *          + counters
  *   process domid= devid= channel= pid= uid= worker= pages= + counters
@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "dom0-backend/broker/xendev.h"
+#include "gvm_version.h"
 
 #define MAX_CLIENTS 32
 #define LINE_MAX_   128
@@ -156,8 +157,8 @@ static void print_all(FILE *f, const struct broker *b)
     }
     clock_gettime(CLOCK_MONOTONIC, &ts);
     fprintf(f,
-            "backd mode=%s now_ns=%" PRIu64 " pid=%d pages=%" PRIu64 " max_pages=%" PRIu64
-            " workers=%u warm=%u\n",
+            "backd version=" GVM_VERSION " mode=%s now_ns=%" PRIu64 " pid=%d pages=%" PRIu64
+            " max_pages=%" PRIu64 " workers=%u warm=%u\n",
             local ? "local" : "xen", (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec,
             (int)getpid(), b->pages, b->cfg.host_pages, workers, warm);
     for (unsigned i = 0; local_params(i); i++)

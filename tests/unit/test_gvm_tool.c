@@ -22,7 +22,8 @@
 static void test_sample(void **state)
 {
     struct sample *s = sample_parse(
-        "backd mode=xen now_ns=12 pid=3 pages=4 max_pages=5 workers=6 warm=1 newer=7\n"
+        "backd version=0.1~x mode=xen now_ns=12 pid=3 pages=4 max_pages=5 workers=6 warm=1 "
+        "newer=7\n"
         "rumour domid=1\n"
         "device domid=5 devid=1 state=4 device=GPU-1 mem=4096 weight=2 calls=10 mem_used=99\n"
         "process domid=5 devid=1 channel=2 pid=77 uid=8 worker=9 calls=10 busy_ns=11 sticky=700\n");
@@ -32,6 +33,7 @@ static void test_sample(void **state)
 
     assert_non_null(s);
     assert_false(s->local);
+    assert_string_equal(s->version, "0.1~x");
     assert_int_equal(s->now_ns, 12);
     assert_int_equal(s->warm, 1);
     assert_int_equal(s->ndevices, 1);

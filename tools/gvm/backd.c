@@ -182,7 +182,11 @@ struct sample *sample_parse(const char *text)
 
     for (const char *p = text; good && *p; p += strcspn(p, "\n"), p += *p == '\n') {
         if (strncmp(p, "backd ", 6) == 0) {
-            const char *mode = value(p, "mode");
+            const char *mode = value(p, "mode"), *version = value(p, "version");
+
+            if (version)
+                snprintf(s->version, sizeof(s->version), "%.*s", (int)strcspn(version, " \n"),
+                         version);
 
             s->local = mode && strncmp(mode, "local", 5) == 0;
             s->now_ns = number(p, "now_ns");

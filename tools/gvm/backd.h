@@ -58,7 +58,8 @@ struct vgpu_device {
 
 /* One answer to `list`. */
 struct sample {
-    bool local; /* of a daemon without Xen */
+    bool local;       /* of a daemon without Xen */
+    char version[32]; /* the daemon's */
     uint64_t now_ns, pid, pages, max_pages, workers, warm;
     struct vgpu_device *devices;
     unsigned ndevices;

@@ -1,3 +1,9 @@
+# The version of everything that is built here: the changelog's.
+GENERATED += $(BUILD)/gen/gvm_version.h
+$(BUILD)/gen/gvm_version.h: packaging/debian/changelog
+	@mkdir -p $(@D)
+	sed -n '1s/.*(\(.*\)).*/#define GVM_VERSION "\1"/p' $< >$@
+
 # gvm: the tool. Of Xen's libraries it needs libxenstore, whose interface is stable.
 include dom0-backend/common/build.mk
 include dom0-backend/agent/build.mk

@@ -14,6 +14,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "gvm_version.h"
 #include "tools/gvm/gvm.h"
 
 static const char usage[] =
@@ -236,8 +237,9 @@ int cmd_doctor(int argc, char **argv)
     d.role = role >= 0 ? (enum doctor_role)role : find_role(&d);
     doc_read(&d, "/sys/hypervisor/guest_type", type, sizeof(type));
     d.pv = strcmp(type, "PV") == 0;
-    printf("gvm doctor: %s%s%s%s, Linux %s\n", titles[d.role], d.role == DOC_LOCAL ? "" : " (",
-           d.role == DOC_LOCAL ? "" : type, d.role == DOC_LOCAL ? "" : ")", doc_kernel(&d));
+    printf("gvm doctor %s: %s%s%s%s, Linux %s\n", GVM_VERSION, titles[d.role],
+           d.role == DOC_LOCAL ? "" : " (", d.role == DOC_LOCAL ? "" : type,
+           d.role == DOC_LOCAL ? "" : ")", doc_kernel(&d));
     if (d.role == DOC_GUEST) {
         doctor_guest(&d);
         doctor_libs(&d);

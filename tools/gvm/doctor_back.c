@@ -12,6 +12,7 @@
 
 #include "dom0-backend/agent/conf.h"
 #include "dom0-backend/common/xs.h"
+#include "gvm_version.h"
 #include "tools/gvm/doctor.h"
 #include "tools/gvm/vgpus.h"
 
@@ -241,6 +242,10 @@ static struct vgpus *check_daemon(struct doctor *d)
     else
         doc_bad(d, "XenStore", "systemctl start xen", "does not answer: %s", strerror(errno));
     l = vgpus_get(xs, NULL);
+    if (l && l->s && strcmp(l->s->version, GVM_VERSION) != 0)
+        doc_warn(d, "version", "systemctl restart gvm-backd   (guests' work goes on)",
+                 "gvm-backd is of version %s, this gvm of %s",
+                 l->s->version[0] ? l->s->version : "unknown", GVM_VERSION);
     if (l && l->s)
         doc_good(d, "gvm-backd", "answers (pid %" PRIu64 "), %" PRIu64 " workers, %u vgpus",
                  l->s->pid, l->s->workers, l->n);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gvm_version.h"
 #include "tools/gvm/gvm.h"
 
 static const struct {
@@ -39,6 +40,10 @@ int main(int argc, char **argv)
     if (argc < 2) {
         help(stderr);
         return 2;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("gvm %s\n", GVM_VERSION);
+        return 0;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         help(stdout);

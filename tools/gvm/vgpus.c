@@ -164,14 +164,17 @@ void vgpus_json(FILE *f, const struct vgpus *l,
 {
     const struct sample *s = l->s;
 
-    if (s)
+    if (s) {
+        fprintf(f, "{\"daemon\":{\"version\":");
+        json_str(f, s->version);
         fprintf(f,
-                "{\"daemon\":{\"pid\":%" PRIu64 ",\"now_ns\":%" PRIu64 ",\"pages\":%" PRIu64
+                ",\"pid\":%" PRIu64 ",\"now_ns\":%" PRIu64 ",\"pages\":%" PRIu64
                 ",\"max_pages\":%" PRIu64 ",\"workers\":%" PRIu64 ",\"warm_workers\":%" PRIu64
                 "},\"vgpus\":[",
                 s->pid, s->now_ns, s->pages, s->max_pages, s->workers, s->warm);
-    else
+    } else {
         fprintf(f, "{\"daemon\":null,\"vgpus\":[");
+    }
     for (unsigned i = 0; i < l->n; i++) {
         const struct vgpu *v = &l->v[i];
         const char *sep = "";
