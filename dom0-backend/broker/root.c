@@ -29,8 +29,7 @@ static const char *const root_files[] = {"/etc/ld.so.cache", "/dev/null", "/dev/
 /* Of one that opens a driver. */
 static const char *const driver_files[] = {"/dev/nvidiactl", "/dev/nvidia-uvm"};
 /* Of /proc, beside what is about the worker itself. */
-static const char *const driver_proc[] = {"cpuinfo", "meminfo", "devices", "driver",     "modules",
-                                          "stat",    "version", "sys",     "filesystems"};
+static const char *const driver_proc[] = {"cpuinfo", "meminfo", "devices", "driver", "sys"};
 
 #define RUN_DIR  "/run/gvm"
 #define ROOT_DIR RUN_DIR "/root" /* mount point; empty outside of a worker */

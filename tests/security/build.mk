@@ -23,7 +23,7 @@ ifneq ($(PTX_OBJS),)
 $(HOSTILE): $(WORKER_MAIN_OBJS) $(WORKER_OBJS) $(PTX_OBJS) $(CUDA_OBJS) \
 		$(call objs,tests/security/hostile.c)
 	@mkdir -p $(@D)
-	$(CC) $(GVM_LDFLAGS) -s -Wl,--wrap=confine_lock,--wrap=close,--wrap=seccomp_init -o $@ $^ \
+	$(CC) $(GVM_LDFLAGS) -s -Wl,--wrap=confine_lock,--wrap=confine_start,--wrap=close,--wrap=seccomp_init -o $@ $^ \
 		$(WORKER_LIBS) $(PTX_LIBS)
 ifeq ($(SAN),)
 ALL += $(HOSTILE)

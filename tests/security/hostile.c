@@ -50,12 +50,15 @@
 
 int __real_confine_lock(bool xen, bool driver, bool jit);
 int __wrap_confine_lock(bool xen, bool driver, bool jit);
+void __real_confine_start(void);
+void __wrap_confine_start(void);
 int __real_close(int fd);
 int __wrap_close(int fd);
 scmp_filter_ctx __real_seccomp_init(uint32_t action);
 scmp_filter_ctx __wrap_seccomp_init(uint32_t action);
 
 static unsigned mode; /* MiB of the quota */
+static int out = 2;   /* the broker's standard error */
 static bool on_xen;
 static int gntdev = -1, evtchn = -1; /* descriptors that the worker was given, on Xen */
 static unsigned tried, refused, wrong;
@@ -71,7 +74,7 @@ static void say(const char *fmt, ...)
     n = vsnprintf(line, sizeof(line) - 1, fmt, ap);
     va_end(ap);
     line[n++] = '\n';
-    if (write(2, line, (size_t)n) < 0)
+    if (write(out, line, (size_t)n) < 0)
         return;
 }
 
@@ -80,6 +83,13 @@ __attribute__((constructor)) static void read_mode(int argc, char **argv, char *
     for (int i = 1; i + 1 < argc; i++)
         if (strcmp(argv[i], "--mem") == 0)
             mode = (unsigned)(strtoull(argv[i + 1], NULL, 10) / MIB);
+}
+
+/* Before a driver's output is caught. */
+void __wrap_confine_start(void)
+{
+    __real_confine_start();
+    out = fcntl(2, F_DUPFD_CLOEXEC, 201);
 }
 
 /* The worker closes what it has mapped; this one keeps it. */
@@ -132,8 +142,8 @@ READS(read_xenstored, "/run/xenstored/socket")
 READS(read_broker, "/run/gvm/backd.lock")
 READS(read_kcore, "/proc/kcore")
 READS(read_keys, "/proc/keys")
-READS(read_other, "/proc/2/maps")
-READS(read_other_mem, "/proc/2/mem")
+READS(read_other, "/proc/29999/maps")
+READS(read_other_mem, "/proc/29999/mem")
 READS(read_dots, "/../../../../etc/passwd")
 READS(read_cwd, "/proc/1/cwd/etc/passwd")
 READS(read_sys, "/sys/kernel/notes")
@@ -579,8 +589,8 @@ static unsigned entries(const char *path, bool numbers)
 
 static void try_namespaces(void)
 {
-    static const char *const gone[] = {"/etc/passwd", "/etc/xen", "/root", "/run",  "/tmp",
-                                       "/sys",        "/var",     "/home", "/boot", "/proc/2"};
+    static const char *const gone[] = {"/etc/passwd", "/etc/xen", "/root", "/run", "/tmp",
+                                       "/sys",        "/var",     "/home", "/boot"};
     struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct caps[2] = {{0}, {0}};
     unsigned others = 0;
@@ -590,8 +600,12 @@ static void try_namespaces(void)
         failed = access(gone[i], F_OK) < 0;
         check("namespace", gone[i], failed, errno, ENOENT);
     }
-    for (pid_t p = 2; p < 33000; p++)
-        others += kill(p, 0) == 0 || errno != ESRCH;
+    for (pid_t p = 2; p < 33000; p++) {
+        char task[40];
+
+        snprintf(task, sizeof(task), "/proc/self/task/%d", (int)p); /* a thread of its own */
+        others += (kill(p, 0) == 0 || errno != ESRCH) && access(task, F_OK) < 0;
+    }
     check("namespace", "any other process", others == 0, ESRCH, ESRCH);
     check("namespace", "other processes in /proc", entries("/proc", true) == 1, ENOENT, ENOENT);
     check("namespace", "Xen's devices", entries("/dev/xen", false) == 0, ENOENT, ENOENT);
