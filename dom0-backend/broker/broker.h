@@ -199,6 +199,7 @@ struct broker_config {
     uint32_t max_channels;  /* per device */
     uint64_t max_pages;     /* per device */
     uint64_t host_pages;    /* mapped by all workers together */
+    uint32_t slice_us;      /* for which a guest has a GPU while others want it, microseconds */
     uint32_t kernel_limit;  /* seconds for which work may keep the GPU from others; 0: any time */
 };
 

@@ -4,15 +4,17 @@
 #include <stddef.h>
 
 #define MS        1000000ull
-#define SLICE     (4 * MS)
+#define LEAST     (2 * MS)
 #define GRACE     (4 * MS)
 #define LINGER    (MS / 10)
 #define UNIT      65536u    /* vtime of a nanosecond at weight 1 */
 #define CAP_BURST (50 * MS) /* a capped tenant may save up its part of so much time */
 
-void gs_init(struct gs *g)
+void gs_init(struct gs *g, uint64_t slice)
 {
-    *g = (struct gs){.slice = SLICE, .grace = GRACE, .linger = LINGER};
+    *g = (struct gs){.slice = slice, .least = LEAST, .grace = GRACE, .linger = LINGER};
+    if (g->least > slice)
+        g->least = slice;
 }
 
 void gs_add(struct gs *g, struct gs_tenant *t, uint32_t weight, uint32_t cap)
@@ -114,7 +116,7 @@ static bool eligible(const struct gs_tenant *t)
 }
 
 /* Who has had the least of those that want the GPU. */
-static struct gs_tenant *first(struct gs *g, const struct gs_tenant *but)
+static struct gs_tenant *first(const struct gs *g, const struct gs_tenant *but)
 {
     struct gs_tenant *best = NULL;
 
@@ -147,10 +149,12 @@ static void watch_lease(struct gs *g, uint64_t now)
         t->idle = 0;
         return;
     }
-    if (t->until == GS_NEVER) {
+    if (t->until == GS_NEVER)
         t->until = t->start + g->slice > now ? t->start + g->slice : now;
-        /* Since when it has it does not matter if nobody wanted it. */
-    }
+    /* Who asks seldom, and for little, need not wait for a whole slice. */
+    if (other && now >= t->start + g->least && other->vtime + scaled(g->slice, other) <= t->vtime &&
+        now < t->until)
+        t->until = now;
     if (spent || ((now >= t->until || t->yields) && other)) {
         /* As long as it has had less than the others it simply goes on. */
         if (!spent && !t->yields && t->vtime < other->vtime) {
@@ -206,6 +210,8 @@ static uint64_t next_time(const struct gs *g, uint64_t now)
         at = t->until;
         if (t->idle && t->idle + g->linger < at)
             at = t->idle + g->linger;
+        if (first(g, t) && now < t->start + g->least && t->start + g->least < at)
+            at = t->start + g->least;
         if (t->cap && t->credit > 0 && now + (uint64_t)t->credit < at)
             at = now + (uint64_t)t->credit + 1;
         return at;

@@ -3,8 +3,9 @@
  * gpushare.h - who may use a GPU next, and for how long: proportional share of its time by weight,
  * with a cap. Arithmetic only: no clock, no thread, no memory of others; sched.c applies it.
  *
- * One tenant at a time holds a lease. It ends after a slice if others want the GPU, or when the
- * tenant has had nothing to do for a moment; what was issued then drains, and the next lease goes to
+ * One tenant at a time holds a lease. It ends after a slice if others want the GPU, earlier if one of
+ * them has had so little that it is a slice behind, and when the tenant has had nothing to do for a
+ * moment; what was issued then drains, and the next lease goes to
  * whoever wants it and has had the least, by weight. A tenant that does not drain in time loses its
  * exclusivity: the next one starts, the driver time-slices between them, and each pays for its part.
  * All times are nanoseconds of one clock.
@@ -51,6 +52,7 @@ struct gs_tenant {
 
 struct gs {
     uint64_t slice;  /* of a lease, while others want the GPU */
+    uint64_t least;  /* of a lease that somebody cuts short who is behind */
     uint64_t grace;  /* for draining */
     uint64_t linger; /* for a holder with nothing to do: more may be on its way */
     struct gs_tenant *list, *holder;
@@ -58,7 +60,11 @@ struct gs {
     uint64_t vclock; /* the least vtime of those that use or want the GPU; it never goes back */
 };
 
-void gs_init(struct gs *g);
+#define GS_SLICE_US                                                                                \
+    10000u /* where none is configured: a change of guests costs a GPU some 200 us */
+
+/* slice: ns, 1 ms or more. */
+void gs_init(struct gs *g, uint64_t slice);
 /* A new tenant gets no more for not having been there. weight: 1..65535. */
 void gs_add(struct gs *g, struct gs_tenant *t, uint32_t weight, uint32_t cap);
 void gs_remove(struct gs *g, struct gs_tenant *t);

@@ -22,6 +22,7 @@
 #include "dom0-backend/agent/agent.h"
 #include "dom0-backend/agent/spec.h"
 #include "dom0-backend/broker/broker.h"
+#include "dom0-backend/broker/gpushare.h"
 #include "dom0-backend/broker/cgroup.h"
 #include "dom0-backend/broker/root.h"
 #include "dom0-backend/broker/xendev.h"
@@ -55,7 +56,8 @@ static const char usage[] =
     "                 [--worker FILE] [--log-level error|warning|info|debug] [--confine]\n"
     "                 [--guest SOCKET[,mem=SIZE][,weight=1..65535][,cap=1..100]]...   further "
     "guests\n"
-    "                 [--max-kernel SECONDS]   while others want the GPU; 0: any time\n";
+    "                 [--slice-us 1000..1000000] [--max-kernel SECONDS]   while others want the "
+    "GPU\n";
 
 static struct broker broker = {.cfg.spin_us = -1};
 static ev_signal sig_term, sig_int;
@@ -144,6 +146,7 @@ static int parse(int argc, char **argv, struct options *o)
         GUEST,
         CONFINE,
         KERNEL,
+        SLICE,
         HELP
     };
     static const struct option opts[] = {
@@ -166,6 +169,7 @@ static int parse(int argc, char **argv, struct options *o)
         {"guest", 1, NULL, GUEST},
         {"confine", 0, NULL, CONFINE},
         {"max-kernel", 1, NULL, KERNEL},
+        {"slice-us", 1, NULL, SLICE},
         {NULL, 0, NULL, 0},
     };
     uint64_t v;
@@ -236,6 +240,15 @@ static int parse(int argc, char **argv, struct options *o)
                 return -1;
             }
             broker.cfg.log_level = optarg;
+            break;
+        case SLICE:
+            if (number("slice-us", optarg, 1000000, &v) < 0)
+                return -1;
+            if (v < 1000) {
+                log_error("--slice-us %s: allowed is a number from 1000 to 1000000", optarg);
+                return -1;
+            }
+            broker.cfg.slice_us = (uint32_t)v;
             break;
         case KERNEL:
             if (number("max-kernel", optarg, 86400, &v) < 0)
@@ -498,6 +511,7 @@ static int run_xen(struct options *o)
     broker.cfg.warm = conf.warm_workers;
     broker.cfg.threads = conf.threads;
     broker.cfg.spin_us = (int)conf.spin_us;
+    broker.cfg.slice_us = conf.slice_us;
     broker.cfg.kernel_limit = conf.max_kernel_s;
     broker.cfg.max_channels = conf.max_channels;
     broker.cfg.max_pages = conf.max_pages;
@@ -543,6 +557,7 @@ int main(int argc, char **argv)
     broker.cfg = (struct broker_config){
         .warm = 1,
         .max_channels = 16,
+        .slice_us = GS_SLICE_US,
         .kernel_limit = KERNEL_LIMIT_S,
         .max_pages = UINT64_MAX / 4,
         .host_pages = UINT64_MAX / 2,

@@ -317,7 +317,7 @@ static struct gpu *gpu_of(const char *device)
     if (!g)
         return NULL;
     snprintf(g->device, sizeof(g->device), "%s", device);
-    gs_init(&g->gs);
+    gs_init(&g->gs, sched.b->cfg.slice_us * 1000ull);
     g->next = sched.gpus;
     sched.gpus = g;
     return g;

@@ -15,7 +15,7 @@ struct broker;
 struct tenant;
 struct sched_member;
 
-/* A tenant on a GPU, from its first worker to its last. `device`: as workers are started with; the
+/* A tenant on a GPU, from its first worker to its last. `device`: what tells it from other GPUs; the
  * tenant stays until the member is removed. NULL: out of memory. */
 struct sched_member *sched_add(struct broker *b, struct tenant *tenant, const char *device,
                                uint32_t weight, uint32_t cap);

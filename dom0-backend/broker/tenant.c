@@ -130,7 +130,10 @@ static void clear_slot(struct tenant *t, unsigned slot)
 static void enter(struct tenant *t, struct worker *w, unsigned slot)
 {
     if (t->nworker++ == 0) {
-        t->member = sched_add(w->b, t, w->params.device, t->weight, t->cap);
+        /* By what the worker says it is: an index and a UUID may be the same GPU. */
+        w->ready.text[sizeof(w->ready.text) - 1] = '\0';
+        t->member = sched_add(w->b, t, w->ready.text[0] ? w->ready.text : w->params.device,
+                              t->weight, t->cap);
         if (!t->member)
             log_warn("%s: it is not in the sharing of the GPU's time: out of resources", t->name);
     }

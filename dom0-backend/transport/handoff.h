@@ -133,7 +133,8 @@ struct wk_msg {
     uint64_t pool_base, pool_size, dev_base, dev_size; /* WK_READY */
     uint64_t addr;                                     /* WK_DONE of CHUNK_ADD */
     union {
-        char text[192]; /* WK_READY with an error, WK_LOG: one line, NUL-terminated */
+        /* WK_READY: the device's own name, or with an error the reason; WK_LOG: one line. */
+        char text[192];
         struct wk_share share;
     };
 };

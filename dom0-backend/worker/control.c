@@ -414,6 +414,7 @@ static int handle(struct wk *w, const struct wk_msg *ready, const struct wk_msg 
         r.type = WK_READY;
         r.seq = m->seq;
         r.status = 0;
+        memcpy(r.text, ready->text, sizeof(r.text));
         r.pool_base = ready->pool_base;
         r.pool_size = ready->pool_size;
         r.dev_base = ready->dev_base;

@@ -5,7 +5,7 @@
  * While the gate is open, which it is as long as no other guest uses the GPU, an operation costs a
  * look at one word, and the thread here sleeps. Otherwise marks are put behind the operations that
  * are issued (device.h, fence_record) to know how many are not complete; how long one takes is learnt
- * from that, and no more are issued than about DEPTH_NS of work, which keeps the GPU busy and lets
+ * from that, and no more are issued than about DEPTH_NS() of work, which keeps the GPU busy and lets
  * the lease end soon. What is waited for outside the GPU, a function of the guest's program say,
  * must not hold up what would end the wait: after STALL_NS without progress nothing is held back.
  */
@@ -20,14 +20,16 @@
 #include "dom0-backend/common/clock.h"
 #include "dom0-backend/worker/worker.h"
 
-#define DEPTH_NS  300000ull     /* of work issued ahead */
-#define FIRST     8u            /* operations, while it is not known how long one takes */
-#define STALL_NS  5000000ull    /* without progress */
-#define NAP_NS    50000ull      /* between two looks */
-#define LINGER_NS 500000ull     /* awake after the last operation */
-#define DRAIN_NS  5000000ull    /* for which the end of a lease is watched without sleeping */
-#define SILENT_NS 2000000000ull /* the broker is gone */
-#define EACH_MAX  2000000ull    /* half a slice: of a lease at least the other half is used */
+/* Of work issued ahead, and between two looks; with few CPUs, which have better things to do than to
+ * look, the second number. */
+#define DEPTH_NS(g) ((g)->spin ? 300000ull : 1000000ull)
+#define NAP_NS(g)   ((g)->spin ? 50000ull : 200000ull)
+#define FIRST       8u            /* operations, while it is not known how long one takes */
+#define STALL_NS    5000000ull    /* without progress */
+#define LINGER_NS   500000ull     /* awake after the last operation */
+#define DRAIN_NS    5000000ull    /* for which the end of a lease is watched without sleeping */
+#define SILENT_NS   2000000000ull /* the broker is gone */
+#define EACH_MAX    4000000ull /* of a lease of usual length more than half is used, whatever comes */
 
 _Static_assert(WK_FENCES == DEV_FENCES, "as many marks as the device has");
 
@@ -115,7 +117,7 @@ static void record(struct wk *w)
 /* Operations between two marks. */
 static uint64_t batch(const struct wk_gate *g)
 {
-    uint64_t n = g->each ? DEPTH_NS / 4 / g->each : 1;
+    uint64_t n = g->each ? DEPTH_NS(g) / 4 / g->each : 1;
 
     return n < 1 ? 1 : n > 64 ? 64 : n;
 }
@@ -133,7 +135,8 @@ static enum verdict judge(const struct wk_gate *g, uint32_t gate, uint64_t now, 
     if (g->stalled)
         return GO;
     /* What is under way may take longer than all before: then that is enough. */
-    if (n >= 2 && (n * g->each > DEPTH_NS || now - g->moved > DEPTH_NS || (!g->each && n >= FIRST)))
+    if (n >= 2 &&
+        (n * g->each > DEPTH_NS(g) || now - g->moved > DEPTH_NS(g) || (!g->each && n >= FIRST)))
         return TOO_MUCH;
     /* Something at least is done with every lease. */
     if (until != UINT64_MAX && gate == g->lease && now + (n + 1) * g->each > until)
@@ -201,7 +204,7 @@ void wk_gate_pass(struct wk *w)
         if (v == TOO_MUCH) {
             if (!held_back)
                 held_back = now;
-            nap(NAP_NS);
+            nap(NAP_NS(g));
         } else if (!wait_turn(w, gate, state == TENANT_LEASE, &waits)) {
             pthread_mutex_lock(&g->lock);
             break;
@@ -309,12 +312,13 @@ static void *gate_main(void *arg)
             tell(g);
         was_busy = atomic_load(&s->since) != 0;
         /* The end of a lease is where others lose time. */
-        ending = was_busy && ((gate & TENANT_GATE_MASK) != TENANT_LEASE || now + NAP_NS >= until);
+        ending =
+            was_busy && ((gate & TENANT_GATE_MASK) != TENANT_LEASE || now + NAP_NS(g) >= until);
         shut = !ending ? 0 : shut ? shut : now;
         if (ending && g->spin && now - shut < DRAIN_NS)
             __builtin_ia32_pause();
         else
-            nap(NAP_NS);
+            nap(NAP_NS(g));
     }
     return NULL;
 }

@@ -150,6 +150,20 @@ static struct wk_stats *map_stats(void)
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* Which device it is, whatever it was selected by. */
+static void name_device(struct wk *w, char *text, size_t n)
+{
+    struct dev_info *info = calloc(1, sizeof(*info));
+    size_t at = (size_t)snprintf(text, n, "%s-", w->ops->name);
+
+    if (!info)
+        return;
+    w->ops->info(w->dev, info);
+    for (size_t i = 0; i < sizeof(info->uuid) && at + 2 < n; i++)
+        at += (size_t)snprintf(text + at, n - at, "%02x", info->uuid[i]);
+    free(info);
+}
+
 /* Reserves the windows and opens the device. 0, or -errno with *why set. */
 static int open_device(struct wk *w, const struct options *o, struct wk_msg *ready,
                        const char **why)
@@ -193,6 +207,7 @@ static int open_device(struct wk *w, const struct options *o, struct wk_msg *rea
     ready->pool_base = (uint64_t)(uintptr_t)cfg.pool_base;
     ready->pool_size = cfg.pool_size;
     w->ops->window(w->dev, &ready->dev_base, &ready->dev_size);
+    name_device(w, ready->text, sizeof(ready->text));
     return 0;
 }
 

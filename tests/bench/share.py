@@ -21,7 +21,7 @@ import time
 
 KERNEL_US = 500  # of the load
 SMALL_US = 20
-SLICE_MS = 4     # broker/gpushare.c
+SLICE_US = 10000 # broker/gpushare.h
 
 
 class Process:
@@ -150,7 +150,8 @@ class Bench:
 
     def run(self, name, guests):
         """guests: (weight, [what each process does])"""
-        with Daemon(self.o.build, self.o.kind, ['weight=%d' % w for w, _ in guests]) as d:
+        with Daemon(self.o.build, self.o.kind, ['weight=%d' % w for w, _ in guests],
+                    ['--slice-us', str(self.o.slice_us)]) as d:
             all_ = [[d.process(i) for _ in what] for i, (_, what) in enumerate(guests)]
             Daemon.ready([p for g in all_ for p in g])
             before = d.leases()
@@ -162,7 +163,7 @@ class Bench:
         return self.report(name, guests, said, leases)
 
     def report(self, name, guests, said, leases):
-        parts, p99 = [], None
+        parts, p99, bound = [], None, None
         for (_, what), answers in zip(guests, said):
             part = 0
             for x, a in zip(what, answers):
@@ -170,6 +171,8 @@ class Bench:
                     part += int(a[0]) / self.o.seconds / self.solo[x]
                 if x in ('calls', 'seldom'):
                     p99 = float(a[2])
+                    bound = (1.5 * (self.solo_p99 if x == 'calls' else self.seldom_p99) +
+                             (len(guests) - 1) * self.o.slice_us)
             parts.append(part)
         weights = [w for w, _ in guests]
         counted = [i for i, (_, what) in enumerate(guests) if what[0] in self.solo]
@@ -177,15 +180,18 @@ class Bench:
         off = max(abs(parts[i] / total / (weights[i] / whole) - 1) for i in counted)
         lease = [ns / max(1, sum(leases)) for ns in leases]
         row = {'name': name, 'weights': weights, 'parts': parts, 'total': total, 'lease': lease,
-               'off': off, 'jain': jain([parts[i] / weights[i] for i in counted]), 'p99_us': p99}
+               'off': off, 'jain': jain([parts[i] / weights[i] for i in counted]), 'p99_us': p99,
+               'p99_bound_us': bound}
         self.rows.append(row)
         print('%-28s parts %s  leases %s  total %.3f  off %.1f %%  Jain %.4f%s' % (
             name, ' '.join('%.3f' % p for p in parts), ' '.join('%.3f' % x for x in lease), total,
-            off * 100, row['jain'], '' if p99 is None else '  p99 %.0f us' % p99), flush=True)
+            off * 100, row['jain'],
+            '' if p99 is None else '  p99 %.0f us of %.0f' % (p99, bound)), flush=True)
         return row
 
 
 SET_UPS = {
+    'one': [(256, ['load'] * 2)],
     'two': [(256, ['load']), (256, ['load'])],
     'four': [(256, ['load'])] * 4,
     'eight': [(256, ['load'])] * 8,
@@ -204,6 +210,7 @@ def main(argv):
     a.add_argument('--kind', default='cuda', choices=('cuda', 'ptx'))
     a.add_argument('--seconds', type=float, default=10)
     a.add_argument('--json')
+    a.add_argument('--slice-us', type=int, default=SLICE_US)
     a.add_argument('set_up', nargs='*', metavar='SET-UP', help='of ' + ' '.join(SET_UPS))
     o = a.parse_args(argv)
     for name in o.set_up:
@@ -217,7 +224,7 @@ def main(argv):
     if o.json:
         with open(o.json, 'w') as f:
             json.dump({'solo': b.solo, 'solo_p99_us': b.solo_p99, 'seldom_p99_us': b.seldom_p99,
-                       'slice_ms': SLICE_MS, 'rows': b.rows}, f, indent=1)
+                       'slice_us': o.slice_us, 'rows': b.rows}, f, indent=1)
     return 0
 
 

@@ -39,7 +39,7 @@ static uint64_t now;
 
 static int setup(void **state)
 {
-    gs_init(&g);
+    gs_init(&g, 10 * MS);
     memset(guest, 0, sizeof(guest));
     n = 0;
     now = 1 * S;
@@ -199,8 +199,8 @@ static void test_little(void **state)
     run(S); /* at first nobody has had anything */
     a->longest = 0;
     run(4 * S);
-    assert_true(a->longest <= g.slice + MS + 2 * STEP);
-    assert_true(a->done > 5 * S / (8 * MS) * 20 * US);
+    assert_true(a->longest <= g.least + MS + 2 * STEP);
+    assert_true(a->done > 5 * S / (6 * MS) * 20 * US);
 }
 
 /* Work in small pieces with pauses shorter than the lingering: the lease is kept meanwhile. */
