@@ -133,6 +133,13 @@ class Doctor(unittest.TestCase):
         found = self.doctor(DOM0, files={'/etc/passwd': 'root:x:0:0:::\neve:x:60010:1:::\n'})
         self.only(found, 'warn', 'uid_base', 'user eve has id 60010', 'uid_base')
 
+    def test_dom0_boot(self):
+        unit = {'/usr/lib/systemd/system/gvm-backd.service': '[Unit]\n'}
+        self.only(self.doctor(DOM0, unit), 'warn', 'service', 'not started at boot', 'systemctl enable')
+        unit['/etc/systemd/system/multi-user.target.wants/gvm-backd.service'] = unit[
+            '/usr/lib/systemd/system/gvm-backd.service']
+        self.assertEqual({v[0] for v in self.doctor(DOM0, unit).values()}, {'ok'}, self.text)
+
     def test_gpu_good(self):
         found = self.doctor(DOM0, GPU, DRIVER, files={'/sys/hypervisor/guest_type': 'PVH\n'})
         self.assertEqual({v[0] for v in found.values()}, {'ok'}, self.text)

@@ -186,6 +186,15 @@ static void check_worker(struct doctor *d)
                 "is in none of /usr/lib/gvm, /usr/sbin, /usr/local/lib/gvm, /usr/local/sbin");
 }
 
+/* Will it be there after a reboot? */
+static void check_boot(struct doctor *d)
+{
+    if (doc_exists(d, "/usr/lib/systemd/system/gvm-backd.service") &&
+        !doc_exists(d, "/etc/systemd/system/multi-user.target.wants/gvm-backd.service"))
+        doc_warn(d, "service", "systemctl enable --now gvm-backd",
+                 "gvm-backd is installed, but not started at boot");
+}
+
 /* Ids of workers that are somebody's. */
 static void check_uids(struct doctor *d, const struct gvm_conf *conf)
 {
@@ -268,6 +277,7 @@ void doctor_back(struct doctor *d)
     check_nodes(d);
     check_conf(d, &conf);
     check_worker(d);
+    check_boot(d);
     check_uids(d, &conf);
     if (doc_live(d))
         l = check_daemon(d);
