@@ -2,10 +2,13 @@
 """Tests of what an operator looks with: gvm list, top, metrics, trace. Imported by run.py."""
 import json
 import os
+import pty
 import re
+import select
 import signal
 import socket
 import subprocess
+import termios
 import time
 
 
@@ -103,6 +106,30 @@ def list_and_top(stage):
                 break
         need(stage, 'after the end', not v['processes'] and v['mem_used'] == 0 and
              v['launches'] == 1 and v['calls'] >= t['calls'], str(v))
+
+
+def top_on_terminal(stage):
+    """On a terminal gvm top fills the screen again and again, until q, and leaves it as it was."""
+    with Daemon(stage) as d:
+        master, slave = pty.openpty()
+        before = termios.tcgetattr(slave)
+        p = subprocess.Popen([os.path.join(stage.dir, 'gvm'), 'top', '--backd', d.path, '--interval', '0.1'],
+                             env=stage.env, stdin=slave, stdout=slave, stderr=slave,
+                             start_new_session=True, **d.options)
+        text, end = b'', time.monotonic() + 20
+        while text.count(b'\033[H\033[J') < 3 and time.monotonic() < end:
+            if select.select([master], [], [], 1)[0]:
+                text += os.read(master, 65536)
+        os.write(master, b'q')
+        while p.poll() is None and time.monotonic() < end:
+            if select.select([master], [], [], 0.1)[0]:
+                text += os.read(master, 65536)
+        if p.poll() is None:
+            p.kill()
+        need(stage, 'q', p.wait() == 0 and text.count(b'local ') >= 3, text.decode(errors='replace'))
+        need(stage, 'terminal', termios.tcgetattr(slave) == before)
+        os.close(master)
+        os.close(slave)
 
 
 def bad_requests(stage):
@@ -306,4 +333,4 @@ def log_lines(stage):
                                   r'worker \d+\): CUDA error 700: ', d.said, re.M), d.said)
 
 
-TESTS = [list_and_top, log_lines, nvml, metrics, bad_requests, trace]
+TESTS = [list_and_top, top_on_terminal, log_lines, nvml, metrics, bad_requests, trace]

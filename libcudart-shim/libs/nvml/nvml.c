@@ -282,9 +282,7 @@ API nvmlDeviceGetHandleByUUID(const char *uuid, nvmlDevice_t *d)
 
 static bool pci(const char *text, unsigned *domain, unsigned *bus, unsigned *dev)
 {
-    unsigned fn;
-
-    return sscanf(text, "%x:%x:%x.%x", domain, bus, dev, &fn) == 4;
+    return sscanf(text, "%x:%x:%x", domain, bus, dev) == 3; /* the function, if any, is 0 */
 }
 
 API nvmlDeviceGetHandleByPciBusId_v2(const char *id, nvmlDevice_t *d)
