@@ -109,6 +109,8 @@ struct park {
     bool keep;                             /* the channel outlives its worker */
     uint32_t chunk_pages[VGPU_MAX_CHUNKS]; /* to come back */
     unsigned next;                         /* of those */
+    bool off;                              /* the driver has taken the worker off the GPU */
+    struct helper *helper;                 /* doing that, or the contrary */
     void (*done)(void *arg, struct chan *ch, int err, const char *why);
     void *arg;
 };
@@ -322,7 +324,8 @@ int park_load(struct chan *ch, int fd,
 bool park_worker_done(struct chan *ch, const struct wk_msg *m);
 bool park_worker_dead(struct chan *ch, const char *why);
 void park_gone(struct chan *ch);
-/* "park PID FILE [MS]", "resume PID FILE" of the query socket of a local daemon; reply() once. */
+/* "park PID FILE [MS]", "resume PID FILE" of the query socket of a local daemon; reply() once. FILE "-":
+ * the state stays with the worker, which the driver takes off the GPU. */
 void park_command(struct broker *b, char *line, void (*reply)(void *arg, const char *text),
                   void *arg);
 

@@ -10,11 +10,17 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <spawn.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "dom0-backend/common/fdmsg.h"
+
+#define CONTEXT_BYTES (1ull << 30) /* what a context has besides its allocations, amply */
+
+extern char **environ;
 
 static uint32_t next_seq(struct broker *b)
 {
@@ -89,7 +95,7 @@ void park_go_on(struct chan *ch)
 {
     struct wk_msg m = {.type = WK_GO};
 
-    if (ch->park.state != PARK_STILL || !ch->w)
+    if (ch->park.state != PARK_STILL || !ch->w || ch->park.off)
         return;
     ch->park.state = PARK_NONE;
     m.seq = next_seq(ch->host->b);
@@ -122,7 +128,7 @@ int park_load(struct chan *ch, int fd,
 {
     struct wk_msg m = {.type = WK_GO};
 
-    if (ch->park.state != PARK_LOADING || !ch->w || ch->active)
+    if (ch->park.state != PARK_LOADING || !ch->w)
         return -EBUSY;
     ch->park.seq = m.seq = next_seq(ch->host->b);
     ch->park.done = done;
@@ -170,8 +176,94 @@ bool park_worker_dead(struct chan *ch, const char *why)
     return ch->park.keep;
 }
 
+/* ---- a worker off the GPU ------------------------------------------------------------------- */
+
+/* gvm-worker --park or --unpark, under way. */
+struct helper {
+    struct chan *ch; /* NULL: gone meanwhile */
+    int out;         /* its output */
+    pid_t pid;
+    ev_io io;
+    void (*done)(void *arg, struct chan *ch, int err, const char *why);
+    void *arg;
+    char text[200];
+    size_t n;
+};
+
+static void on_helper(struct ev_loop *loop, ev_io *io, int revents)
+{
+    struct helper *x = io->data;
+    ssize_t k = read(x->out, x->text + x->n, sizeof(x->text) - 1 - x->n);
+    int status = 1;
+
+    if (k > 0) {
+        x->n += (size_t)k;
+        if (x->n < sizeof(x->text) - 1)
+            return;
+    } else if (k < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    ev_io_stop(loop, io);
+    close(x->out);
+    /* It closes its output by ending. */
+    while (waitpid(x->pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    x->text[strcspn(x->text, "\n")] = '\0';
+    x->done(x->arg, x->ch, status ? -EIO : 0,
+            x->text[0] ? x->text : "gvm-worker --park has failed");
+    free(x);
+}
+
+static int start_helper(struct chan *ch, bool park, uint32_t ms,
+                        void (*done)(void *arg, struct chan *ch, int err, const char *why),
+                        void *arg)
+{
+    struct broker *b = ch->host->b;
+    struct helper *x = calloc(1, sizeof(*x));
+    char pid[16], limit[16];
+    char *argv[] = {
+        "gvm-worker", park ? "--park" : "--unpark", pid, "--timeout-ms", limit, NULL, NULL, NULL};
+    posix_spawn_file_actions_t fa;
+    int p[2], err;
+
+    if (!x)
+        return -ENOMEM;
+    if (b->cfg.kind) {
+        argv[5] = "--kind";
+        argv[6] = (char *)(uintptr_t)b->cfg.kind;
+    }
+    snprintf(pid, sizeof(pid), "%d", (int)ch->w->pid);
+    snprintf(limit, sizeof(limit), "%u", ms);
+    if (pipe2(p, O_CLOEXEC) < 0) {
+        free(x);
+        return -errno;
+    }
+    posix_spawn_file_actions_init(&fa);
+    posix_spawn_file_actions_adddup2(&fa, p[1], STDOUT_FILENO);
+    err = -posix_spawn(&x->pid, b->cfg.worker_path, &fa, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&fa);
+    close(p[1]);
+    if (err) {
+        close(p[0]);
+        free(x);
+        return err;
+    }
+    x->out = p[0];
+    x->ch = ch;
+    x->done = done;
+    x->arg = arg;
+    ch->park.helper = x;
+    fcntl(p[0], F_SETFL, O_NONBLOCK);
+    ev_io_init(&x->io, on_helper, p[0], EV_READ);
+    x->io.data = x;
+    ev_io_start(b->loop, &x->io);
+    return 0;
+}
+
 void park_gone(struct chan *ch)
 {
+    if (ch->park.helper)
+        ch->park.helper->ch = NULL;
     finish(ch, -EIO, "the process has ended");
 }
 
@@ -190,7 +282,7 @@ static void answer(struct command *c, int err, const char *why, const char *what
     char text[512];
     struct stat st = {0};
 
-    if (!err && fstat(c->fd, &st) < 0)
+    if (!err && (c->fd < 0 || fstat(c->fd, &st) < 0))
         st.st_size = 0;
     if (err)
         snprintf(text, sizeof(text), "error: pid %u: %s\n", c->pid,
@@ -259,6 +351,84 @@ static void load_step(struct op *op, int status)
             p->state = PARK_GONE;
         finish(ch, err, "no worker for it, or not its memory");
     }
+}
+
+/* Of a GPU: the worker stands still, and the driver takes it off. */
+static void gpu_parked(void *arg, struct chan *ch, int err, const char *why)
+{
+    if (ch)
+        ch->park.helper = NULL;
+    if (ch && err)
+        park_go_on(ch);
+    if (ch && !err)
+        ch->park.off = true;
+    answer(arg, ch ? err : -ESRCH, why, "parked");
+}
+
+static void gpu_still(void *arg, struct chan *ch, int err, const char *why)
+{
+    struct command *c = arg;
+
+    if (!err)
+        err = start_helper(ch, true, c->ms, gpu_parked, c);
+    else
+        return answer(c, err, why, "");
+    if (err) {
+        park_go_on(ch);
+        answer(c, err, NULL, "");
+    }
+}
+
+static void gpu_back(void *arg, struct chan *ch, int err, const char *why)
+{
+    if (ch)
+        ch->park.helper = NULL;
+    if (ch && !err) {
+        ch->park.off = false;
+        park_go_on(ch);
+    }
+    answer(arg, ch ? err : -ESRCH, why, "resumed");
+}
+
+static int gpu_resume(struct chan *ch, struct command *c, const char **why)
+{
+    *why = "not parked";
+    if (ch->park.state != PARK_STILL || !ch->park.off || ch->park.helper)
+        return -EINVAL;
+    *why = NULL;
+    return start_helper(ch, false, 0, gpu_back, c);
+}
+
+/* Device memory goes into the worker's own. */
+static int host_memory(const struct chan *ch, const char **why)
+{
+    unsigned long long kib = 0;
+    struct wk_stats s = {0};
+    FILE *f = fopen("/proc/meminfo", "re");
+    char line[128];
+
+    while (f && fgets(line, sizeof(line), f) && sscanf(line, "MemAvailable: %llu", &kib) != 1)
+        ;
+    if (f)
+        fclose(f);
+    worker_stats(ch->w, &s);
+    *why = "this machine has not the memory for what is on the GPU";
+    return s.mem_used + CONTEXT_BYTES > kib * 1024 ? -ENOMEM : 0;
+}
+
+static int gpu_park(struct chan *ch, struct command *c, const char **why)
+{
+    static const uint8_t no_token[16];
+    int err;
+
+    *why = "no channel is served";
+    if (!ch->w)
+        return -ENOENT;
+    err = host_memory(ch, why);
+    if (err)
+        return err;
+    *why = NULL;
+    return park_save(ch, -1, no_token, "", c->ms, 0, gpu_still, c);
 }
 
 static int local_resume(struct chan *ch, struct command *c, const char **why)
@@ -331,6 +501,12 @@ void park_command(struct broker *b, char *line, void (*reply)(void *arg, const c
     if (!ch)
         goto out;
     why = NULL;
+    if (strcmp(c->file, "-") == 0) {
+        err = park ? gpu_park(ch, c, &why) : gpu_resume(ch, c, &why);
+        if (!err)
+            return;
+        goto out;
+    }
     c->fd = park ? open(c->file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)
                  : open(c->file, O_RDONLY | O_CLOEXEC);
     err = c->fd < 0 ? -errno : 0;

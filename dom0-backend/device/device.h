@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct dev;
 struct dev_module;
@@ -117,6 +118,12 @@ struct dev_ops {
     /* A stream takes so much unfinished work and no more: then its operations wait. */
     bool bounded;
     bool driver; /* goes through a kernel driver's library: device nodes, ioctls */
+
+    /* Optional: takes another process of ours off its device, its work having ended within
+     * timeout_ms, and puts it back. In a process that has opened no device. CUresult; *why: one
+     * line. A failed park() has changed nothing. */
+    int (*park)(pid_t pid, uint32_t timeout_ms, const char **why);
+    int (*unpark)(pid_t pid, const char **why);
 
     /* How many devices of this kind the machine has; 0, quietly, where there is no driver. */
     int (*count)(void);

@@ -213,6 +213,11 @@ static int park(struct wk *w, const struct wk_msg *m, int *fds, int nfds, const 
         *why = "no channel is served";
         return -EINVAL;
     }
+    /* Its state stays in the process: of what others have of it, or it of others, nothing is known. */
+    if (!nfds && atomic_load(&w->shares.used)) {
+        *why = "memory or events are shared with other processes";
+        return -EOPNOTSUPP;
+    }
     err = wk_stand_still(w, m->npages, why);
     if (err)
         return err;

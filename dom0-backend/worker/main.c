@@ -40,6 +40,7 @@ struct options {
     bool no_pin;
     uint32_t spin_us;
     enum log_level level;
+    uint64_t park, unpark, timeout_ms; /* pids */
 };
 
 static const char usage[] =
@@ -47,6 +48,7 @@ static const char usage[] =
     "0..15]\n"
     "                  [--threads N] [--spin-us 0..1000000] [--no-pin]\n"
     "                  [--log-level error|warning|info|debug]\n"
+    "       gvm-worker --park PID --timeout-ms 0..600000 | --unpark PID\n"
     "It is started by gvm-backd and gvm run, with its socket as descriptor 3.\n";
 
 /* 0, or -1 after one line that names the value and the range. */
@@ -65,13 +67,21 @@ static int number(const char *opt, const char *text, uint64_t max, uint64_t *out
 
 static int parse(int argc, char **argv, struct options *o)
 {
-    enum { DEVICE, MEM, WINDOW, THREADS, KIND, NO_PIN, SPIN, LEVEL, HELP };
+    enum { DEVICE, MEM, WINDOW, THREADS, KIND, NO_PIN, SPIN, LEVEL, PARK, UNPARK, TIMEOUT, HELP };
     static const struct option opts[] = {
-        {"device", 1, NULL, DEVICE},     {"mem", 1, NULL, MEM},
-        {"window-try", 1, NULL, WINDOW}, {"threads", 1, NULL, THREADS},
-        {"kind", 1, NULL, KIND},         {"spin-us", 1, NULL, SPIN},
-        {"log-level", 1, NULL, LEVEL},   {"help", 0, NULL, HELP},
-        {"no-pin", 0, NULL, NO_PIN},     {NULL, 0, NULL, 0},
+        {"device", 1, NULL, DEVICE},
+        {"mem", 1, NULL, MEM},
+        {"window-try", 1, NULL, WINDOW},
+        {"threads", 1, NULL, THREADS},
+        {"kind", 1, NULL, KIND},
+        {"spin-us", 1, NULL, SPIN},
+        {"log-level", 1, NULL, LEVEL},
+        {"help", 0, NULL, HELP},
+        {"no-pin", 0, NULL, NO_PIN},
+        {"park", 1, NULL, PARK},
+        {"unpark", 1, NULL, UNPARK},
+        {"timeout-ms", 1, NULL, TIMEOUT},
+        {NULL, 0, NULL, 0},
     };
     uint64_t v;
     int c;
@@ -115,6 +125,16 @@ static int parse(int argc, char **argv, struct options *o)
                 log_error("--log-level %s: allowed are error, warning, info and debug", optarg);
                 return -1;
             }
+            break;
+        case PARK:
+        case UNPARK:
+            if (number(c == PARK ? "park" : "unpark", optarg, INT32_MAX,
+                       c == PARK ? &o->park : &o->unpark) < 0)
+                return -1;
+            break;
+        case TIMEOUT:
+            if (number("timeout-ms", optarg, 600000, &o->timeout_ms) < 0)
+                return -1;
             break;
         case HELP:
             fputs(usage, stdout);
@@ -219,6 +239,21 @@ static const struct dev_ops *choose_kind(const char *kind)
     return &dev_cuda_ops && dev_cuda_ops.count() > 0 ? &dev_cuda_ops : &dev_ptx_ops;
 }
 
+/* gvm-backd wants another worker off the GPU, or back: a process of its own, as that waits. */
+static int move_worker(const struct options *o)
+{
+    const struct dev_ops *ops = choose_kind(o->kind);
+    const char *why = "this kind of device has no such thing";
+    int err = -1;
+
+    if (ops && ops->park && ops->unpark)
+        err = o->park ? ops->park((pid_t)o->park, (uint32_t)o->timeout_ms, &why)
+                      : ops->unpark((pid_t)o->unpark, &why);
+    if (err)
+        printf("%s\n", why);
+    return err ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
     static struct wk w;
@@ -232,6 +267,8 @@ int main(int argc, char **argv)
     if (parse(argc, argv, &o) < 0)
         return 2;
     log_init("gvm-worker", o.level);
+    if (o.park || o.unpark)
+        return move_worker(&o);
     if (getsockopt(WK_FD_SOCKET, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_SEQPACKET) {
         log_error("descriptor %d is not the broker's socket: a worker is started by gvm-backd or "
                   "gvm run, not by hand",

@@ -155,6 +155,7 @@ int wk_share_export(struct wk *w, enum wk_share_kind kind, const struct dev_shar
     struct handle h = {.magic = MAGIC, .kind = kind};
     int err;
 
+    atomic_store(&w->shares.used, true);
     memcpy(m.share.meta, s->meta, sizeof(m.share.meta));
     err = ask(w, &m, s->fd >= 0 ? &s->fd : NULL, NULL);
     if (err)
@@ -171,6 +172,7 @@ int wk_share_import(struct wk *w, enum wk_share_kind kind, const uint8_t *handle
     struct handle h;
     int err;
 
+    atomic_store(&w->shares.used, true);
     s->fd = -1;
     *own = false;
     if (len != sizeof(h))

@@ -45,6 +45,7 @@ struct wk_shares {
     pthread_cond_t work;
     struct wk_wait *waits;
     bool watching;
+    _Atomic bool used; /* something was exported or imported */
 };
 
 void wk_shares_init(struct wk_shares *s);

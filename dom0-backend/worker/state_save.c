@@ -295,7 +295,7 @@ int wk_state_save(struct wk *w, int fd, const char **why)
 
     *why = NULL;
     if (!w->ops->state) {
-        *why = "the state of this kind of device cannot be written to a file";
+        *why = "a GPU's state cannot be written to a file: its programs have to end first";
         return -EOPNOTSUPP;
     }
     /* After a fault there is nothing but the error. */

@@ -162,6 +162,7 @@ static int callback(int ms)
     unsigned *d;
 
     CK(cudaMalloc(&d, 4));
+    step<<<1, 1>>>(d, 1, 1);
     CK(cudaDeviceSynchronize());
     CK(cudaLaunchHostFunc(0, fn, &ms));
     step<<<1, 1>>>(d, 1, 1);

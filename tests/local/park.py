@@ -127,6 +127,17 @@ def parked_refused(stage):
             p.finish({'ipc': 'PASS 11', 'callback': 'PASS 1', 'long': 'PASS 77'}[args[0]])
 
 
+def parked_without_gpu(stage):
+    """Off the GPU: there is none, and the program goes on."""
+    with diag.Daemon(stage) as daemon:
+        p = Parked(stage, daemon, 'loop', 20, 10)
+        p.until('progress 3')
+        pid, _ = p.worker()
+        starts(stage, p.ask('park %s - 1000' % pid), 'error: pid %s: this kind of device has no' % pid)
+        starts(stage, p.ask('resume %s -' % pid), 'error: pid %s: not parked' % pid)
+        p.finish('progress 19', 'PASS 20')
+
+
 def parked_damaged(stage):
     """A state that was changed is refused with one line; the right one is still good afterwards."""
     with diag.Daemon(stage) as daemon:
@@ -240,4 +251,5 @@ def parked_changed(stage):
                                                                                  seed))
 
 
-TESTS = [parked_changed, parked_everything, parked_loop, parked_refused, parked_damaged]
+TESTS = [parked_changed, parked_everything, parked_loop, parked_refused, parked_without_gpu,
+         parked_damaged]

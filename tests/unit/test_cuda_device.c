@@ -857,25 +857,87 @@ CASE(test_not_cleared)
     CHECK(calls_of("cuArrayDestroy") == 1);
 }
 
+/* ---- another process off the GPU */
+
+CASE(test_park)
+{
+    const char *why = NULL;
+
+    setenv("GVM_LIBCUDA", DRIVER, 1);
+    f = dlsym(dlopen(DRIVER, RTLD_NOW), "fake");
+    CHECK(ops->park(1234, 500, &why) == 0);
+    CHECK(strcmp(f->calls, "cuInit cuCheckpointProcessLock cuCheckpointProcessCheckpoint ") == 0);
+    f->calls[0] = '\0';
+    CHECK(ops->unpark(1234, &why) == 0);
+    CHECK(strcmp(f->calls, "cuInit cuCheckpointProcessRestore cuCheckpointProcessUnlock ") == 0);
+}
+
+/* What cannot be taken off is left as it was. */
+CASE(test_park_refused)
+{
+    const char *why = NULL;
+
+    setenv("GVM_LIBCUDA", DRIVER, 1);
+    f = dlsym(dlopen(DRIVER, RTLD_NOW), "fake");
+    f->fail = "cuCheckpointProcessLock";
+    f->error = 600;
+    CHECK(ops->park(1234, 500, &why) == 600 && strstr(why, "not ended within 500 ms"));
+    CHECK(calls_of("cuCheckpointProcessCheckpoint") == 0);
+    f->fail = "cuCheckpointProcessCheckpoint";
+    f->error = 304;
+    CHECK(ops->park(1234, 500, &why) == 304 && strstr(why, "(304)"));
+    CHECK(calls_of("cuCheckpointProcessUnlock") == 1);
+    f->fail = "cuCheckpointProcessRestore";
+    CHECK(ops->unpark(1234, &why) == 304);
+    CHECK(calls_of("cuCheckpointProcessUnlock") == 1);
+}
+
+CASE(test_park_old_driver)
+{
+    const char *why = NULL;
+
+    setenv("GVM_LIBCUDA", BARE, 1);
+    CHECK(ops->park(1234, 500, &why) == 801 && strstr(why, "R570"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_library),     cmocka_unit_test(test_shim_is_refused),
-        cmocka_unit_test(test_old_driver),     cmocka_unit_test(test_missing_family),
-        cmocka_unit_test(test_share),          cmocka_unit_test(test_share_lies),
-        cmocka_unit_test(test_count),          cmocka_unit_test(test_select),
-        cmocka_unit_test(test_select_index),   cmocka_unit_test(test_quota),
-        cmocka_unit_test(test_guest_quota),    cmocka_unit_test(test_blocks),
-        cmocka_unit_test(test_spare),          cmocka_unit_test(test_no_pin),
-        cmocka_unit_test(test_staged),         cmocka_unit_test(test_staged_order),
-        cmocka_unit_test(test_staged_hold),    cmocka_unit_test(test_images),
-        cmocka_unit_test(test_ready),          cmocka_unit_test(test_event_order),
-        cmocka_unit_test(test_fault),          cmocka_unit_test(test_quiet_error),
-        cmocka_unit_test(test_output),         cmocka_unit_test(test_streams_again),
-        cmocka_unit_test(test_prepare),        cmocka_unit_test(test_prints),
-        cmocka_unit_test(test_channel),        cmocka_unit_test(test_pool_pages),
-        cmocka_unit_test(test_cleared),        cmocka_unit_test(test_not_cleared),
-        cmocka_unit_test(test_cleared_arrays), cmocka_unit_test(test_cleared_while_busy),
+        cmocka_unit_test(test_park),
+        cmocka_unit_test(test_park_refused),
+        cmocka_unit_test(test_park_old_driver),
+        cmocka_unit_test(test_no_library),
+        cmocka_unit_test(test_shim_is_refused),
+        cmocka_unit_test(test_old_driver),
+        cmocka_unit_test(test_missing_family),
+        cmocka_unit_test(test_share),
+        cmocka_unit_test(test_share_lies),
+        cmocka_unit_test(test_count),
+        cmocka_unit_test(test_select),
+        cmocka_unit_test(test_select_index),
+        cmocka_unit_test(test_quota),
+        cmocka_unit_test(test_guest_quota),
+        cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_spare),
+        cmocka_unit_test(test_no_pin),
+        cmocka_unit_test(test_staged),
+        cmocka_unit_test(test_staged_order),
+        cmocka_unit_test(test_staged_hold),
+        cmocka_unit_test(test_images),
+        cmocka_unit_test(test_ready),
+        cmocka_unit_test(test_event_order),
+        cmocka_unit_test(test_fault),
+        cmocka_unit_test(test_quiet_error),
+        cmocka_unit_test(test_output),
+        cmocka_unit_test(test_streams_again),
+        cmocka_unit_test(test_prepare),
+        cmocka_unit_test(test_prints),
+        cmocka_unit_test(test_channel),
+        cmocka_unit_test(test_pool_pages),
+        cmocka_unit_test(test_cleared),
+        cmocka_unit_test(test_not_cleared),
+        cmocka_unit_test(test_cleared_arrays),
+        cmocka_unit_test(test_cleared_while_busy),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

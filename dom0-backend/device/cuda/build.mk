@@ -13,7 +13,7 @@ FAKE_CUDA := $(addprefix $(BUILD)/unit/fake/,libcuda.so.1 libcuda-old.so.1 libcu
 FAKE_CUDA_OBJS := $(call objs,tests/unit/fake_cuda.c tests/unit/fake_cuda_stubs.c)
 $(BUILD)/obj/tests/unit/fake_cuda.o: GVM_CFLAGS += -isystem $(dir $(CUDA_INC)) -Wno-missing-prototypes
 FAKE_HIDE_old := cuMemCreate;
-FAKE_HIDE_bare := cuModuleGetFunctionCount;
+FAKE_HIDE_bare := cuModuleGetFunctionCount; cuCheckpointProcessLock;
 FAKE_FLAGS_shim := -Wl,--defsym=gvm_init=cuInit
 $(FAKE_CUDA): $(FAKE_CUDA_OBJS)
 	@mkdir -p $(@D)

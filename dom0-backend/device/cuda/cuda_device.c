@@ -386,6 +386,8 @@ static void cudev_pool_drop(struct dev *d, void *addr, size_t len)
 
 const struct dev_ops dev_cuda_ops = {
     .name = "cuda",
+    .park = cudev_park,
+    .unpark = cudev_unpark,
     .bounded = true,
     .driver = true,
     .count = cudev_count,

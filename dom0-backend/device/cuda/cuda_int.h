@@ -24,6 +24,10 @@ struct cu_api {
 };
 extern struct cu_api cu;
 
+/* cuda_park.c: dev_ops.park and unpark. */
+int cudev_park(pid_t pid, uint32_t timeout_ms, const char **why);
+int cudev_unpark(pid_t pid, const char **why);
+
 /* Opens the driver's library and finds its functions. 0, or -1 with a line in why. */
 int cuda_api_load(char *why, size_t n);
 
