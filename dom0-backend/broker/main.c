@@ -556,6 +556,7 @@ int main(int argc, char **argv)
     log_init("gvm-backd", LOG_INFO_);
     broker.cfg = (struct broker_config){
         .warm = 1,
+        .spin_us = -1,
         .max_channels = 16,
         .slice_us = GS_SLICE_US,
         .kernel_limit = KERNEL_LIMIT_S,

@@ -83,6 +83,8 @@ def list_and_top(stage):
             q = v['processes'][0]
             need(stage, 'list', q['launches'] == 1 and q['mem_used'] >= 4 and q['bytes_in'] == 4 and
                  q['calls'] >= 4 and v['calls'] == q['calls'], out)
+            with open('/proc/%d/cmdline' % q['worker']) as f:  # unasked, it polls as long as it likes
+                need(stage, 'polling', '--spin-us' not in f.read().split('\0'))
             rc, out, err = d.gvm('list', 'processes')
             need(stage, 'gvm list processes', rc == 0 and re.search(
                 r'^ +pid %d +uid %d ' % (q['pid'], stage.user), out, re.M), out + err)
