@@ -183,7 +183,7 @@ class Bench:
                 v.sh(arm)
             return self.lab.spawn("gvm detach victim; exec gvm attach victim mem=1G")
         if what == CHURN:
-            return v.spawn(arm + "exec vgpu_probe churn 1")
+            return v.spawn(arm + "exec vgpu_probe churn 2")
         return v.spawn(arm + "exec vgpu_load once 512")
 
     def wait_hit(self, point, mark):

@@ -78,9 +78,10 @@ def test_hostile_once_reported(lab):
 
 test_hostile_once_reported.keep_guests = True
 test_hostile_requests = _evil("requests", "requests", 240)
-test_hostile_flood = _evil("flood", "flood 2000", 240)
-test_hostile_flap = _evil("flap", "flap 1000", 200)
+test_hostile_flood = _evil("flood", "flood %d" % (2000 if FULL else 300), 600)
+test_hostile_flap = _evil("flap", "flap %d" % (2000 if FULL else 200), 600)
 test_hostile_storm = _evil("storm", "storm 5", 120)
-test_hostile_scribble = _evil("scribble", "scribble %d 1" % SECONDS, SECONDS + 200)
+test_hostile_scribble = _evil("scribble", "scribble %d 1 /usr/lib/gvm/records.bin" % SECONDS,
+                              SECONDS + 200)
 test_hostile_records = _evil("records", "records /usr/lib/gvm/records.bin %d 0" % STEP, 2400)
 test_hostile_lies = _evil("lies", "lies %d" % (1 if FULL else 7), 900)

@@ -3,7 +3,8 @@
  * vgpu_evil.c - a frontend that means harm. It runs as root in a guest without xen-vgpufront, and
  * has what a guest that owns its kernel has: pages to grant (gntalloc), event channels, XenStore.
  *
- *   vgpu_evil scribble SECONDS SEED   arbitrary octets in every shared page while the backend runs
+ *   vgpu_evil scribble SECONDS SEED FILE  arbitrary octets in every shared page while the backend
+ *                                     works on FILE's records
  *   vgpu_evil records FILE STEP FIRST every STEP-th record of FILE (u32 length, octets; ...)
  *   vgpu_evil requests                control requests with every field at its bounds and past them
  *   vgpu_evil flood N                 N of them as fast as it can
@@ -27,65 +28,97 @@
 
 static unsigned dead; /* channels that the backend has closed */
 
-/* ---- scribble */
-
-static void scribble_once(void)
+static uint8_t *load(const char *path, size_t *n)
 {
-    uint32_t what = rnd() % 100, n = 1 + rnd() % 64;
-    struct vgpu_rec *h;
+    FILE *f = fopen(path, "re");
+    uint8_t *p;
 
-    if (what < 30) { /* records whose headers pass, with anything in them */
-        uint32_t len = (16 + rnd() % 512) & ~15u;
-
-        h = vgpu_prod_begin(&c.prod, (uint16_t)(rnd() % 400), (uint16_t)(rnd() % VGPU_LANES), len,
-                            rnd() & 1);
-        if (h) {
-            uint8_t *p = (uint8_t *)h;
-
-            for (uint32_t i = 0; i + 16 < len; i++)
-                p[i] = rnd() % 3 ? 0 : (uint8_t)rnd();
-            vgpu_prod_publish(&c.prod);
-        }
-    } else if (what < 70) { /* the ring's octets, under the worker's eyes */
-        for (uint32_t i = 0; i < n; i++)
-            c.ch.ring[rnd() % c.ch.ring_size] = (uint8_t)rnd();
-    } else if (what < 85) { /* the worker's own pages */
-        for (uint32_t i = 0; i < n; i++)
-            c.base[VGPU_PAGE_SIZE + 64 + rnd() % ((VGPU_CH_RING_PAGE - 1) * VGPU_PAGE_SIZE - 64)] =
-                (uint8_t)rnd();
-    } else if (what < 97) { /* flags and what else is in the front page, but for cmd_prod */
-        for (uint32_t i = 0; i < n; i++)
-            c.base[128 + rnd() % (VGPU_PAGE_SIZE - 128)] = (uint8_t)rnd();
-    } else if (what == 97) {
-        c.base[rnd() % 128] = (uint8_t)rnd(); /* cmd_prod */
-    } else if (what == 98 && rnd() % 8 == 0) {
-        ((uint8_t *)l.ring)[rnd() % VGPU_PAGE_SIZE] = (uint8_t)rnd();
-        kick(l.port);
+    if (!f || fseek(f, 0, SEEK_END)) {
+        perror(path);
+        exit(2);
     }
-    if (rnd() % 4 == 0)
-        kick(c.port);
+    *n = (size_t)ftell(f);
+    rewind(f);
+    p = malloc(*n);
+    if (!p || fread(p, 1, *n, f) != *n)
+        exit(2);
+    fclose(f);
+    return p;
 }
 
-static int scribble(double seconds, uint64_t seed)
+/* ---- scribble */
+
+/* Up to 64 octets anywhere in `len` from `at` on. */
+static unsigned spray(void *at, uint32_t len)
 {
+    volatile uint8_t *p = at;
+    unsigned n = 1 + rnd() % 64;
+
+    for (unsigned i = 0; i < n; i++)
+        p[rnd() % len] = (uint8_t)rnd();
+    return n;
+}
+
+/* One octet or many, under the worker's eyes. What a worker must take as a violation is rare, or
+ * no channel would live for long. */
+static unsigned scribble_once(const uint8_t *taken)
+{
+    uint32_t what = rnd() % 1000;
+
+    if (what < 500) /* the worker's own pages: replies, counters, flags, but for `alive` */
+        return spray(c.base + VGPU_PAGE_SIZE + 64, (VGPU_CH_RING_PAGE - 1) * VGPU_PAGE_SIZE - 64);
+    if (what < 700) /* who waits for what */
+        return spray(c.base + 128, VGPU_PAGE_SIZE - 128);
+    if (what < 990 &&
+        taken) /* the record that the worker may just be reading, but for its header */
+        return spray((uint8_t *)taken, 16);
+    if (what < 995)
+        return spray(c.ch.ring, c.ch.ring_size);
+    if (what < 997)
+        return spray(c.base, 128); /* cmd_prod */
+    if (what == 997 && rnd() % 4 == 0)
+        return spray(l.ring, VGPU_PAGE_SIZE);
+    kick(rnd() % 2 ? c.port : l.port);
+    return 0;
+}
+
+static int scribble(double seconds, uint64_t seed, const char *path)
+{
+    size_t size, at = 0;
+    uint8_t *all = load(path, &size);
     double end = now() + seconds;
-    uint64_t n = 0;
+    uint64_t n = 0, sent = 0;
 
     rnd_seed(seed);
-    while (now() < end && !bad) {
-        if (!open_channel())
-            break;
-        while (now() < end && !channel_dead() && (n % 64 || backend_state() == 4)) {
-            scribble_once();
-            n++;
+    while (now() < end && !bad && open_channel()) {
+        uint8_t *taken = NULL;
+
+        end += made == 1 ? now() + seconds - end : 0; /* the first channel takes a while */
+        while (now() < end && !channel_dead() && (sent % 64 || backend_state() == 4)) {
+            struct vgpu_rec h;
+            uint32_t len;
+
+            memcpy(&len, all + at, 4);
+            memcpy(&h, all + at + 4, sizeof(h));
+            if (h.len == len && h.len >= 32) {
+                taken = vgpu_prod_begin(&c.prod, h.op, (uint16_t)(rnd() % VGPU_LANES), h.len, 0);
+                if (taken) {
+                    memcpy(taken, all + at + 4 + sizeof(h), h.len - sizeof(h));
+                    vgpu_prod_publish(&c.prod);
+                    kick(c.port);
+                    sent++;
+                }
+            }
+            at = at + 4 + len < size ? at + 4 + len : 0;
+            for (int i = 0; i < 50; i++)
+                n += scribble_once(taken);
         }
-        if (channel_dead())
-            dead++;
+        dead += channel_dead();
     }
     close_channel();
-    printf("scribbled %" PRIu64 " times, %u channels, %u of them closed by the backend, %u "
-           "connections\n",
-           n, made, dead, l.connects);
+    printf("%" PRIu64 " octets scribbled, %" PRIu64 " records sent, %u channels, %u of them closed "
+           "by the backend, %u connections\n",
+           n, sent, made, dead, l.connects);
     return bad != 0;
 }
 
@@ -105,24 +138,6 @@ static void settle(uint16_t lane, uint32_t ticket, bool reply)
     }
     if (!channel_dead())
         complain("the worker neither takes records nor gives up");
-}
-
-static uint8_t *load(const char *path, size_t *n)
-{
-    FILE *f = fopen(path, "re");
-    uint8_t *p;
-
-    if (!f || fseek(f, 0, SEEK_END)) {
-        perror(path);
-        exit(2);
-    }
-    *n = (size_t)ftell(f);
-    rewind(f);
-    p = malloc(*n);
-    if (!p || fread(p, 1, *n, f) != *n)
-        exit(2);
-    fclose(f);
-    return p;
 }
 
 /* The records of one seed, each on the lane after that of the last one. */
@@ -415,11 +430,12 @@ static int flap(unsigned n)
 
 static int storm(double seconds)
 {
-    double end = now() + seconds;
+    double end;
     uint64_t n = 0;
 
     if (!open_channel())
         return 1;
+    end = now() + seconds;
     while (now() < end) {
         for (int i = 0; i < 100; i++) {
             kick(l.port);
@@ -466,8 +482,8 @@ int main(int argc, char **argv)
     int rc = 2;
 
     link_open();
-    if (strcmp(what, "scribble") == 0 && argc > 3)
-        rc = scribble(a, strtoul(argv[3], NULL, 0));
+    if (strcmp(what, "scribble") == 0 && argc > 4)
+        rc = scribble(a, strtoul(argv[3], NULL, 0), argv[4]);
     else if (strcmp(what, "records") == 0 && argc > 4)
         rc = records(argv[2], (unsigned)atoi(argv[3]), (unsigned)atoi(argv[4]));
     else if (strcmp(what, "requests") == 0)
