@@ -99,9 +99,10 @@ static void __attribute__((noreturn)) child(const struct spawn *s, int exe, char
 
 pid_t spawn_worker(const struct spawn *s, int *pidfd)
 {
-    static char jit[32];
+    static char jit[32], check[32];
     /* Compiled code is not kept: it would be one guest's, found by the next. */
-    static char *clean_env[] = {"PATH=/usr/bin:/bin", "LANG=C", "CUDA_CACHE_DISABLE=1", NULL, NULL};
+    static char *clean_env[] = {
+        "PATH=/usr/bin:/bin", "LANG=C", "CUDA_CACHE_DISABLE=1", NULL, NULL, NULL};
     static bool told;
     char *const *env = s->confine ? clean_env : environ;
     unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUTS;
@@ -109,9 +110,17 @@ pid_t spawn_worker(const struct spawn *s, int *pidfd)
     int exe = open(s->path, O_PATH | O_CLOEXEC);
     long pid = -1;
 
-    if (getenv("GVM_PTX_JIT") && !clean_env[3]) { /* the one setting of a device */
-        snprintf(jit, sizeof(jit), "GVM_PTX_JIT=%s", getenv("GVM_PTX_JIT"));
-        clean_env[3] = jit;
+    if (!jit[0]) { /* the settings of the software device */
+        snprintf(jit, sizeof(jit), "GVM_PTX_JIT=%s",
+                 getenv("GVM_PTX_JIT") ? getenv("GVM_PTX_JIT") : "");
+        snprintf(check, sizeof(check), "GVM_PTX_CHECK=%s",
+                 getenv("GVM_PTX_CHECK") ? getenv("GVM_PTX_CHECK") : "");
+        unsigned n = 3;
+
+        if (getenv("GVM_PTX_JIT"))
+            clean_env[n++] = jit;
+        if (getenv("GVM_PTX_CHECK"))
+            clean_env[n] = check;
     }
     *pidfd = -1;
     if (exe < 0)

@@ -49,13 +49,15 @@ static void gpu_get(void *to, uint64_t from, size_t n)
 
 static int gpu_load(const char *text, char *log, size_t log_n)
 {
-    int opt[2] = {5, 6}; /* error log and its size */
-    void *val[2] = {log, (void *)log_n};
+    /* CU_JIT_ERROR_LOG_BUFFER, its size, CU_JIT_OPTIMIZATION_LEVEL: as written, instruction by
+     * instruction; what the assembler folds is not always what the instruction would have given */
+    int opt[3] = {5, 6, 7};
+    void *val[3] = {log, (void *)log_n, (void *)0};
 
     if (module)
         must(sym("cuModuleUnload")(module), "cuModuleUnload");
     module = NULL;
-    return sym("cuModuleLoadDataEx")(&module, text, 2, opt, val);
+    return sym("cuModuleLoadDataEx")(&module, text, 3, opt, val);
 }
 
 static int gpu_run(const char *kernel, uint32_t grid, const uint32_t block[3], uint32_t shmem,

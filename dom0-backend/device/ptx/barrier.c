@@ -54,6 +54,7 @@ static void release(struct cta *c, unsigned id)
         b->arrived[i] = 0;
     }
     b->active = false;
+    c->epoch++;
 }
 
 void bar_recheck(struct cta *c)

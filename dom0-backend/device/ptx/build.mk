@@ -1,7 +1,7 @@
 # The software device. PTX_CORE_SRCS: PTX front end and interpreter; PTX_DEV_SRCS: what makes a
 # device of them. Programs link $(PTX_OBJS) with $(PTX_LIBS).
 # PTX_OPS_SRCS, the micro-op handlers, are compiled twice: for plain x86-64 and for AVX2.
-PTX_OPS_SRCS := ops_atom.c ops_bits.c ops_cmp.c ops_cvt.c ops_fp.c ops_half.c ops_int.c ops_mem.c \
+PTX_OPS_SRCS := ops_atom.c ops_bits.c ops_check.c ops_cmp.c ops_cvt.c ops_fp.c ops_half.c ops_int.c ops_mem.c \
 	ops_misc.c ops_matrix.c ops_mbarrier.c ops_mma.c ops_small.c ops_tex.c ops_vec.c ops_video.c ops_warp.c
 PTX_CORE_SRCS := barrier.c builtin.c cfg.c cta.c handlers.c interp.c jit_run.c lex.c lower.c lower_alu.c \
 	lower_ctl.c lower_cvt.c lower_matrix.c lower_mbarrier.c lower_mem.c lower_mma.c lower_prog.c lower_small.c lower_tex.c lower_video.c module.c optable.c parse.c parse_fn.c pool.c texture.c $(PTX_OPS_SRCS)
@@ -74,6 +74,8 @@ $(BUILD)/fuzz/fuzz_fatbin: | $(DEV_TEST_DATA)
 # Unit tests of the front end and the interpreter: PTX text in, results out.
 PTX_TEST_OBJS = $(PTX_CORE_OBJS) $(call objs,tests/unit/ptx_fixture.c)
 UNIT_ptx_parse_OBJS = $(PTX_TEST_OBJS)
+UNIT_ptx_check_OBJS = $(PTX_TEST_OBJS)
+UNIT_ptx_check_LIBS = -lm
 UNIT_ptx_parse_LIBS = -lm
 UNIT_ptx_warp_OBJS = $(PTX_TEST_OBJS)
 UNIT_ptx_warp_LIBS = -lm

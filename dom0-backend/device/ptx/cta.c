@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cta.c - execution of CTAs: memory, start values, scheduling of warps, faults. */
+#include "check.h"
 #include <sys/mman.h>
 #include <xmmintrin.h>
 
@@ -162,7 +163,7 @@ static void explain_signal(struct ptx_exec *x)
 struct layout {
     uint32_t nwarps, nthreads;
     uint32_t shared, local_stride, frame;
-    size_t warps_off, frames_off, shared_off, local_off, slot; /* bytes */
+    size_t warps_off, frames_off, shared_off, local_off, shadow_off, slot; /* bytes */
 };
 
 static size_t up64(size_t n)
@@ -192,6 +193,9 @@ static int make_layout(const struct ptx_kernel *k, const struct ptx_launch *l, s
     at += up64(shared);
     y->local_off = at;
     at += (size_t)y->nwarps * WARP * y->local_stride;
+    y->shadow_off = at;
+    if (ptx_check_get())
+        at += up64(shared * sizeof(struct check_shadow));
     y->slot = (at + 4095) & ~(size_t)4095;
     return 0;
 }
@@ -287,6 +291,8 @@ static void start_cta(struct ptx_exec *x, struct cta *c, uint64_t linear)
     c->id[2] = linear / l->grid[0] / l->grid[1];
     c->live_warps = c->nwarps;
     memset(c->bar, 0, sizeof(c->bar));
+    if (c->shadow)
+        memset(c->shadow, 0, (size_t)c->warps[0].shared_size * sizeof(struct check_shadow));
     for (uint32_t i = 0; i < c->nwarps; i++) {
         struct warp *w = &c->warps[i];
         uint32_t left = c->nthreads - i * WARP;
@@ -338,6 +344,18 @@ static bool cta_turn(struct cta *c)
 }
 
 /* ---- the public calls ------------------------------------------------------------------------------------ */
+
+static bool checking;
+
+void ptx_check_set(bool on)
+{
+    checking = on;
+}
+
+bool ptx_check_get(void)
+{
+    return checking;
+}
 
 struct ptx_exec *ptx_exec_new(void)
 {
@@ -408,6 +426,9 @@ static void run_all(struct ptx_exec *x, const struct layout *y, uint32_t nslots,
         c->nwarps = y->nwarps;
         c->nthreads = y->nthreads;
         c->warps = (struct warp *)(slot + y->warps_off);
+        c->shadow = ptx_check_get() ? slot + y->shadow_off : NULL;
+        c->epoch = 0;
+        memset(c->warp_epoch, 0, sizeof(c->warp_epoch));
         for (uint32_t i = 0; i < y->nwarps; i++) {
             init_warp(x, c, &c->warps[i], i, y, slot);
             for (int d = 0; d < 3; d++)
@@ -462,7 +483,7 @@ int ptx_exec_ctas(struct ptx_kernel *k, const struct ptx_launch *l, struct ptx_e
     x->cur_uop = NULL;
     x->site = NULL;
     x->stop = l->stop ? l->stop : &never;
-    x->jit = jit_find(k, l);
+    x->jit = ptx_check_get() ? NULL : jit_find(k, l);
     start = x->jit ? 0 : now_ns();
     x->csr_saved = _mm_getcsr();
     set_csr(x, 0);

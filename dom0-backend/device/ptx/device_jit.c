@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* device_jit.c - whether kernels are compiled: GVM_PTX_JIT, and the plug-in. */
+/* device_jit.c - whether kernels are compiled or checked: GVM_PTX_JIT, GVM_PTX_CHECK, the plug-in. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,8 +17,15 @@ static void on_note(const char *line)
 
 int jit_setup(void)
 {
-    const char *v = getenv("GVM_PTX_JIT");
+    const char *v = getenv("GVM_PTX_JIT"), *check = getenv("GVM_PTX_CHECK");
     char why[300];
+
+    if (check && strcmp(check, "0") && strcmp(check, "1")) {
+        log_error("GVM_PTX_CHECK=%.40s: allowed are 0 and 1 (look for races on shared memory)",
+                  check);
+        return CUDA_ERROR_INVALID_VALUE;
+    }
+    ptx_check_set(check && *check == '1');
 
     if (v && (strlen(v) != 1 || *v < '0' || *v > '2')) {
         log_error(

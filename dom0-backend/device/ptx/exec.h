@@ -180,6 +180,9 @@ struct cta {
     uint8_t *shared;
     struct barrier bar[NBARRIERS + 1];
     struct warp *warps; /* nwarps */
+    /* check.h: NULL when nothing is checked; barriers completed so far, of the block and of warps */
+    uint8_t *shadow;
+    uint32_t epoch, warp_epoch[MAX_WARPS];
 };
 
 /* Working state of one thread. */

@@ -9,7 +9,7 @@
 #define OPS_TABLES(X)                                                                              \
     X(ops_int)                                                                                     \
     X(ops_bits) X(ops_fp) X(ops_half) X(ops_cmp) X(ops_cvt) X(ops_mem) X(ops_vec) X(ops_atom)      \
-        X(ops_warp) X(ops_misc) X(ops_tex) X(ops_mma) X(ops_matrix) X(ops_video) X(ops_mbarrier) X(ops_small)
+        X(ops_warp) X(ops_misc) X(ops_tex) X(ops_mma) X(ops_matrix) X(ops_video) X(ops_mbarrier) X(ops_small) X(ops_check)
 /* clang-format on */
 #define X(n)                                                                                       \
     extern const struct uop_handler n##_base[];                                                    \

@@ -407,6 +407,7 @@ static const struct uop *do_brx(struct warp *w, const struct uop *u)
 static const struct uop *do_wsync(struct warp *w, const struct uop *u)
 {
     uint32_t need = members(w, w->frame, u, w->active);
+    w->cta->warp_epoch[w->index]++;
     if (!(need & ~w->active))
         return u + 1;
     for (uint32_t i = 0; i < w->npend;) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* lower_mem.c - loads, stores, atomics, fences and asynchronous copies to micro-ops. */
 #include "addr.h"
+#include "check.h"
 #include "lower.h"
 
 /* Ordering and caching modifiers. Execution is in program order and x86 keeps loads ordered with
@@ -83,6 +84,22 @@ static const char *mem_type(unsigned t, bool wide)
     }
 }
 
+/* In front of an access to shared memory that is checked; a generic address may be one. */
+static int emit_check(struct lower *lo, const struct low_addr *a, int space, unsigned kind,
+                      unsigned bytes)
+{
+    if (!ptx_check_get() || (space != AS_SHARED && space != AS_GENERIC))
+        return 0;
+    struct uop *u = emit(lo, "check.shared");
+    if (!u)
+        return -1;
+    set_addr(u, a);
+    u->b = (uint32_t)space;
+    u->e = bytes;
+    u->n = (uint8_t)kind;
+    return 0;
+}
+
 static unsigned vec_len(struct lower *lo)
 {
     return take(lo, M_v2) ? 2 : take(lo, M_v4) ? 4 : take(lo, M_v8) ? 8 : 1;
@@ -149,7 +166,8 @@ int low_ld(struct lower *lo, const struct ir_insn *in)
     if (mem_common(lo, in, &n, &t) || low_address(lo, opnd(lo, in, 1), &a))
         return -1;
     int sp = access_space(lo, &a);
-    if (data_regs(lo, opnd(lo, in, 0), n, t, true, code, &wide))
+    if (data_regs(lo, opnd(lo, in, 0), n, t, true, code, &wide) ||
+        emit_check(lo, &a, sp, CHECK_READ, n * ptx_type_bits[t] / 8))
         return -1;
     struct uop *u;
     if (n == 1)
@@ -174,7 +192,8 @@ int low_st(struct lower *lo, const struct ir_insn *in)
     int sp = access_space(lo, &a);
     if (sp == AS_PARAM)
         return low_fail(lo, E_INVALID_PTX, "kernel parameters are read-only");
-    if (data_regs(lo, opnd(lo, in, 1), n, t, false, code, &wide))
+    if (data_regs(lo, opnd(lo, in, 1), n, t, false, code, &wide) ||
+        emit_check(lo, &a, sp, CHECK_WRITE, n * ptx_type_bits[t] / 8))
         return -1;
     const char *mt = mem_type(t, wide);
     char ut[8] = "";
@@ -271,7 +290,9 @@ int low_atom(struct lower *lo, const struct ir_insn *in)
         uint32_t c = cas ? low_src(lo, opnd(lo, in, first + 2), t) : b, d = NO_ADDR_REG;
         if (vd && vd[e].kind != O_SINK)
             d = low_dst(lo, &vd[e], t);
-        struct uop *u = lo->err ? NULL : emit(lo, "atom.%s.%s", ops[i].n, ptx_type_name[t]);
+        if (lo->err || emit_check(lo, &a, sp, CHECK_ATOMIC, ptx_type_bits[t] / 8))
+            return -1;
+        struct uop *u = emit(lo, "atom.%s.%s", ops[i].n, ptx_type_name[t]);
         if (!u)
             return -1;
         set_addr(u, &a);
@@ -317,6 +338,8 @@ int low_cp(struct lower *lo, const struct ir_insn *in)
         c = low_src(lo, opnd(lo, in, 3), T_U32);
     }
     if (lo->err)
+        return -1;
+    if (emit_check(lo, &d, AS_SHARED, CHECK_WRITE, (unsigned)n))
         return -1;
     struct uop *u = emit(lo, "cp.async");
     if (!u)

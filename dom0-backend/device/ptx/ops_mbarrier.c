@@ -78,6 +78,8 @@ static void mbarrier_test(struct warp *w, const struct uop *u)
             then = ((const u32 *)RG(u->b))[i] & 1 ? MBAR_PHASE : 0;
         r |= (u32)(now != then) << i;
     }
+    if (r)
+        w->cta->epoch++;
     pred_write(w, u->d, r);
 }
 

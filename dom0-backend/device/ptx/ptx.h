@@ -178,6 +178,14 @@ int ptx_exec_ctas(struct ptx_kernel *k, const struct ptx_launch *l, struct ptx_e
  */
 bool ptx_exec_signal(int sig, const siginfo_t *si);
 
+/*
+ * Kernels prepared from now on look for races on shared memory and for reads of what nobody wrote
+ * there (error 719), and are interpreted, CTA after CTA as the caller hands them out. Before any
+ * kernel is prepared; slow.
+ */
+void ptx_check_set(bool on);
+bool ptx_check_get(void);
+
 /* ---- compiled kernels ---------------------------------------------------------------------- */
 
 enum ptx_jit {
