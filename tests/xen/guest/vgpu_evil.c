@@ -393,24 +393,23 @@ static int lies(unsigned step)
             put("state", "6");
         }
     }
-    /* Directories where values belong, and many nodes. */
-    for (unsigned i = 0; i < 200; i++) {
+    /* Directories where values belong, and many nodes; then none at all. */
+    for (unsigned i = 0; i < 60; i++) {
         char key[64];
 
         snprintf(key, sizeof(key), "%s/%u", keys[i % 6], i);
         put(key, "%u", i);
     }
-    xs_rm(l.xs, XBT_NULL, "device/vgpu/0/state");
-    usleep(100000);
-    put("state", "6");
     for (unsigned k = 0; k < 6; k++) {
         char key[64];
 
-        for (unsigned i = 0; i < 200; i++) {
-            snprintf(key, sizeof(key), "device/vgpu/0/%s/%u", keys[k], i);
-            xs_rm(l.xs, XBT_NULL, key);
-        }
+        snprintf(key, sizeof(key), "device/vgpu/0/%s", keys[k]);
+        xs_rm(l.xs, XBT_NULL, key);
     }
+    usleep(100000);
+    put("backend-id", "0");
+    put("backend", "%s", backend);
+    put("state", "6");
     if (!link_up())
         complain("the device does not connect after the lies");
     printf("%u lies told; the device connects afterwards\n", n);
