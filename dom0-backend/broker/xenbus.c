@@ -2,10 +2,12 @@
 /*
  * xenbus.c - finds vgpu devices under this domain's backend/vgpu and tells them when to look.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "dom0-backend/agent/nodes.h"
 #include "dom0-backend/broker/xendev.h"
@@ -81,6 +83,23 @@ static void scan(struct xenbus *bus)
     }
     free(fronts);
     touch_all(bus); /* those that are gone notice it themselves */
+}
+
+/* Journals of devices that went while no gvm-backd was there, or just as one ended. */
+static void forget_stale(struct xenbus *bus)
+{
+    DIR *d = opendir(bus->b->cfg.run_dir);
+    unsigned front, devid;
+    struct dirent *e;
+    char tail;
+
+    while (d && (e = readdir(d))) {
+        if (sscanf(e->d_name, "ctl-%u-%u%c", &front, &devid, &tail) == 2 &&
+            !find(bus, front, devid))
+            unlinkat(dirfd(d), e->d_name, 0);
+    }
+    if (d)
+        closedir(d);
 }
 
 /* path: as watched; "backend/vgpu/5/0/state" names one device, anything shorter may be several. */
@@ -170,6 +189,7 @@ int xenbus_start(struct xenbus *bus, struct broker *b)
         log_error("the connection to XenStore is gone");
         return -1;
     }
+    forget_stale(bus);
     the_bus = bus;
     b->probed = xendev_probed;
     worker_adopt_all(b, adopt);
