@@ -68,7 +68,7 @@ PV_BARS = {m: bar for m, _, bar in ROWS if 'pageable' in m}
 PV_BARS.update(h2d_pinned_256M=1.5, d2h_pinned_256M=1.5)
 PROGRAMS = ['alignedTypes', 'asyncAPI', 'BlackScholes', 'clock', 'convolutionSeparable',
             'fastWalshTransform', 'matrixMul', 'bandwidthTest', 'matrixMulLarge', 'VecAdd']
-LIMIT = 100
+LIMIT = 40
 
 
 class Failed(Exception):

@@ -246,8 +246,29 @@ CUresult cuModuleLoadDataEx(CUmodule *m, const void *image, unsigned n, CUjit_op
 CUresult cuModuleGetFunctionCount(unsigned *n, CUmodule m)
 {
     CALL(cuModuleGetFunctionCount);
-    *n = 0;
+    *n = fake.kernels;
     return CUDA_SUCCESS;
+}
+
+CUresult cuModuleEnumerateFunctions(CUfunction *list, unsigned n, CUmodule m)
+{
+    CALL(cuModuleEnumerateFunctions);
+    for (unsigned i = 0; i < n; i++)
+        list[i] = (CUfunction)(uintptr_t)(i + 1);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuFuncGetName(const char **name, CUfunction f)
+{
+    CALL(cuFuncGetName);
+    *name = "kernel";
+    return CUDA_SUCCESS;
+}
+
+CUresult cuFuncGetParamInfo(CUfunction f, size_t index, size_t *offset, size_t *size)
+{
+    CALL(cuFuncGetParamInfo);
+    return CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuStreamWriteValue32_v2(CUstream s, CUdeviceptr at, cuuint32_t value, unsigned flags)

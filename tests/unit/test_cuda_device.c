@@ -418,6 +418,24 @@ CASE(test_staged_hold)
     ops->pool_drop(dev, pool, 2 * MIB);
 }
 
+/* A first launch would load code: so that is done before it, and once. */
+CASE(test_staged_launch)
+{
+    const char ptx[] = ".version 9.0\n.target sm_90\n";
+    const struct dev_launch l = {.grid = {1, 1, 1}, .block = {1, 1, 1}};
+    struct dev_module *m;
+    const char *first;
+    char log[64];
+
+    open_no_pin(2 * MIB);
+    f->kernels = 1;
+    CHECK(ops->module_load(dev, ptx, sizeof(ptx), &m, log, sizeof(log)) == 0);
+    for (int i = 0; i < 2; i++)
+        CHECK(ops->launch(dev, ops->module_func(m, 0), &l, NULL) == 0);
+    first = strstr(f->calls, "cuFuncLoad ");
+    CHECK(first && strstr(first, "cuLaunchKernelEx ") && !strstr(first + 1, "cuFuncLoad "));
+}
+
 /* ---- images */
 
 CASE(test_images)
@@ -923,6 +941,7 @@ int main(void)
         cmocka_unit_test(test_staged),
         cmocka_unit_test(test_staged_order),
         cmocka_unit_test(test_staged_hold),
+        cmocka_unit_test(test_staged_launch),
         cmocka_unit_test(test_images),
         cmocka_unit_test(test_ready),
         cmocka_unit_test(test_event_order),

@@ -101,7 +101,8 @@ struct dev_func {
     char *name;
     unsigned nparam;
     struct dev_param *param;
-    uint32_t param_end; /* octets of the flat buffer */
+    uint32_t param_end;  /* octets of the flat buffer */
+    _Atomic bool loaded; /* its code is on the device */
 };
 
 struct dev_module {
@@ -202,6 +203,8 @@ const char *cudev_module_global_name(struct dev_module *m, unsigned index);
 /* What the driver has only listed is loaded at its first use: attributes and occupancy are asked of
  * loaded functions only. Enters the context. */
 int cudev_func_load(struct dev *d, struct dev_func *f);
+/* Before a launch: what cudev_stage_hold() is for, if the launch would load code. */
+int cudev_func_ready(struct dev *d, struct dev_func *f);
 const char *cudev_func_name(struct dev_func *f);
 unsigned cudev_func_nparam(struct dev_func *f);
 struct dev_param cudev_func_param(struct dev_func *f, unsigned index);

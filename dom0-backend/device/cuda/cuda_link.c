@@ -363,6 +363,9 @@ static int link_launch(struct dev *d, struct dev_func *f, const struct dev_launc
         return err;
     if (len < f->param_end || nattr > DEV_LAUNCH_ATTRS || !take_attrs(a, attr, nattr))
         return CUDA_ERROR_INVALID_VALUE;
+    err = cudev_func_ready(d, f);
+    if (err)
+        return err;
     geometry(&c, l, a, nattr, s);
     return cudev_rc(d, cu.cuLaunchKernelEx(&c, f->f, NULL, len ? extra : NULL), "cuLaunchKernelEx");
 }

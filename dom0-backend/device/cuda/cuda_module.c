@@ -211,7 +211,14 @@ int cudev_func_load(struct dev *d, struct dev_func *f)
     cudev_stage_hold(d);
     err = cudev_rc(d, cu.cuFuncLoad(f->f), "cuFuncLoad");
     cudev_stage_release(d);
+    if (!err)
+        atomic_store(&f->loaded, true);
     return err;
+}
+
+int cudev_func_ready(struct dev *d, struct dev_func *f)
+{
+    return d->stage && !atomic_load(&f->loaded) ? cudev_func_load(d, f) : 0;
 }
 
 int cudev_func_info(struct dev *d, struct dev_func *f, struct dev_func_info *out)
@@ -281,6 +288,9 @@ int cudev_launch(struct dev *d, struct dev_func *f, const struct dev_launch *l,
         attr[c.numAttrs].value.clusterDim.y = l->cluster[1];
         attr[c.numAttrs++].value.clusterDim.z = l->cluster[2];
     }
+    err = cudev_func_ready(d, f);
+    if (err)
+        return err;
     cudev_busy_begin(d);
     return cudev_rc(d, cu.cuLaunchKernelEx(&c, f->f, NULL, params), "cuLaunchKernel");
 }
