@@ -568,6 +568,8 @@ static int chan_for_create(struct host *h, const struct vgpu_ctl_req *r, struct 
 
 void ctl_request(struct host *h, const struct vgpu_ctl_req *req, unsigned slot)
 {
+    static struct log_rate checkpoints; /* a guest may ask as often as it likes */
+    uint32_t dropped;
     struct op *op = calloc(1, sizeof(*op));
     const char *why = "";
     int err = 0;
@@ -596,7 +598,12 @@ void ctl_request(struct host *h, const struct vgpu_ctl_req *req, unsigned slot)
     } else if (req->op == VGPU_CTL_CREATE_CHANNEL) {
         err = chan_for_create(h, &op->req, &op->ch);
     } else if (req->op == VGPU_CTL_CHECKPOINT) {
-        err = -EOPNOTSUPP; /* the frontend takes this as: contexts do not survive a suspend */
+        /* The frontend takes this as: contexts do not survive a suspend. */
+        if (req->phase == 0 && log_rate_ok(&checkpoints, &dropped))
+            log_warn("%s: suspended with %u CUDA processes, whose state is not saved yet: they get "
+                     "errors if it is restored, and go on if the suspend is cancelled",
+                     h->name, h->nchans);
+        err = -EOPNOTSUPP;
     } else {
         op->ch = chan_find(h, req->channel);
         if (!op->ch && req->op == VGPU_CTL_ADD_CHUNK)
