@@ -39,10 +39,10 @@ static inline int32_t mbar_tx(uint64_t v)
 {
     return (int32_t)((int64_t)(v << 2) >> 42);
 }
-static inline uint64_t mbar_make(uint64_t phase, uint32_t pending, uint32_t expected, int32_t tx)
+static inline uint64_t mbar_make(uint64_t phase, uint32_t pending, uint32_t expected, uint32_t tx)
 {
     return phase | (pending & MBAR_MAX) | (uint64_t)(expected & MBAR_MAX) << 20 |
-           ((uint64_t)(uint32_t)tx & 0x3fffff) << 40;
+           ((uint64_t)tx & 0x3fffff) << 40;
 }
 /* After an arrival or a copy: the next phase, once nothing is pending. */
 static inline uint64_t mbar_settle(uint64_t v)

@@ -25,19 +25,19 @@ static u64 *object(struct warp *w, const struct uop *u, int lane)
 static u64 change(struct warp *w, const struct uop *u, int i, u64 v, u32 n)
 {
     u32 pending = mbar_pending(v), expected = mbar_expected(v);
-    s32 tx = mbar_tx(v);
+    u32 tx = (u32)mbar_tx(v); /* octets; wraps, as a guest may say any number */
 
     switch (u->n) {
     case MB_EXPECT:
-        return mbar_make(v & MBAR_PHASE, pending, expected, tx + (s32)n);
+        return mbar_make(v & MBAR_PHASE, pending, expected, tx + n);
     case MB_COMPLETE:
-        return mbar_settle(mbar_make(v & MBAR_PHASE, pending, expected, tx - (s32)n));
+        return mbar_settle(mbar_make(v & MBAR_PHASE, pending, expected, tx - n));
     default:
         if (n > pending)
             ptx_throw(w, u, E_LAUNCH_FAILED, i, 0, "%u arrivals at an mbarrier that waits for %u",
                       n, pending);
         if (u->e != UINT32_MAX)
-            tx += (s32)((const u32 *)RG(u->e))[i];
+            tx += ((const u32 *)RG(u->e))[i];
         if (u->n == MB_DROP)
             expected -= n < expected ? n : expected;
         return mbar_settle(mbar_make(v & MBAR_PHASE, pending - n, expected, tx));
@@ -113,7 +113,7 @@ static void bulk(struct warp *w, const struct uop *u)
         u64 *o = object(w, u, i), v = *o;
 
         *o = mbar_settle(
-            mbar_make(v & MBAR_PHASE, mbar_pending(v), mbar_expected(v), mbar_tx(v) - (s32)n));
+            mbar_make(v & MBAR_PHASE, mbar_pending(v), mbar_expected(v), (u32)mbar_tx(v) - n));
     }
 }
 
