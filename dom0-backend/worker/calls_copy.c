@@ -109,8 +109,8 @@ int wk_Copy3D(struct wk_lane *lane, const struct vgpu_args_Copy3D *a, struct vgp
     if (!w->ops->copy)
         return WK_NOT_SUPPORTED;
     err = wk_copy3d_resolve(lane, a->desc, a->desc_len, &c);
-    if (!err && (__builtin_mul_overflow(c.width, c.height, &n) ||
-                 __builtin_mul_overflow(n, c.depth, &n)))
+    if (!err &&
+        (__builtin_mul_overflow(c.width, c.height, &n) || __builtin_mul_overflow(n, c.depth, &n)))
         n = UINT64_MAX; /* the device finds out that it is too much */
     if (!err)
         err = wk_work_enter_for(w, s, n);
