@@ -83,7 +83,12 @@ test-full: all fault-tools ## everything inside Xen that make test leaves out
 	@export GVM_BUILD=$(BUILD); rc=0; \
 	$(PYTHON) tests/xen/run.py --full --budget 2400 $(XEN) || rc=1; \
 	GVM_FAULT_CELLS=all $(PYTHON) tests/xen/run.py --faults --budget 5400 $(XEN) || rc=1; \
-	$(PYTHON) tests/xen/run.py --soak 3 || rc=1; exit $$rc
+	$(PYTHON) tests/xen/run.py --soak 3 || rc=1; \
+	$(MAKE) --no-print-directory test-deb-xen || rc=1; exit $$rc
+
+# Debian with systemd on disks, in dom0 and in a guest: minutes to make, once, and to boot.
+test-deb-xen: deb $(BUILD)/xen/labagent ## the packages on a Xen host and in a guest with systemd
+	@GVM_BUILD=$(BUILD) $(PYTHON) tests/xen/packages.py
 
 SOAK_MINUTES ?= 30
 soak: all fault-tools ## guests start, compute and die at random for SOAK_MINUTES (30): nothing grows
@@ -101,4 +106,4 @@ demo: setup ## CUDA programs in a Xen guest, from nothing
 	@$(MAKE) --no-print-directory -s -j2 all xen-tools
 	@GVM_BUILD=$(BUILD) $(PYTHON) tests/xen/demo.py
 
-.PHONY: fault-tools xen-tools bench-counts test-xen test-faults test-full soak xen-shell demo
+.PHONY: fault-tools xen-tools bench-counts test-xen test-faults test-full test-deb-xen soak xen-shell demo

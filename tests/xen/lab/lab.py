@@ -89,6 +89,8 @@ class Lab:
         os.makedirs(self.logs, exist_ok=True)
         self.guests = {}
         self.parts = {}
+        self.drives = ()  # raw images of disks, which stay as they are
+        self.dom0_args = ""  # more of its kernel's command line
         self.proc = None
         self.release = None
         self._lock = threading.Lock()
@@ -105,11 +107,14 @@ class Lab:
             self.release = self.packages.release
             agent = image.build_agent()
             self.parts = image.payload(self.release)
-            guest = os.path.join(XEN, "guest.img")
-            image.guest_image(self.packages, agent, self.parts).write(guest)
-            self.initrd = os.path.join(XEN, "dom0.img")
-            image.dom0_image(self.packages, agent, self.parts, guest, self._config()).write(
-                self.initrd)
+            self._images(agent)
+
+    def _images(self, agent):
+        guest = os.path.join(XEN, "guest.img")
+        image.guest_image(self.packages, agent, self.parts).write(guest)
+        self.initrd = os.path.join(XEN, "dom0.img")
+        image.dom0_image(self.packages, agent, self.parts, guest, self._config()).write(
+            self.initrd)
 
     @staticmethod
     def _config():
@@ -127,13 +132,13 @@ class Lab:
             raise ValueError("xenstored=%r: allowed are C and oxenstored" % xenstored)
         self.prepare()
         self.xenstored = xenstored
-        args = "lab.xenstored=%s%s" % (xenstored, " lab.shell" if shell else "")
+        args = "lab.xenstored=%s%s %s" % (xenstored, " lab.shell" if shell else "", self.dom0_args)
         self.xen_log = os.path.join(self.logs, "xen.log")
         start = time.monotonic()
         self.proc, self._sock, self.terminal = qemu.start(
             xen=self.packages.xen, kernel=self.packages.kernel, initrd=self.initrd,
             log=self.xen_log, dom0_args=args, memory=memory, dom0_memory=dom0_memory, smp=smp,
-            pvh=pvh)
+            pvh=pvh, drives=self.drives)
         self.agent = Agent("dom0", self._send)
         self._log = open(os.path.join(self.logs, "dom0.log"), "ab")
         self.agent.on_line = self._write_log

@@ -17,7 +17,8 @@ def hardware():
     return (" vmx" in flags or " svm" in flags) and os.access("/dev/kvm", os.R_OK | os.W_OK)
 
 
-def command(xen, kernel, initrd, log, dom0_args, memory, dom0_memory, smp, fds, pvh=True):
+def command(xen, kernel, initrd, log, dom0_args, memory, dom0_memory, smp, fds, pvh=True,
+            drives=()):
     """fds: descriptors of sockets for the agent's port and the terminal."""
     binary = shutil.which("qemu-system-x86_64")
     if not binary:
@@ -28,10 +29,14 @@ def command(xen, kernel, initrd, log, dom0_args, memory, dom0_memory, smp, fds, 
         # SMAP kills dom0 under emulation, RDTSCP cannot be emulated for PVH guests
         accel = ["-accel", "tcg,thread=multi,tb-size=1024"]
         cpu = "max,-smap,-smep,-rdtscp" + ("" if pvh else ",-svm")
+    disks = []
+    for n, path in enumerate(drives):  # what is written goes to a temporary file
+        disks += ["-drive", "file=%s,format=raw,if=none,id=d%d,snapshot=on,cache=unsafe" % (path, n),
+                  "-device", "virtio-blk-pci,drive=d%d" % n]
     return [binary, "-name", "gvm-lab", "-machine", "q35", *accel, "-cpu", cpu,
             "-smp", str(smp), "-m", "%dM" % memory, "-nodefaults", "-display", "none",
             "-no-reboot", "-serial", "file:" + log,
-            "-device", "virtio-serial-pci",
+            *disks, "-device", "virtio-serial-pci",
             "-chardev", "socket,id=lab,fd=%d" % fds[0],
             "-device", "virtserialport,chardev=lab,name=lab,nr=1",
             "-chardev", "socket,id=tty,fd=%d" % fds[1],

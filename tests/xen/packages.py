@@ -1,0 +1,191 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""packages.py - the Debian packages on a Xen host and in a guest that run Debian with systemd.
+
+From the built packages alone: install, xl create, a program, changes of its quota and share, an
+upgrade under a running program, xl destroy. Each step goes on where the one before
+it ended, so the first failure ends it. Ends with `N passed, N failed, N skipped`. Needs root.
+"""
+import os
+import re
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+
+from lab import LabError, image  # noqa: E402
+from lab.disk import DiskLab  # noqa: E402
+from lab.paths import BUILD, TREE  # noqa: E402
+from xentest import Failed, connected, expect, matches  # noqa: E402
+
+NAME = "web"
+SLOW = 600  # seconds: systemd boots twenty times slower in an emulated machine
+HOLDON = "LD_LIBRARY_PATH= holdon "
+
+
+def one_round(guest):
+    rc, out = guest.run(HOLDON + "/tmp", 120)
+    expect((rc, out.split("\n")[-2:-1]), (0, ["PASSED"]), "holdon, which printed " + out)
+
+
+def journal(lab, regex):
+    text = lab.sh("journalctl -u gvm-backd --no-pager -o cat", 120)
+    matches(text, regex, "journal of gvm-backd")
+
+
+def main_pid(lab):
+    return int(lab.sh("systemctl show -p MainPID --value gvm-backd"))
+
+
+def workers(lab):
+    return lab.sh("pgrep -x gvm-worker || :").split()
+
+
+def step_install_dom0(lab):
+    lab.sh("dpkg -i /root/debs/*.deb", SLOW)
+    expect(lab.sh("systemctl is-active gvm-backd").strip(), "active", "service")
+    expect(lab.sh("systemctl is-enabled gvm-backd").strip(), "enabled", "service")
+    expect(lab.sh("dpkg --audit"), "", "dpkg --audit")
+    lab.sh("echo 'profile small = mem=256M, weight=128, cap=50' >>/etc/gvm/gvm.conf")
+    lab.sh("systemctl restart gvm-backd", 120)
+
+
+def step_create(lab):
+    """The device of the file is there when the guest is; its profile is that of gvm.conf."""
+    guest = lab.create(NAME, vgpu=["device=0,profile=small,mem=512M"], timeout=SLOW)
+    connected(lab, guest, timeout=SLOW)
+    back = "/local/domain/0/backend/vgpu/%d/0/" % guest.domid
+    for key, want in (("mem", str(512 << 20)), ("weight", "128"), ("cap", "50")):
+        expect(lab.xenstore(back + key), want, key)
+    expect(lab.sh("gvm check").split()[-2:], ["0", "violations"], "gvm check")
+
+
+def step_install_guest(lab):
+    """The module was loaded by its alias; the library and the group come with gvm-guest."""
+    guest = lab.guests[NAME]
+    matches(guest.sh("lsmod"), r"^xen_vgpufront\b", "lsmod")
+    guest.sh("dpkg -i /root/gvm-guest_*.deb", SLOW)
+    guest.sh("udevadm settle", 120)
+    expect(guest.sh("stat -c '%U %G %a' /dev/vgpu0").strip(), "root gvm 660", "/dev/vgpu0")
+    guest.sh("gvm-guest enable", 120)
+    rc, out = guest.run("gvm-guest status", 120)
+    expect(rc, 0, "gvm-guest status, which printed " + out)
+    matches(out, "^  LD_PRELOAD=/usr/lib/x86_64-linux-gnu/gvm/libcudart.so.13 PROGRAM$", "status")
+
+
+def step_run(lab):
+    """A member of the group may, another user may not."""
+    guest = lab.guests[NAME]
+    one_round(guest)
+    guest.sh("adduser --quiet --disabled-password --gecos '' alice && adduser --quiet alice gvm && "
+             "adduser --quiet --disabled-password --gecos '' eve", SLOW)
+    for user, want in (("alice", 0), ("eve", 1)):
+        rc, out = guest.run("su %s -c 'holdon /tmp'" % user, 120)
+        expect(rc, want, "holdon as %s, which printed %s" % (user, out))
+
+
+def step_set(lab):
+    """gvm set under a running program: XenStore, the broker, the limit of processes."""
+    guest = lab.guests[NAME]
+    back = "/local/domain/0/backend/vgpu/%d/0/" % guest.domid
+    program = guest.spawn(HOLDON + "/tmp/stop")
+    program.wait_output("^started$", 120)
+    out = lab.sh("gvm set %s cap=25,weight=512,processes=1" % NAME)
+    matches(out, r"vgpu 0: mem 536870912, weight 512, cap 25, processes 1$", "gvm set")
+    for key, want in (("weight", "512"), ("cap", "25"), ("processes", "1")):
+        expect(lab.xenstore(back + key), want, key)
+    rc, out = guest.run(HOLDON + "/tmp", 120)
+    expect(rc, 1, "a second program, which printed " + out)
+    journal(lab, r"^.*d%d\.0: now mem 536870912, weight 512, cap 25, processes 1$" % guest.domid)
+    lab.sh("gvm set %s processes=8" % NAME)
+    one_round(guest)
+    for bad, regex in (("cap=200", r"0\.\.100"), ("device=1", "detach and attach"),
+                       ("profile=none", "small")):
+        rc, out = lab.dom0("gvm set %s %s" % (NAME, bad))
+        expect(rc, 1, "gvm set " + bad)
+        matches(out, regex, "gvm set " + bad)
+    guest.sh("touch /tmp/stop")
+    rc, out = program.wait(120)
+    expect((rc, out.split("\n")[-2:-1]), (0, ["PASSED"]), "the first program: " + out)
+    guest.sh("rm /tmp/stop")
+
+
+def step_upgrade(lab):
+    """Both ends, under a running program, whose worker stays the same one."""
+    guest = lab.guests[NAME]
+    program = guest.spawn(HOLDON + "/tmp/stop")
+    program.wait_output("^started$", 120)
+    before, served = main_pid(lab), set(workers(lab))
+    lab.sh("dpkg --force-confold -i /root/next/*.deb", SLOW)
+    expect(lab.sh("systemctl is-active gvm-backd").strip(), "active", "service")
+    if main_pid(lab) == before:
+        raise Failed("gvm-backd was not restarted by its upgrade")
+    journal(lab, r"d%d\.0: connected again, 1 channels go on" % guest.domid)
+    expect(bool(served & set(workers(lab))), True, "a worker of before the upgrade is left")
+    guest.sh("dpkg -i /root/next/*.deb", SLOW)
+    expect(program.rc, None, "the program after the upgrades")
+    one_round(guest)
+    guest.sh("touch /tmp/stop")
+    rc, out = program.wait(120)
+    expect((rc, out.split("\n")[-2:-1]), (0, ["PASSED"]), "the program: " + out)
+    guest.sh("rm /tmp/stop")
+
+
+def step_destroy(lab):
+    lab.destroy(NAME)
+    listed = lab.sh("xl list")
+    expect(NAME in listed or "(null)" in listed, False, "a domain left in:\n" + listed)
+
+
+STEPS = [v for k, v in list(globals().items()) if k.startswith("step_")]
+
+
+def main():
+    count, done = {"ok": 0, "FAIL": 0}, 0
+    if os.getuid() != 0:
+        print("skip: the disks of the lab are made by root")
+        print("0 passed, 0 failed, %d skipped" % len(STEPS))
+        return 0
+    debs = os.path.join(BUILD, "deb")
+    version = re.match(r"\S+ \((.*)\)",
+                       open(os.path.join(TREE, "packaging/debian/changelog")).readline()).group(1)
+    subprocess.run([os.path.join(TREE, "packaging/make-deb.sh"), version + "+next",
+                    os.path.join(debs, "next")], check=True, stdout=subprocess.DEVNULL, cwd=TREE,
+                   env=dict(os.environ, BUILD=BUILD))
+    programs = os.path.join(debs, "programs")
+    os.makedirs(programs, exist_ok=True)
+    subprocess.run(["gcc", "-O1", "-o", os.path.join(programs, "holdon"),
+                    os.path.join(TREE, "tests/deb/holdon.c"), "-L" + os.path.join(BUILD, "lib"),
+                    "-l:libcudart.so.13", "-Wl,--allow-shlib-undefined"], check=True)
+    with DiskLab("packages", debs, [os.path.join(programs, "holdon")],
+                 say=lambda text: print(text, flush=True)) as lab:
+        try:
+            lab.boot(pvh=False, timeout=SLOW)
+            lab.sh("systemctl start xen.service", SLOW)
+            print("packages: dom0 up in %.0f s" % lab.boot_seconds, flush=True)
+            for step in STEPS:
+                start = time.monotonic()
+                step(lab)
+                trouble = lab.trouble()
+                if trouble:
+                    raise Failed("kernel trouble:\n" + "\n".join(trouble))
+                print("ok   %s (%.1f s)" % (step.__name__, time.monotonic() - start), flush=True)
+                count["ok"] += 1
+                done += 1
+        except (Failed, LabError, image.ImageError) as e:
+            name = STEPS[done].__name__ if lab.proc else "boot"
+            print("FAIL %s: %s" % (name, e), flush=True)
+            count["FAIL"] += 1
+            if lab.proc and not lab.agent.gone:
+                lab.collect()
+                _, out = lab.dom0("journalctl -b --no-pager | tail -n 60", 120)
+                print(out, flush=True)
+    print("%d passed, %d failed, %d skipped" % (
+        count["ok"], count["FAIL"], len(STEPS) - count["ok"] - count["FAIL"]))
+    return 1 if count["FAIL"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
