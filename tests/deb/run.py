@@ -287,7 +287,11 @@ def programs(build):
 
 def inside(build, top):
     count = {'ok': 0, 'FAIL': 0}
-    root = Root(build, top)
+    try:
+        root = Root(build, top)
+    except Failed as e:  # a container may not mount an overlay
+        print('skip test-deb: %s\n0 passed, 0 failed, %d skipped' % (e, len(TESTS)))
+        return 0
     made = programs(build)
     os.mkdir(root.path('/tmp/other'))
     for name, dest in (('holdon', '/tmp/'), ('withpath', '/tmp/'), ('libcudart.so.13', '/tmp/other/')):
