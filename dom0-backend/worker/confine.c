@@ -139,7 +139,8 @@ static const int harmless[] = {
 };
 
 /* What the NVIDIA driver's library needs besides, once it is initialised: it opens its device nodes
- * for new mappings, looks things up in /proc and makes threads and eventfds as it goes. */
+ * for new mappings, looks things up in /proc and makes threads and eventfds as it goes. Its process
+ * checkpoint closes its descriptors and puts them back with dup2 and dup3. */
 static const int driver_needs[] = {
     SCMP_SYS(openat),        SCMP_SYS(open),
     SCMP_SYS(stat),          SCMP_SYS(lstat),
@@ -147,6 +148,7 @@ static const int driver_needs[] = {
     SCMP_SYS(readlink),      SCMP_SYS(readlinkat),
     SCMP_SYS(getdents64),    SCMP_SYS(eventfd2),
     SCMP_SYS(pipe2),         SCMP_SYS(dup),
+    SCMP_SYS(dup2),          SCMP_SYS(dup3),
     SCMP_SYS(uname),         SCMP_SYS(sysinfo),
     SCMP_SYS(getrlimit),     SCMP_SYS(statfs),
     SCMP_SYS(fstatfs),       SCMP_SYS(pread64),
