@@ -15,7 +15,7 @@ PARTS = ("gvm", "gvm-backd with fault points", "xen-vgpufront.ko with fault poin
          "vgpu_load", "vgpu_evil", "records.bin")
 FULL = os.environ.get("GVM_FAULT_CELLS") == "all"
 SECONDS = 120 if FULL else 10
-STEP = 1 if FULL else 32  # every STEP-th record
+STEP = 1 if FULL else 64  # every STEP-th record
 
 
 def evil(lab, command, timeout):
@@ -84,4 +84,4 @@ test_hostile_storm = _evil("storm", "storm 5", 120)
 test_hostile_scribble = _evil("scribble", "scribble %d 1 /usr/lib/gvm/records.bin" % SECONDS,
                               SECONDS + 200)
 test_hostile_records = _evil("records", "records /usr/lib/gvm/records.bin %d 0" % STEP, 2400)
-test_hostile_lies = _evil("lies", "lies %d" % (1 if FULL else 7), 900)
+test_hostile_lies = _evil("lies", "lies %d" % (1 if FULL else 11), 900)
