@@ -32,10 +32,9 @@ def main():
                      {'GVM_TEST_JIT': lanes, 'GVM_FORMS_STEP': '1' if a.nightly else '29'}))
     recorded = os.path.join(HERE, 'random.zst')
     how = ('all' if a.nightly else 'one') if jit else 'i'
-    if os.path.exists(recorded):
-        runs.append(('random programs', random + ['10000' if a.nightly else '300',
-                                                  str(min(os.cpu_count() or 1, 8)), how,
-                                                  recorded], {}))
+    runs.append(('random programs', random + ['10000' if a.nightly else '300',
+                                              str(min(os.cpu_count() or 1, 8)), how, recorded],
+                 {}))
     if not jit:
         print('the compiler plug-in is not built: interpreted only')
     good = bad = 0
