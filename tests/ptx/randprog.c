@@ -2,8 +2,9 @@
 /*
  * randprog.c - random structured programs in PTX: nested branches and loops that lanes leave at
  * different times, jumps out of them, early ends, barriers and warp operations where all threads
- * come, private and shared memory, atomics whose order does not matter. What a program leaves in
- * memory depends on nothing that PTX leaves open.
+ * come, private and shared memory, atomics whose order does not matter. But for exchange() with
+ * threads that have ended (random.c), what a program leaves in memory depends on nothing that PTX
+ * leaves open.
  */
 #include "randprog.h"
 
