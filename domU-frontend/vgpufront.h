@@ -8,6 +8,7 @@
  *   vgpufront_channel.c  channels: create, destroy, event channel, waiting
  *   vgpufront_pool.c     pool chunks of a channel
  *   vgpufront_dev.c      /dev/vgpuN
+ *   vgpufront_suspend.c  checkpoint before a suspend, channels of a restored domain
  *   vgpufront_caps.c     what one open, one user and all of them may take
  *
  * Life times. Everything is counted:
@@ -86,6 +87,7 @@ struct vgpufront_dir {
 
 struct vgpufront_area *vgpufront_area_create(struct vgpufront_channel *ch, u32 npages);
 void vgpufront_area_destroy(struct vgpufront_channel *ch, struct vgpufront_area *area);
+void vgpufront_area_regrant(struct vgpufront_channel *ch, struct vgpufront_area *area);
 int vgpufront_dir_create(struct vgpufront_dir *dir, domid_t otherend,
 			 const struct vgpufront_area *area);
 void vgpufront_dir_destroy(struct vgpufront_dir *dir);
@@ -161,6 +163,9 @@ struct vgpufront_info {
 	struct vgpufront_req checkpoint;
 	bool checkpoint_busy; /* in flight; suspend is never entered twice */
 	struct completion checkpoint_done;
+	bool parked; /* the backend has saved all channels; under state_lock */
+	u32 token[VGPU_CTL_TOKEN / 4];
+	struct task_struct *guard;
 };
 
 extern struct workqueue_struct *vgpufront_wq;
@@ -173,6 +178,7 @@ enum vgpufront_channel_state {
 	VGPUFRONT_CH_NEW,      /* being built */
 	VGPUFRONT_CH_CREATING, /* CREATE_CHANNEL in flight */
 	VGPUFRONT_CH_LIVE,
+	VGPUFRONT_CH_PARKED,  /* of a restored domain, not with the backend yet */
 	VGPUFRONT_CH_CLOSING, /* DESTROY_CHANNEL in flight */
 	VGPUFRONT_CH_DEAD,    /* has no resources any more */
 };
@@ -198,7 +204,11 @@ struct vgpufront_channel {
 	u64 pool_base, pool_size, dev_base, dev_size;
 	struct vgpufront_chunk *chunk[VGPU_MAX_CHUNKS];
 	int create_result;
+	u32 window_try, uid_nr; /* of CREATE, for the next one */
+	bool parked;		/* state is PARKED; also read without the lock */
+	bool returning;		/* requests to end that are under way */
 	struct vgpufront_req create;
+	struct vgpufront_req resume;
 	struct vgpufront_req destroy;
 	wait_queue_head_t ctl_wait; /* for requests of this channel */
 
@@ -222,12 +232,28 @@ int vgpufront_channel_notify(struct vgpufront_channel *ch);
 int vgpufront_channel_wait(struct vgpufront_channel *ch, u32 *seen, u32 timeout_ms);
 int vgpufront_req_wait(struct vgpufront_channel *ch, struct vgpufront_req *req);
 
+void vgpufront_channel_park(struct vgpufront_channel *ch);
+void vgpufront_channel_unpark(struct vgpufront_channel *ch);
+int vgpufront_channel_settle(struct vgpufront_channel *ch);
+void vgpufront_channel_returned(struct vgpufront_channel *ch, int err);
+void vgpufront_channel_chunk(struct vgpufront_channel *ch, u32 id, int err);
+
+/* --- vgpufront_suspend.c ------------------------------------------------------------------ */
+
+void vgpufront_guard_start(struct vgpufront_info *info);
+void vgpufront_guard_stop(struct vgpufront_info *info);
+void vgpufront_park(struct vgpufront_info *info);
+void vgpufront_unpark(struct vgpufront_info *info);
+/* vgpufront_main.c */
+void vgpufront_lost(struct vgpufront_info *info, const char *why);
+
 /* --- vgpufront_pool.c --------------------------------------------------------------------- */
 
 int vgpufront_pool_add(struct vgpufront_channel *ch, struct vgpu_ioc_pool *arg);
 int vgpufront_pool_drop(struct vgpufront_channel *ch, u32 id);
 struct vgpufront_area *vgpufront_pool_area(struct vgpufront_channel *ch, u32 id);
 void vgpufront_pool_shut(struct vgpufront_channel *ch);
+bool vgpufront_pool_return(struct vgpufront_channel *ch, u32 from);
 
 /* --- vgpufront_dev.c ---------------------------------------------------------------------- */
 

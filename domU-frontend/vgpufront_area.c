@@ -180,6 +180,19 @@ void vgpufront_area_destroy(struct vgpufront_channel *ch, struct vgpufront_area 
 }
 
 /*
+ * In a restored domain the grant table is empty, while the references are still ours: grants the same
+ * pages under the same numbers to the backend of now.
+ */
+void vgpufront_area_regrant(struct vgpufront_channel *ch, struct vgpufront_area *area)
+{
+	u32 i;
+
+	for (i = 0; i < area->granted; i++)
+		gnttab_grant_foreign_access_ref(area->refs[i], ch->otherend,
+						xen_page_to_gfn(area->pages[i]), 0);
+}
+
+/*
  * Lists the area's grants in pages granted read-only, last page first since each names the next.
  * These few grants (one in 1022) live as long as the request and are not in the caps. Errors:
  * -ENOMEM, -ENOSPC; then nothing is left behind.

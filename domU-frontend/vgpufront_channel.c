@@ -110,7 +110,9 @@ int vgpufront_channel_notify(struct vgpufront_channel *ch)
 	int err = -EPIPE;
 
 	spin_lock(&ch->bell_lock);
-	if (ch->irq && !READ_ONCE(ch->dead)) {
+	if (READ_ONCE(ch->parked)) {
+		err = 0; /* whoever takes the channel looks at the ring first */
+	} else if (ch->irq && !READ_ONCE(ch->dead)) {
 		notify_remote_via_irq(ch->irq);
 		err = 0;
 	}
@@ -156,6 +158,7 @@ static void channel_shut(struct vgpufront_channel *ch)
 	lockdep_assert_held(&ch->lock);
 	ch->state = VGPUFRONT_CH_DEAD;
 	channel_mark_dead(ch);
+	WRITE_ONCE(ch->parked, false);
 	bell_destroy(ch);
 	vgpufront_pool_shut(ch);
 	vgpufront_area_destroy(ch, ch->area);
@@ -258,13 +261,21 @@ static void channel_destroy(struct vgpufront_channel *ch)
 /* Nobody wants the channel any more; does not wait. Idempotent. */
 void vgpufront_channel_close(struct vgpufront_channel *ch)
 {
+	bool detach = false;
+
 	channel_mark_dead(ch);
 	mutex_lock(&ch->lock);
 	ch->closing = true;
 	/* In CREATING the backend has to answer first; create_done() will see to it. */
 	if (ch->state == VGPUFRONT_CH_LIVE)
 		channel_destroy(ch);
+	if (ch->state == VGPUFRONT_CH_PARKED && !ch->returning) {
+		channel_shut(ch);
+		detach = true;
+	}
 	mutex_unlock(&ch->lock);
+	if (detach)
+		channel_detach(ch);
 }
 
 /* The worker is gone, or the backend: either way nothing of the channel is in use there. */
@@ -341,6 +352,8 @@ static int channel_build(struct vgpufront_channel *ch, kuid_t kuid, u32 window_t
 	int err;
 
 	lockdep_assert_held(&ch->lock);
+	ch->window_try = window_try;
+	ch->uid_nr = from_kuid_munged(&init_user_ns, kuid);
 	area = vgpufront_area_create(ch, npages);
 	if (IS_ERR(area))
 		return PTR_ERR(area);
@@ -362,7 +375,7 @@ static int channel_build(struct vgpufront_channel *ch, kuid_t kuid, u32 window_t
 		.npages = npages,
 		.ring_order = ch->order,
 		.window_try = window_try,
-		.uid = from_kuid_munged(&init_user_ns, kuid),
+		.uid = ch->uid_nr,
 		.pid = ch->tgid,
 	};
 	vgpufront_fault("create");
@@ -436,4 +449,164 @@ struct vgpufront_channel *vgpufront_channel_create(struct vgpufront_info *info, 
 put:
 	vgpufront_channel_put(ch);
 	return ERR_PTR(err);
+}
+
+/* --- in a restored domain ------------------------------------------------------------------ */
+
+/* The connection is over, and so are its ports; the channel waits for the next one. */
+void vgpufront_channel_park(struct vgpufront_channel *ch)
+{
+	bool detach = false;
+
+	mutex_lock(&ch->lock);
+	if (ch->state == VGPUFRONT_CH_LIVE && !ch->closing) {
+		ch->state = VGPUFRONT_CH_PARKED;
+		WRITE_ONCE(ch->parked, true);
+		bell_destroy(ch);
+	} else {
+		if (ch->state != VGPUFRONT_CH_DEAD)
+			channel_shut(ch);
+		detach = true;
+	}
+	mutex_unlock(&ch->lock);
+	if (detach)
+		channel_detach(ch);
+}
+
+/* Waits until the channel is with the backend again, or is not parked. 0, -ETIMEDOUT, -EINTR. */
+int vgpufront_channel_settle(struct vgpufront_channel *ch)
+{
+	long left;
+
+	if (!READ_ONCE(ch->parked))
+		return 0;
+	left = vgpufront_wait_killable(ch->ctl_wait, !READ_ONCE(ch->parked), VGPUFRONT_TIMEOUT);
+	return left > 0 ? 0 : left < 0 ? -EINTR : -ETIMEDOUT;
+}
+
+static void resume_done(struct vgpufront_req *req)
+{
+	struct vgpufront_channel *ch = container_of(req, struct vgpufront_channel, resume);
+
+	mutex_lock(&ch->lock);
+	vgpufront_channel_returned(ch, req->status);
+	mutex_unlock(&ch->lock);
+	wake_up_all(&ch->ctl_wait);
+	vgpufront_channel_put(ch);
+}
+
+/* All that the backend has to have is there, or something failed. Called with the lock held. */
+void vgpufront_channel_returned(struct vgpufront_channel *ch, int err)
+{
+	lockdep_assert_held(&ch->lock);
+	ch->returning = false;
+	if (ch->state != VGPUFRONT_CH_PARKED)
+		return;
+	WRITE_ONCE(ch->parked, false);
+	ch->state = VGPUFRONT_CH_LIVE;
+	if (err) {
+		pr_warn("%s: channel %u, pid %d: not restored (error %d; the backend's log says "
+			"why): its CUDA context is lost\n",
+			ch->info->name, ch->id, ch->tgid, err);
+		channel_mark_dead(ch);
+		channel_destroy(ch);
+	} else if (ch->closing) {
+		channel_destroy(ch);
+	}
+	/* Whoever sleeps looks again. */
+	atomic_inc(&ch->events);
+	wake_up_all(&ch->wait);
+}
+
+/* The next step: a chunk, or the end. Called with the lock held. */
+static void channel_return(struct vgpufront_channel *ch, u32 chunk)
+{
+	if (vgpufront_pool_return(ch, chunk))
+		return;
+	ch->resume.msg = (struct vgpu_ctl_req){
+		.op = VGPU_CTL_RESUME_CHANNEL,
+		.channel = ch->id,
+	};
+	kref_get(&ch->ref);
+	vgpufront_ctl_submit(ch->info, ch->gen, &ch->resume, resume_done);
+}
+
+/* vgpufront_pool.c: chunk `id` is there again, or not. */
+void vgpufront_channel_chunk(struct vgpufront_channel *ch, u32 id, int err)
+{
+	lockdep_assert_held(&ch->lock);
+	if (ch->state != VGPUFRONT_CH_PARKED)
+		return;
+	if (err)
+		vgpufront_channel_returned(ch, err);
+	else
+		channel_return(ch, id + 1);
+}
+
+static void recreate_done(struct vgpufront_req *req)
+{
+	struct vgpufront_channel *ch = container_of(req, struct vgpufront_channel, create);
+	const struct vgpu_ctl_rsp *rsp = &req->rsp;
+	int err = req->status;
+
+	mutex_lock(&ch->lock);
+	vgpufront_dir_destroy(&req->dir);
+	if (!err && (rsp->pool_base != ch->pool_base || rsp->pool_size != ch->pool_size ||
+		     rsp->dev_base != ch->dev_base || rsp->dev_size != ch->dev_size)) {
+		pr_warn("%s: channel %u: the backend has other address windows than before\n",
+			ch->info->name, ch->id);
+		err = -EPROTO;
+	}
+	if (ch->state == VGPUFRONT_CH_PARKED) {
+		if (err)
+			vgpufront_channel_returned(ch, err);
+		else
+			channel_return(ch, 0);
+	}
+	mutex_unlock(&ch->lock);
+	wake_up_all(&ch->ctl_wait);
+	vgpufront_channel_put(ch);
+}
+
+/* On the new connection, with info->up set. */
+void vgpufront_channel_unpark(struct vgpufront_channel *ch)
+{
+	struct vgpufront_info *info = ch->info;
+	u32 npages = VGPU_CH_PAGES(ch->order);
+	u32 port = 0;
+	int err;
+
+	mutex_lock(&ch->lock);
+	if (ch->state != VGPUFRONT_CH_PARKED || ch->returning)
+		goto out;
+	ch->gen = vgpufront_ctl_gen(info);
+	ch->otherend = info->otherend;
+	ch->returning = true;
+	vgpufront_area_regrant(ch, ch->area);
+	err = bell_create(ch, &port);
+	if (!err)
+		err = vgpufront_dir_create(&ch->create.dir, ch->otherend, ch->area);
+	if (err) {
+		vgpufront_channel_returned(ch, err);
+		goto out;
+	}
+	ch->create.msg = (struct vgpu_ctl_req){
+		.op = VGPU_CTL_CREATE_CHANNEL,
+		.channel = ch->id,
+		.port = port,
+		.gref_dir = ch->create.dir.refs[ch->create.dir.npages - 1],
+		.npages = npages,
+		.ring_order = ch->order,
+		.window_try = ch->window_try,
+		.uid = ch->uid_nr,
+		.pid = ch->tgid,
+		.token0 = info->token[0],
+		.token1 = info->token[1],
+		.token2 = info->token[2],
+		.token3 = info->token[3],
+	};
+	kref_get(&ch->ref);
+	vgpufront_ctl_submit(info, ch->gen, &ch->create, recreate_done);
+out:
+	mutex_unlock(&ch->lock);
 }

@@ -225,7 +225,7 @@ static int vgpufront_mmap(struct file *filp, struct vm_area_struct *vma)
 		return -EINVAL;
 	}
 	mutex_lock(&ch->lock);
-	if (ch->state != VGPUFRONT_CH_LIVE) {
+	if (ch->state != VGPUFRONT_CH_LIVE && ch->state != VGPUFRONT_CH_PARKED) {
 		err = -ENODEV;
 		goto out;
 	}

@@ -19,13 +19,12 @@
 #include <xen/platform_pci.h>
 #include <xen/xen.h>
 
-#define REGISTER_DELAY	   (5 * HZ)
-#define ABSENT_DELAY	   (10 * HZ)
-#define CLOSE_DELAY_MS	   5000u
-#define CLOSE_POLL_MS	   10u
-#define CHECKPOINT_TIMEOUT (10 * HZ)
-#define MAX_ATTEMPTS	   5u
-#define MAX_TRANSACTIONS   100u
+#define REGISTER_DELAY	 (5 * HZ)
+#define ABSENT_DELAY	 (10 * HZ)
+#define CLOSE_DELAY_MS	 5000u
+#define CLOSE_POLL_MS	 10u
+#define MAX_ATTEMPTS	 5u
+#define MAX_TRANSACTIONS 100u
 
 struct workqueue_struct *vgpufront_wq;
 
@@ -168,6 +167,10 @@ static void connect_end(struct vgpufront_info *info)
 		return;
 	}
 	info->attempts = 0;
+	if (info->parked) {
+		info->parked = false;
+		vgpufront_unpark(info);
+	}
 	xenbus_switch_state(dev, XenbusStateConnected);
 	vgpufront_fault("connected");
 	pr_info("%s: connected to domain %u, version %u, max-channels %u, max-pages %u\n",
@@ -338,6 +341,7 @@ static int vgpufront_probe(struct xenbus_device *dev, const struct xenbus_device
 	INIT_WORK(&info->resume_check, vgpufront_resume_check);
 	vgpufront_ctl_init(info);
 	dev_set_drvdata(&dev->dev, info);
+	vgpufront_guard_start(info);
 	vgpufront_fault("probe");
 	/* After an earlier driver the node says Closed; the backend waits for 1 to start again. */
 	xenbus_switch_state(dev, XenbusStateInitialising);
@@ -370,6 +374,7 @@ static VGPUFRONT_REMOVE_TYPE vgpufront_remove(struct xenbus_device *dev)
 {
 	struct vgpufront_info *info = dev_get_drvdata(&dev->dev);
 
+	vgpufront_guard_stop(info);
 	cancel_delayed_work_sync(&info->absent);
 	cancel_work_sync(&info->resume_check);
 	mutex_lock(&info->state_lock);
@@ -387,58 +392,18 @@ static VGPUFRONT_REMOVE_TYPE vgpufront_remove(struct xenbus_device *dev)
 
 /* --- suspend and resume -------------------------------------------------------------------- */
 
-static void checkpoint_finish(struct vgpufront_req *req)
-{
-	struct vgpufront_info *info = container_of(req, struct vgpufront_info, checkpoint);
-
-	WRITE_ONCE(info->checkpoint_busy, false);
-	complete(&info->checkpoint_done);
-	vgpufront_info_put(info);
-}
-
-static bool has_channels(struct vgpufront_info *info)
-{
-	bool any = false;
-	u32 id;
-
-	mutex_lock(&info->lock);
-	for (id = 1; id <= VGPU_MAX_CHANNELS && !any; id++)
-		any = info->chan[id];
-	mutex_unlock(&info->lock);
-	return any;
-}
-
-/*
- * Asks the backend to save its workers. Nothing here can stop a suspend: if it cannot, the
- * processes go on when the suspend is cancelled, and get errors after a real one.
- */
+/* vgpufront_suspend.c has asked the backend; here nothing can stop a suspend any more. */
 static int vgpufront_suspend(struct xenbus_device *dev)
 {
 	struct vgpufront_info *info = dev_get_drvdata(&dev->dev);
-	int err = -EBUSY;
 
 	cancel_delayed_work_sync(&info->absent); /* its view of the backend ends here */
-	mutex_lock(&info->state_lock);
-	info->resumed = false;
-	mutex_unlock(&info->state_lock);
-	queue_work(system_freezable_wq, &info->resume_check); /* frozen until it is all over */
-	if (!has_channels(info))
-		return 0;
-	if (!READ_ONCE(info->checkpoint_busy)) {
-		WRITE_ONCE(info->checkpoint_busy, true);
-		reinit_completion(&info->checkpoint_done);
-		info->checkpoint.msg = (struct vgpu_ctl_req){.op = VGPU_CTL_CHECKPOINT};
-		kref_get(&info->ref);
-		vgpufront_ctl_submit(info, vgpufront_ctl_gen(info), &info->checkpoint,
-				     checkpoint_finish);
-		err = -ETIMEDOUT;
-		if (wait_for_completion_timeout(&info->checkpoint_done, CHECKPOINT_TIMEOUT))
-			err = info->checkpoint.status;
+	if (!info->parked) {
+		mutex_lock(&info->state_lock);
+		info->resumed = false;
+		mutex_unlock(&info->state_lock);
+		queue_work(system_freezable_wq, &info->resume_check); /* frozen until it is over */
 	}
-	if (err)
-		pr_warn("%s: the backend cannot save the state of running CUDA processes (error "
-			"%d); after a restore they get errors\n",
-			info->name, err);
 	return 0;
 }
 
@@ -453,10 +418,30 @@ static int vgpufront_resume(struct xenbus_device *dev)
 
 	mutex_lock(&info->state_lock);
 	info->resumed = true;
-	disconnect(info, "the domain has been restored, its GPU state has not");
+	if (info->parked)
+		vgpufront_park(info);
+	else
+		disconnect(info, "the domain has been restored, its GPU state has not");
 	info->attempts = 0;
 	mutex_unlock(&info->state_lock);
 	return 0;
+}
+
+static void lost(struct vgpufront_info *info, const char *why)
+{
+	info->parked = false;
+	disconnect(info, why);
+	vgpufront_dev_destroy(info);
+	xenbus_frontend_closed(info->xbdev);
+}
+
+/* The device did not come with a restored domain: its processes must not wait for ever. */
+void vgpufront_lost(struct vgpufront_info *info, const char *why)
+{
+	mutex_lock(&info->state_lock);
+	if (info->parked)
+		lost(info, why);
+	mutex_unlock(&info->state_lock);
 }
 
 /*
@@ -473,13 +458,9 @@ static void vgpufront_resume_check(struct work_struct *work)
 	/* A cancelled suspend has left our node as we wrote it. */
 	if (!info->resumed && info->up &&
 	    (xenbus_scanf(XBT_NIL, dev->nodename, VGPU_XS_STATE, "%d", &state) != 1 ||
-	     state != XenbusStateConnected)) {
-		disconnect(info,
-			   "the domain has been restored without this device; reload the module "
+	     state != XenbusStateConnected))
+		lost(info, "the domain has been restored without this device; reload the module "
 			   "when it is attached");
-		vgpufront_dev_destroy(info);
-		xenbus_frontend_closed(dev);
-	}
 	mutex_unlock(&info->state_lock);
 }
 

@@ -203,6 +203,51 @@ static int chunk_install(struct vgpufront_chunk *chunk)
 	return 0;
 }
 
+static void readd_done(struct vgpufront_req *req)
+{
+	struct vgpufront_chunk *chunk = container_of(req, struct vgpufront_chunk, add);
+	struct vgpufront_channel *ch = chunk->ch;
+	int err = req->status;
+
+	mutex_lock(&ch->lock);
+	vgpufront_dir_destroy(&req->dir);
+	if (!err && req->rsp.addr != chunk->addr)
+		err = -EPROTO; /* programs have pointers to it */
+	smp_store_release(&req->done, true);
+	vgpufront_channel_chunk(ch, chunk->id, err);
+	mutex_unlock(&ch->lock);
+	chunk_finished(chunk);
+}
+
+/* In a restored domain: offers the next chunk from number `from` on. False: there are no more. */
+bool vgpufront_pool_return(struct vgpufront_channel *ch, u32 from)
+{
+	struct vgpufront_chunk *chunk;
+	int err;
+
+	lockdep_assert_held(&ch->lock);
+	while (from < VGPU_MAX_CHUNKS && !ch->chunk[from])
+		from++;
+	if (from == VGPU_MAX_CHUNKS)
+		return false;
+	chunk = ch->chunk[from];
+	vgpufront_area_regrant(ch, chunk->area);
+	err = vgpufront_dir_create(&chunk->add.dir, ch->otherend, chunk->area);
+	if (err) {
+		vgpufront_channel_returned(ch, err);
+		return true;
+	}
+	chunk->add.msg = (struct vgpu_ctl_req){
+		.op = VGPU_CTL_ADD_CHUNK,
+		.channel = ch->id,
+		.gref_dir = chunk->add.dir.refs[chunk->add.dir.npages - 1],
+		.npages = chunk->area->npages,
+		.chunk = from,
+	};
+	chunk_submit(chunk, &chunk->add, readd_done);
+	return true;
+}
+
 /*
  * arg->npages: 1..VGPU_MAX_CHUNK_PAGES; sets chunk and addr. Errors: -EINVAL, -ENOSPC (caps, or 64
  * chunks), -ENOMEM, -EPIPE, -ETIMEDOUT, -EINTR (killed), or what the backend answered.
@@ -219,6 +264,9 @@ int vgpufront_pool_add(struct vgpufront_channel *ch, struct vgpu_ioc_pool *arg)
 			ch->info->name, ch->tgid, arg->npages, VGPU_MAX_CHUNK_PAGES);
 		return -EINVAL;
 	}
+	err = vgpufront_channel_settle(ch);
+	if (err)
+		return err;
 	chunk = kzalloc(sizeof(*chunk), GFP_KERNEL_ACCOUNT);
 	if (!chunk)
 		return -ENOMEM;
@@ -269,8 +317,10 @@ static struct vgpufront_chunk *chunk_ready(struct vgpufront_channel *ch, u32 id)
 int vgpufront_pool_drop(struct vgpufront_channel *ch, u32 id)
 {
 	struct vgpufront_chunk *chunk;
-	int err;
+	int err = vgpufront_channel_settle(ch);
 
+	if (err)
+		return err;
 	mutex_lock(&ch->lock);
 	if (ch->state != VGPUFRONT_CH_LIVE) {
 		mutex_unlock(&ch->lock);

@@ -83,6 +83,16 @@
  * VGPU_LOCAL_RING_ORDER and a first chunk, number 0, of VGPU_LOCAL_CHUNK_PAGES are to be had without
  * delay.
  *
+ * 2.6 Suspend. CHECKPOINT with phase 0, when no process of the guest runs any more: each worker
+ * finishes what it was asked for and saves its state; the answer has a token, never 0. An error: none
+ * is saved, all go on, and the suspend should be given up (the reason is in the node `error`). Until
+ * the guest goes on nothing of it is done: the worker has its sleep flag set, and goes on with a
+ * doorbell, or for all channels with CHECKPOINT, phase 1 (the suspend was cancelled). In a restored
+ * domain, on a new connection, for each channel: CREATE with the token, pages granted and port bound
+ * anew, everything else as before; ADD_CHUNK for each chunk, with the number and size that it had;
+ * RESUME_CHANNEL, upon which the worker reads its state and drains. The same addresses are answered as
+ * before. A token is good once.
+ *
  * ===========================================================================================
  * 3. Channel
  * ===========================================================================================
@@ -143,6 +153,7 @@
 #define VGPU_CTL_ADD_CHUNK       18
 #define VGPU_CTL_DROP_CHUNK      19
 #define VGPU_CTL_CHECKPOINT      20
+#define VGPU_CTL_RESUME_CHANNEL  21
 
 #define VGPU_MAX_CHANNELS      256
 #define VGPU_MAX_CHUNKS        64    /* per channel, ids 0..63 */
@@ -165,8 +176,11 @@ struct vgpu_ctl_req {
     uint32_t chunk; /* ADD_CHUNK, DROP_CHUNK: 0..VGPU_MAX_CHUNKS-1 */
     uint32_t uid;   /* CREATE: the guest's uid and pid of the process, for sharing and display */
     uint32_t pid;
-    uint32_t phase; /* CHECKPOINT: 0 begin, 1 cancel */
-    uint32_t reserved[4];
+    uint32_t phase;  /* CHECKPOINT: 0 begin, 1 cancel */
+    uint32_t token0; /* CREATE: what CHECKPOINT answered, for a channel that was saved; else 0 */
+    uint32_t token1;
+    uint32_t token2;
+    uint32_t token3;
 };
 
 struct vgpu_ctl_rsp {
@@ -182,6 +196,8 @@ struct vgpu_ctl_rsp {
     uint64_t addr; /* ADD_CHUNK: where the chunk is in the worker, inside the pool window */
     uint32_t reserved[2];
 };
+/* CHECKPOINT: the token is in pool_base and pool_size, as they lie. */
+#define VGPU_CTL_TOKEN 16 /* octets */
 
 struct vgpu_grant_dir {
     uint32_t next;

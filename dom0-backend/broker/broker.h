@@ -104,8 +104,9 @@ enum park_state {
 /* Of a channel whose guest is suspended; park.c. */
 struct park {
     enum park_state state;
-    uint32_t seq;                          /* of the message that is under way */
-    int fd;                                /* the file for WK_GO; -1 */
+    uint32_t seq; /* of the message that is under way */
+    int fd;       /* the file for WK_GO; -1 */
+    char file[256];
     bool keep;                             /* the channel outlives its worker */
     uint32_t chunk_pages[VGPU_MAX_CHUNKS]; /* to come back */
     unsigned next;                         /* of those */
@@ -142,6 +143,7 @@ struct op {
     uint32_t pages;          /* charged for this request, returned if it fails */
     bool preparing;          /* a helper thread is at work; the op must outlive it */
     bool cancelled;
+    uint8_t token[VGPU_CTL_TOKEN]; /* CHECKPOINT's answer */
     /* Not a request of the guest's: called instead of the host's respond(). */
     void (*internal)(struct op *op, int status);
     int fds[3]; /* for the worker */
@@ -162,6 +164,10 @@ struct host_ops {
     void (*chan_lost)(struct host *h, struct chan *ch);
     /* The last channel of a host that is being closed is gone. */
     void (*empty)(struct host *h);
+    /* CHECKPOINT and RESUME_CHANNEL; NULL: guests of this kind are not suspended. */
+    void (*checkpoint)(struct host *h, struct op *op);
+    /* A CREATE with a token: finds what was saved. 0: ch->park is filled in; or -errno after a line. */
+    int (*restore)(struct host *h, struct chan *ch, const struct vgpu_ctl_req *req);
 };
 
 struct host {
@@ -196,6 +202,7 @@ struct broker_config {
     unsigned warm;          /* workers kept ready per device */
     int spin_us;            /* polling of workers, microseconds; -1: as they like */
     bool no_pin;            /* local: memory of guests is not pinned either, as in a PV backend */
+    const char *state_dir;  /* saved workers; NULL: none */
     uint32_t uid_base;      /* workers get uid_base .. uid_base + 999; 0: the broker's own */
     uint64_t worker_memory; /* octets of this domain's that a worker may take; 0: no limit */
     uint32_t max_channels;  /* per device */
@@ -298,6 +305,8 @@ void host_uncharge(struct host *h, uint64_t pages);
 /* Queues a request of our own for the channel: op->internal, op->req, op->msg.flags are set. */
 struct op *op_new(struct chan *ch, uint16_t code, void (*internal)(struct op *op, int status));
 void op_start(struct op *op);
+/* Answers a request that is in no channel's queue. */
+void op_answer(struct op *op, int status);
 /* Goes on with requests that waited while the channel was parked. */
 void chan_go_on(struct chan *ch);
 

@@ -133,6 +133,10 @@ static void op_finish(struct op *op, int status)
     }
     if (status == 0 && ch && op->req.op == VGPU_CTL_ADD_CHUNK)
         rsp.addr = ch->chunk_addr[op->req.chunk];
+    if (status == 0 && op->req.op == VGPU_CTL_CHECKPOINT) {
+        memcpy(&rsp.pool_base, op->token, 8);
+        memcpy(&rsp.pool_size, op->token + 8, 8);
+    }
     if (status)
         host_uncharge(h, op->pages);
     if (op->internal)
@@ -428,8 +432,47 @@ static void begin_create(struct op *op)
         chan_finish(ch, same ? 0 : -EEXIST);
         return;
     }
+    if (r->token0 | r->token1 | r->token2 | r->token3) {
+        int err = ch->host->ops->restore ? ch->host->ops->restore(ch->host, ch, r) : -EOPNOTSUPP;
+
+        if (err) {
+            ch->closing = true;
+            chan_finish(ch, err);
+            return;
+        }
+        op->msg.flags = WK_HELD;
+    }
     op->preparing = true;
     ch->host->ops->prepare(op);
+}
+
+/* The worker has its channel and its chunks again, and a state to read. */
+static void resumed(void *arg, struct chan *ch, int err, const char *why)
+{
+    struct op *op = arg;
+
+    if (err)
+        log_warn("%s channel %u (guest pid %u): not resumed: %s", ch->host->name, ch->id, ch->pid,
+                 why);
+    else
+        unlink(ch->park.file); /* it is good once */
+    if (ch->active == op)
+        chan_finish(ch, err);
+}
+
+static void begin_resume(struct op *op)
+{
+    struct chan *ch = op->ch;
+    int fd = ch->park.fd, err;
+
+    if (ch->park.state != PARK_LOADING || fd < 0) {
+        chan_finish(ch, ch->park.state == PARK_NONE ? 0 : -EINVAL); /* seen a second time */
+        return;
+    }
+    /* op_timeout() is not set: the state may be large, and a destroy ends the wait. */
+    err = park_load(ch, fd, resumed, op);
+    if (err)
+        chan_finish(ch, err);
 }
 
 static void begin_add(struct op *op)
@@ -480,6 +523,9 @@ static void op_begin(struct op *op)
         /* No time limit: the device may be in the middle of using it. A destroy ends the wait. */
         op_send(op, WK_CHUNK_DROP);
         break;
+    case VGPU_CTL_RESUME_CHANNEL:
+        begin_resume(op);
+        break;
     default:
         chan_finish(ch, -EOPNOTSUPP);
         break;
@@ -491,6 +537,7 @@ static void op_enqueue(struct op *op)
     struct chan *ch = op->ch;
     struct op **p;
 
+    park_go_on(ch); /* whoever asks for something is not suspended */
     if (!ch->active && !parked(ch, op)) {
         ch->active = op;
         op_begin(op);
@@ -517,6 +564,11 @@ struct op *op_new(struct chan *ch, uint16_t code, void (*internal)(struct op *op
     ev_init(&op->timer, op_timeout);
     op->timer.data = op;
     return op;
+}
+
+void op_answer(struct op *op, int status)
+{
+    op_finish(op, status);
 }
 
 void op_start(struct op *op)
@@ -568,8 +620,6 @@ static int chan_for_create(struct host *h, const struct vgpu_ctl_req *r, struct 
 
 void ctl_request(struct host *h, const struct vgpu_ctl_req *req, unsigned slot)
 {
-    static struct log_rate checkpoints; /* a guest may ask as often as it likes */
-    uint32_t dropped;
     struct op *op = calloc(1, sizeof(*op));
     const char *why = "";
     int err = 0;
@@ -598,15 +648,14 @@ void ctl_request(struct host *h, const struct vgpu_ctl_req *req, unsigned slot)
     } else if (req->op == VGPU_CTL_CREATE_CHANNEL) {
         err = chan_for_create(h, &op->req, &op->ch);
     } else if (req->op == VGPU_CTL_CHECKPOINT) {
-        /* The frontend takes this as: contexts do not survive a suspend. */
-        if (req->phase == 0 && log_rate_ok(&checkpoints, &dropped))
-            log_warn("%s: suspended with %u CUDA processes, whose state is not saved yet: they get "
-                     "errors if it is restored, and go on if the suspend is cancelled",
-                     h->name, h->nchans);
-        err = -EOPNOTSUPP;
+        if (h->ops->checkpoint) {
+            h->ops->checkpoint(h, op);
+            return;
+        }
+        err = -EOPNOTSUPP; /* the frontend takes this as: contexts do not survive a suspend */
     } else {
         op->ch = chan_find(h, req->channel);
-        if (!op->ch && req->op == VGPU_CTL_ADD_CHUNK)
+        if (!op->ch && (req->op == VGPU_CTL_ADD_CHUNK || req->op == VGPU_CTL_RESUME_CHANNEL))
             err = -ENOENT;
     }
     if (err || !op->ch) {

@@ -516,6 +516,7 @@ static int run_xen(struct options *o)
     broker.cfg.max_channels = conf.max_channels;
     broker.cfg.max_pages = conf.max_pages;
     broker.cfg.host_pages = conf.max_host_pages;
+    broker.cfg.state_dir = conf.state_dir;
     broker.cfg.uid_base = conf.uid_base;
     broker.cfg.worker_memory = (uint64_t)conf.worker_memory << 20;
     if (conf.kind[0])

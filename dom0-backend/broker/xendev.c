@@ -433,6 +433,8 @@ const struct host_ops xendev_ops = {
     .respond = xenctl_respond,
     .chan_lost = xendev_chan_lost,
     .empty = xendev_empty,
+    .checkpoint = xenpark_checkpoint,
+    .restore = xenpark_restore,
 };
 
 struct xendev *xendev_new(struct xenbus *bus, uint32_t front, uint32_t devid)

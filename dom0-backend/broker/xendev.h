@@ -47,6 +47,8 @@ struct xendev {
     unsigned events;    /* in this period */
     ev_tstamp events_since;
 
+    ev_tstamp checkpoint; /* the last one */
+
     ev_timer update; /* coalesces watch events */
     ev_tstamp updated;
     struct log_rate rate, notes;
@@ -95,6 +97,10 @@ void xenctl_disconnect(struct xendev *d);
 void xenctl_forget(struct xendev *d);
 /* Takes and handles requests. */
 void xenctl_drain(struct xendev *d);
+/* xenpark.c */
+void xenpark_checkpoint(struct host *h, struct op *op);
+int xenpark_restore(struct host *h, struct chan *ch, const struct vgpu_ctl_req *r);
+
 void xenctl_prepare(struct op *op);
 void xenctl_respond(struct host *h, struct op *op, const struct vgpu_ctl_rsp *rsp);
 

@@ -124,7 +124,7 @@ def seeds(spec):
             if 'npages' in v and any('pages' in k for k in used.values()):
                 v['npages'] = 22 + (1 << v['ring_order'])
             out['ctl/%s-%s' % (c.name, what)] = b'\0' + struct.pack(
-                '<IHHI9I16x', 7, c.op, 0, v.get('channel', 0),
+                '<IHHI13I', 7, c.op, 0, v.get('channel', 0),
                 *[v.get(n, 0) for n in CTL_FIELDS[1:]]) + b'\xe0\x40\0'
     for want in (1, 38, 1022, 1023, 2044, 3000):
         out['dir/%d' % want] = struct.pack('<I', want - 1) + b''.join(

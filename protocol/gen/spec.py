@@ -31,7 +31,7 @@ CTL_CHECKS = ('min', 'max', 'pages')
 
 # Members of struct vgpu_ctl_req that a control request may use (vgpuif.h).
 CTL_FIELDS = ('channel', 'port', 'gref_dir', 'npages', 'ring_order', 'window_try', 'chunk', 'uid',
-              'pid', 'phase')
+              'pid', 'phase', 'token0', 'token1', 'token2', 'token3')
 
 # What the generated functions call their own, and C words that cannot be names of members.
 TAKEN = set('''ch auto break case char const continue default do double else enum

@@ -267,7 +267,7 @@ static int handle(const struct vgpu_ctl_req *req, struct vgpu_ctl_rsp *rsp)
 {
     struct chan *ch = &chans[req->channel <= VGPU_MAX_CHANNELS ? req->channel : 0];
 
-    if (req->flags || req->reserved[0] || req->chunk >= VGPU_MAX_CHUNKS)
+    if (req->flags || req->token0 || req->chunk >= VGPU_MAX_CHUNKS)
         say("FAIL request with flags %u, chunk %u", req->flags, req->chunk);
     if (!strcmp(bad, "refuse"))
         return -ENOSPC;
