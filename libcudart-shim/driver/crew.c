@@ -11,10 +11,8 @@
 #include <string.h>
 
 #define STACK   (256u << 10)
-#define POLL_NS 50000u  /* about what it costs to sleep and to be woken */
-#define NEAR_NS 400000u /* copies that follow each other within this time are likely to go on so */
+#define POLL_NS 50000u /* about what it costs to sleep and to be woken */
 #define POLLS   32
-#define NEAR    2u
 #define DESKS   8 /* jobs at a time that get help */
 
 static struct {
@@ -24,9 +22,6 @@ static struct {
     bool sized;
     uint32_t posted;   /* atomic; changes when pieces are opened */
     uint32_t sleeping; /* atomic; helpers that sleep on it */
-    uint64_t last;     /* atomic; when the last copy began */
-    uint32_t near;     /* atomic; how many in a row have been near to the one before, 2 at most */
-    uint32_t keeper;   /* atomic; a helper polls for as long as another copy may be near */
 } crew = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
@@ -38,7 +33,6 @@ static void child_of_fork(void)
     memset(crew.desk, 0, sizeof(crew.desk));
     crew.started = 0;
     crew.sleeping = 0;
-    crew.near = crew.keeper = 0;
 }
 
 static void watch_forks(void)
@@ -100,19 +94,14 @@ static void *helper(void *arg)
     for (;;) {
         uint32_t seen = __atomic_load_n(&crew.posted, __ATOMIC_SEQ_CST);
         uint64_t end;
-        bool keep;
 
         if (work(&turn))
             continue;
-        keep = __atomic_load_n(&crew.near, __ATOMIC_RELAXED) == NEAR &&
-               !__atomic_exchange_n(&crew.keeper, 1, __ATOMIC_RELAXED);
-        end = gvm_clock() + (keep ? NEAR_NS : POLL_NS);
+        end = gvm_clock() + POLL_NS;
         do {
             for (int i = 0; i < POLLS; i++)
                 gvm_relax();
         } while (__atomic_load_n(&crew.posted, __ATOMIC_RELAXED) == seen && gvm_clock() < end);
-        if (keep)
-            __atomic_store_n(&crew.keeper, 0, __ATOMIC_RELAXED);
         if (__atomic_load_n(&crew.posted, __ATOMIC_RELAXED) != seen)
             continue;
         __atomic_fetch_add(&crew.sleeping, 1, __ATOMIC_SEQ_CST);
@@ -159,7 +148,7 @@ static void start(void)
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attr, STACK);
     while (crew.started < crew.size && pthread_create(&t, &attr, helper, NULL) == 0)
-        __atomic_fetch_add(&crew.started, 1, __ATOMIC_RELAXED);
+        crew.started++;
     pthread_attr_destroy(&attr);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
@@ -175,16 +164,6 @@ unsigned gvm_crew_size(void)
     n = crew.size;
     pthread_mutex_unlock(&crew.lock);
     return n;
-}
-
-bool gvm_crew_near(void)
-{
-    uint64_t now = gvm_clock(), was = __atomic_exchange_n(&crew.last, now, __ATOMIC_RELAXED);
-    uint32_t near = __atomic_load_n(&crew.near, __ATOMIC_RELAXED);
-
-    near = now - was >= NEAR_NS ? 0 : near < NEAR ? near + 1 : NEAR;
-    __atomic_store_n(&crew.near, near, __ATOMIC_RELAXED);
-    return near == NEAR;
 }
 
 /* ---- jobs --------------------------------------------------------------------------------- */
@@ -212,16 +191,11 @@ void gvm_crew_join(struct gvm_job *j)
 
 void gvm_crew_open(struct gvm_job *j, uint32_t n)
 {
-    uint32_t sleeping;
-
     __atomic_fetch_add(&j->desk->pieces, n, __ATOMIC_RELEASE);
     if (j->desk == &j->own)
         return;
     __atomic_fetch_add(&crew.posted, 1, __ATOMIC_SEQ_CST);
-    sleeping = __atomic_load_n(&crew.sleeping, __ATOMIC_SEQ_CST);
-    if (j->few)
-        n = sleeping == __atomic_load_n(&crew.started, __ATOMIC_RELAXED);
-    if (sleeping && n)
+    if (__atomic_load_n(&crew.sleeping, __ATOMIC_SEQ_CST))
         gvm_futex(&crew.posted, FUTEX_WAKE, n, NULL);
 }
 

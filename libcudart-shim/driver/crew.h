@@ -28,7 +28,6 @@ struct gvm_crew_desk {
 struct gvm_job {
     void (*piece)(void *arg, uint32_t i); /* copies piece i; any thread */
     void *arg;
-    bool few; /* worth the wake-up of one helper at most, and of none if there is one awake */
 
     /* crew.c's own */
     struct gvm_crew_desk *desk, own; /* its own if all of those that helpers look at are in use */
@@ -55,10 +54,6 @@ void gvm_crew_wait(struct gvm_job *j, uint32_t seen);
 
 /* Ends the job: pieces that nobody has taken stay undone, no helper is at one afterwards. */
 void gvm_crew_leave(struct gvm_job *j);
-
-/* To be asked once for each copy that helpers could have a part in: true if the last few have begun
- * within 0.4 ms of each other. One helper then polls for as long as another may come. */
-bool gvm_crew_near(void);
 
 /* Helpers that a job may count on, 0..GVM_CREW_MAX: half the processors that this process may use,
  * less the program's own thread, or GVM_COPY_THREADS less that thread. */

@@ -15,8 +15,7 @@
 #define AHEAD   3u           /* of those, waiting to be filled */
 #define PIECE   (128u << 10) /* of a buffer, the least that is worth sharing out */
 #define PIECES  8u           /* of a buffer at most */
-#define ALONE   (1u << 20)   /* up to here a copy is not worth waking anybody, */
-#define NEARBY  (512u << 10) /* but from here on, if others were near, whoever is awake has a part */
+#define ALONE   (1u << 20)   /* up to here a copy is not worth waking anybody */
 #define MEDIUM  (8u << 20)   /* up to here large buffers would leave too little to overlap */
 #define PAST    (16u << 20)  /* from here on a copy goes past the caches */
 #define POLL_NS 200000u      /* what a wait for the device polls at first */
@@ -230,8 +229,6 @@ static int post(struct pipe *p, struct flight *f)
 static void start(struct pipe *p, struct gvm_chan *c, const struct gvm_sref *s,
                   const struct gvm_box *b, bool put)
 {
-    bool few, shared;
-
     p->c = c;
     p->s = s;
     p->b = b;
@@ -245,16 +242,11 @@ static void start(struct pipe *p, struct gvm_chan *c, const struct gvm_sref *s,
               : p->left <= MEDIUM           ? GVM_STAGE_MIDDLE
                                             : GVM_STAGE_LARGE;
     p->past = p->left >= PAST;
-    few = p->left <= ALONE;
-    shared = (p->left >= NEARBY && gvm_crew_near()) || !few;
-    if (shared && gvm_crew_size())
-        p->pieces = few ? PIECES : (uint32_t)(p->room / PIECE);
-    else
-        p->pieces = 1;
+    p->pieces = p->left > ALONE && gvm_crew_size() ? (uint32_t)(p->room / PIECE) : 1;
     /* Four cores fill the memory's bandwidth with stores past the caches; more are slower. */
     if (p->pieces > (p->past && !put ? PIECES / 2 : PIECES))
         p->pieces = p->past && !put ? PIECES / 2 : PIECES;
-    p->job = (struct gvm_job){.piece = piece, .arg = p, .few = few};
+    p->job = (struct gvm_job){.piece = piece, .arg = p};
     if (p->pieces > 1)
         gvm_crew_join(&p->job);
     else

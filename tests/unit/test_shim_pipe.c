@@ -454,11 +454,11 @@ static void meet(void *arg, uint32_t i)
     pthread_mutex_unlock(&t->lock);
 }
 
-static void crew_works(unsigned need, bool few)
+static void crew_works(unsigned need)
 {
     struct tally t = {
         .lock = PTHREAD_MUTEX_INITIALIZER, .met = PTHREAD_COND_INITIALIZER, .need = need};
-    struct gvm_job j = {.piece = meet, .arg = &t, .few = few};
+    struct gvm_job j = {.piece = meet, .arg = &t};
 
     gvm_crew_join(&j);
     for (unsigned i = 0; i < MANY; i += 10) {
@@ -476,30 +476,7 @@ static void crew_works(unsigned need, bool few)
 static void test_crew(void **state)
 {
     assert_int_equal(gvm_crew_size(), 3);
-    crew_works(4, false);
-}
-
-/* Of all helpers asleep, one is woken. */
-static void test_crew_few(void **state)
-{
-    for (int i = 0; i < 20; i++)
-        crew_works(2, true);
-}
-
-/* Copies are near to each other until there is a break between two. */
-static void test_crew_near(void **state)
-{
-    const struct timespec pause = {.tv_nsec = 2000000};
-    int i;
-
-    for (i = 0; i < 100000 && !gvm_crew_near(); i++) /* three in a row, if nobody gets between */
-        ;
-    assert_true(i >= 2 && i < 100000);
-    nanosleep(&pause, NULL);
-    assert_false(gvm_crew_near());
-    assert_false(gvm_crew_near()); /* one after the other is not yet a row */
-    for (i = 0; i < 50; i++)
-        assert_int_equal(round_trip(i % 2 ? MIB : MIB / 2 + 77, 5), 0);
+    crew_works(4);
 }
 
 /* A job that ends early leaves pieces undone, none half done. */
@@ -533,7 +510,7 @@ static void test_fork(void **state)
         pid_t child = fork();
 
         if (child == 0) {
-            crew_works(4, false);
+            crew_works(4);
             _exit(7);
         }
         assert_int_equal(waitpid(child, &status, 0), child);
@@ -547,12 +524,11 @@ static void test_fork(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_crew),     cmocka_unit_test(test_crew_leave),
-        cmocka_unit_test(test_crew_few), cmocka_unit_test(test_crew_near),
-        cmocka_unit_test(test_sizes),    cmocka_unit_test(test_copied_once),
-        cmocka_unit_test(test_boxes),    cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_bounded),  cmocka_unit_test(test_failure),
-        cmocka_unit_test(test_fault),    cmocka_unit_test(test_settle),
+        cmocka_unit_test(test_crew),    cmocka_unit_test(test_crew_leave),
+        cmocka_unit_test(test_sizes),   cmocka_unit_test(test_copied_once),
+        cmocka_unit_test(test_boxes),   cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_bounded), cmocka_unit_test(test_failure),
+        cmocka_unit_test(test_fault),   cmocka_unit_test(test_settle),
         cmocka_unit_test(test_fork),
     };
 
