@@ -82,7 +82,7 @@ def list_and_top(stage):
             v = json.loads(out)['vgpus'][0]
             q = v['processes'][0]
             need(stage, 'list', q['launches'] == 1 and q['mem_used'] >= 4 and q['bytes_in'] == 4 and
-                 q['calls'] >= 4 and v['calls'] == q['calls'], out)
+                 4 <= v['calls'] <= q['calls'], out)  # the sum is read first, and it goes on
             with open('/proc/%d/cmdline' % q['worker']) as f:  # unasked, it polls as long as it likes
                 need(stage, 'polling', '--spin-us' not in f.read().split('\0'))
             rc, out, err = d.gvm('list', 'processes')
