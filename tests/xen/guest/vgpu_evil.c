@@ -255,9 +255,9 @@ static int requests(void)
         return 1;
     create = create_request();
     for (unsigned op = 0; op < 70000; op = op < 40 ? op + 1 : op * 3) {
-        if (op < VGPU_CTL_CREATE_CHANNEL || op > VGPU_CTL_CHECKPOINT) {
+        if (op < VGPU_CTL_CREATE_CHANNEL || op > VGPU_CTL_RESUME_CHANNEL) {
             q = (struct vgpu_ctl_req){.op = (uint16_t)op, .channel = 1};
-            if (q.op < VGPU_CTL_CREATE_CHANNEL || q.op > VGPU_CTL_CHECKPOINT)
+            if (q.op < VGPU_CTL_CREATE_CHANNEL || q.op > VGPU_CTL_RESUME_CHANNEL)
                 refused(q, "unknown request");
         }
     }
@@ -265,8 +265,10 @@ static int requests(void)
     q.flags = 1;
     refused(q, "flags");
     q = create;
-    q.reserved[3] = 1;
-    refused(q, "reserved field");
+    q.phase = 1;
+    refused(q, "a field of another request");
+    q = (struct vgpu_ctl_req){.op = VGPU_CTL_RESUME_CHANNEL, .channel = 200};
+    refused(q, "a channel that never was, to be resumed");
     /* Lists of grants: one page that names itself, one that is nobody's, counts that are lies. */
     c.dir->next = c.dir_ref;
     refused(create, "a list that has no end");
