@@ -35,8 +35,6 @@ GROUPS = [
     ('fuzz', 190, ['test-fuzz'], None, 'fuzz targets'),
     ('packages', 60, ['test-deb'], None, 'Debian packages in a scratch root'),
     ('xen', 380, ['test-xen'], None, 'inside Xen'),
-    ('faults', 280, ['test-faults'], None,
-     'a third of the fault matrix and a hostile guest, inside Xen'),
 ]
 SUMMARY = re.compile(r'^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$', re.M)
 
