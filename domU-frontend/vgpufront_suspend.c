@@ -190,6 +190,19 @@ void vgpufront_guard_stop(struct vgpufront_info *info)
 
 /* --- restored ------------------------------------------------------------------------------ */
 
+/* With a reference, or NULL. */
+static struct vgpufront_channel *channel_at(struct vgpufront_info *info, u32 id)
+{
+	struct vgpufront_channel *ch;
+
+	mutex_lock(&info->lock);
+	ch = info->chan[id];
+	if (ch)
+		vgpufront_channel_get(ch);
+	mutex_unlock(&info->lock);
+	return ch;
+}
+
 /* Ends the old connection; live channels stay. Called with state_lock held. */
 void vgpufront_park(struct vgpufront_info *info)
 {
@@ -201,13 +214,8 @@ void vgpufront_park(struct vgpufront_info *info)
 	vgpufront_ctl_fail(info);
 	flush_workqueue(vgpufront_wq); /* what was half made or half destroyed is gone now */
 	for (id = 1; id <= VGPU_MAX_CHANNELS; id++) {
-		struct vgpufront_channel *ch;
+		struct vgpufront_channel *ch = channel_at(info, id);
 
-		mutex_lock(&info->lock);
-		ch = info->chan[id];
-		if (ch)
-			vgpufront_channel_get(ch);
-		mutex_unlock(&info->lock);
 		if (!ch)
 			continue;
 		vgpufront_channel_park(ch);
@@ -222,13 +230,8 @@ void vgpufront_unpark(struct vgpufront_info *info)
 	u32 id;
 
 	for (id = 1; id <= VGPU_MAX_CHANNELS; id++) {
-		struct vgpufront_channel *ch;
+		struct vgpufront_channel *ch = channel_at(info, id);
 
-		mutex_lock(&info->lock);
-		ch = info->chan[id];
-		if (ch)
-			vgpufront_channel_get(ch);
-		mutex_unlock(&info->lock);
 		if (!ch)
 			continue;
 		vgpufront_channel_unpark(ch);

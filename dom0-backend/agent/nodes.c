@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "dom0-backend/common/clock.h"
 #include "dom0-backend/common/xs.h"
 #include "vgpu_keys.h"
 
@@ -223,10 +224,7 @@ static int offline_in(struct xs_handle *xs, xs_transaction_t t, void *arg)
 
 static int64_t now_ms(void)
 {
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    return (int64_t)(now_ns() / 1000000);
 }
 
 /* Waits until test(state) holds; a directory that vanished has state 6. 0, or -ETIMEDOUT. */

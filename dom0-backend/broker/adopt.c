@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dom0-backend/common/clock.h"
 #include "dom0-backend/common/fault.h"
 #include "dom0-backend/common/fdmsg.h"
 
@@ -54,10 +55,7 @@ static bool say_hello(struct worker *w)
 
 static int64_t now_ms(void)
 {
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    return (int64_t)(now_ns() / 1000000);
 }
 
 /* Its answer, at the latest at `until`: a worker may be in the middle of mapping a chunk. */

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "dom0-backend/broker/xendev.h"
+#include "dom0-backend/common/clock.h"
 #include "gvm_version.h"
 
 #define MAX_CLIENTS 32
@@ -149,18 +150,16 @@ static void print_all(FILE *f, const struct broker *b)
 {
     const struct worker_params *local = local_params(0);
     unsigned workers = 0, warm = 0;
-    struct timespec ts;
 
     for (const struct worker *w = b->workers; w; w = w->next) {
         workers++;
         warm += w->state == WORKER_WARM && !w->ch;
     }
-    clock_gettime(CLOCK_MONOTONIC, &ts);
     fprintf(f,
             "backd version=" GVM_VERSION " mode=%s now_ns=%" PRIu64 " pid=%d pages=%" PRIu64
             " max_pages=%" PRIu64 " workers=%u warm=%u\n",
-            local ? "local" : "xen", (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec,
-            (int)getpid(), b->pages, b->cfg.host_pages, workers, warm);
+            local ? "local" : "xen", now_ns(), (int)getpid(), b->pages, b->cfg.host_pages, workers,
+            warm);
     for (unsigned i = 0; local_params(i); i++)
         print_local(f, b, i);
     for (const struct host *h = b->hosts; h; h = h->next) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "dom0-backend/worker/trace.h"
+#include "dom0-backend/common/clock.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -58,13 +59,11 @@ static void put(struct wk *w, struct tr_slot *s, const void *data, uint32_t len)
 {
     struct tr_head *r = trace_enter(&w->trace);
     struct tr_slot *to;
-    struct timespec ts;
     uint64_t n;
 
     if (!r)
         return;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    s->t_ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+    s->t_ns = now_ns();
     s->len = len;
     memcpy(s->data, data, len < TR_DATA ? len : TR_DATA);
     n = __atomic_fetch_add(&r->next, 1, __ATOMIC_RELAXED);

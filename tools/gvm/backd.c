@@ -276,3 +276,28 @@ void json_counters(FILE *f, const struct counters *c)
     for (unsigned i = 0; i < NSTAT_FIELDS; i++)
         fprintf(f, ",\"%s\":%" PRIu64, stat_fields[i].name, stat_get(c, i));
 }
+
+/* ---- options ------------------------------------------------------------------------------ */
+
+bool opt_count(const char *who, const char *text, unsigned long *count)
+{
+    char *end;
+
+    errno = 0;
+    *count = strtoul(text, &end, 10);
+    if (!*end && text[0] >= '0' && text[0] <= '9' && !errno && *count)
+        return true;
+    fprintf(stderr, "%s: --count %s: not a number from 1\n", who, text);
+    return false;
+}
+
+bool opt_interval(const char *who, const char *text, double least, double *seconds)
+{
+    char *end;
+
+    *seconds = strtod(text, &end);
+    if (!*end && *seconds >= least && *seconds <= 3600)
+        return true;
+    fprintf(stderr, "%s: --interval %s: allowed are %g..3600 seconds\n", who, text, least);
+    return false;
+}

@@ -76,6 +76,11 @@ const struct vgpu_device *sample_device(const struct sample *s, uint32_t domid, 
 /* The one that this worker serves. */
 const struct vgpu_process *sample_process(const struct sample *s, const struct vgpu_process *like);
 
+/* --count: 1 or more. False after one line, in which `who` speaks. */
+bool opt_count(const char *who, const char *text, unsigned long *count);
+/* --interval: `least` to 3600 seconds. Likewise. */
+bool opt_interval(const char *who, const char *text, double least, double *seconds);
+
 /* "1.5G"; bytes in powers of 1024. */
 void human(uint64_t bytes, char *buf, size_t n);
 /* A JSON string with its quotes. */

@@ -235,7 +235,6 @@ static int parse(int argc, char **argv, struct options *o)
     static const struct option opts[] = {{"help", 0, NULL, 'h'},   {"processes", 0, NULL, 'p'},
                                          {"output", 1, NULL, 'o'}, {"interval", 1, NULL, 'i'},
                                          {"backd", 1, NULL, 'b'},  {NULL, 0, NULL, 0}};
-    char *end;
     int c;
 
     while ((c = getopt_long(argc, argv, "h", opts, NULL)) != -1) {
@@ -250,12 +249,8 @@ static int parse(int argc, char **argv, struct options *o)
             o->output = optarg;
             break;
         case 'i':
-            o->interval = strtod(optarg, &end);
-            if (*end || !(o->interval >= 1 && o->interval <= 3600)) {
-                fprintf(stderr, "gvm metrics: --interval %s: allowed are 1..3600 seconds\n",
-                        optarg);
+            if (!opt_interval("gvm metrics", optarg, 1, &o->interval))
                 return 2;
-            }
             break;
         case 'b':
             o->backd = optarg;

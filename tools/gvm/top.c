@@ -182,7 +182,6 @@ static int parse(int argc, char **argv, struct options *o)
                                          {"once", 0, NULL, 'o'},  {"interval", 1, NULL, 'i'},
                                          {"count", 1, NULL, 'n'}, {"backd", 1, NULL, 'b'},
                                          {NULL, 0, NULL, 0}};
-    char *end;
     int c;
 
     while ((c = getopt_long(argc, argv, "h", opts, NULL)) != -1) {
@@ -197,19 +196,12 @@ static int parse(int argc, char **argv, struct options *o)
             o->count = 1;
             break;
         case 'i':
-            o->interval = strtod(optarg, &end);
-            if (*end || !(o->interval >= 0.1 && o->interval <= 3600)) {
-                fprintf(stderr, "gvm top: --interval %s: allowed are 0.1..3600 seconds\n", optarg);
+            if (!opt_interval("gvm top", optarg, 0.1, &o->interval))
                 return 2;
-            }
             break;
         case 'n':
-            errno = 0;
-            o->count = strtoul(optarg, &end, 10);
-            if (*end || optarg[0] < '0' || optarg[0] > '9' || errno || o->count == 0) {
-                fprintf(stderr, "gvm top: --count %s: not a number from 1\n", optarg);
+            if (!opt_count("gvm top", optarg, &o->count))
                 return 2;
-            }
             break;
         case 'b':
             o->backd = optarg;

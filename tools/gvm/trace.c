@@ -259,12 +259,8 @@ static int parse(int argc, char **argv, struct options *o)
             }
             break;
         case 'n':
-            errno = 0;
-            o->count = strtoul(optarg, &end, 10);
-            if (*end || optarg[0] < '0' || optarg[0] > '9' || errno || o->count == 0) {
-                fprintf(stderr, "gvm trace: --count %s: not a number from 1\n", optarg);
+            if (!opt_count("gvm trace", optarg, &o->count))
                 return 2;
-            }
             break;
         case 'b':
             o->backd = optarg;

@@ -10,6 +10,7 @@
 
 #include "cuda_int.h"
 #include "cuda_stage.h"
+#include "dom0-backend/common/clock.h"
 #include "dom0-backend/common/log.h"
 
 int cudev_enter(struct dev *d)
@@ -178,21 +179,18 @@ static void load_compilers(void)
 }
 
 /* Where the time of a cold start goes, at log level debug. */
-static void step(struct timespec *since, const char *what)
+static void step(uint64_t *since, const char *what)
 {
-    struct timespec now;
+    uint64_t now = now_ns();
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    log_debug("%s: %.1f ms", what,
-              (double)(now.tv_sec - since->tv_sec) * 1e3 +
-                  (double)(now.tv_nsec - since->tv_nsec) * 1e-6);
+    log_debug("%s: %.1f ms", what, (double)(now - *since) * 1e-6);
     *since = now;
 }
 
 static int cudev_open(const struct dev_config *cfg, struct dev **out)
 {
     struct dev *d = calloc(1, sizeof(*d));
-    struct timespec since;
+    uint64_t since;
     bool opening = false;
     pthread_t opener;
     char why[160];
@@ -201,7 +199,7 @@ static int cudev_open(const struct dev_config *cfg, struct dev **out)
     if (!d)
         return CUDA_ERROR_OUT_OF_MEMORY;
     d->cfg = *cfg;
-    clock_gettime(CLOCK_MONOTONIC, &since);
+    since = now_ns();
     if (cuda_api_load(why, sizeof(why)) < 0) {
         log_error("%s", why);
         err = CUDA_ERROR_NO_DEVICE;
