@@ -283,23 +283,43 @@ static void init_warp(struct ptx_exec *x, struct cta *c, struct warp *w, uint32_
     fill_sreg(w, SR_ENVREG2, (uint32_t)l->coop_workspace);
 }
 
-static void start_cta(struct ptx_exec *x, struct cta *c, uint64_t linear)
+void warp_place(struct warp *w)
+{
+    for (int d = 0; d < 3; d++)
+        if (w->sregs[SR_CTAID_X + d][0] != w->cta->id[d])
+            fill_sreg(w, SR_CTAID_X + d, w->cta->id[d]);
+}
+
+static uint32_t first_alive(const struct cta *c, uint32_t warp)
+{
+    uint32_t left = c->nthreads - warp * WARP;
+
+    return left >= WARP ? FULL : (1u << left) - 1;
+}
+
+static void place_cta(struct ptx_exec *x, struct cta *c, uint64_t linear)
 {
     const struct ptx_launch *l = x->l;
-    c->id[0] = linear % l->grid[0];
-    c->id[1] = linear / l->grid[0] % l->grid[1];
-    c->id[2] = linear / l->grid[0] / l->grid[1];
+    uint64_t row = linear / l->grid[0];
+
+    c->id[0] = (uint32_t)(linear % l->grid[0]);
+    c->id[1] = (uint32_t)(row % l->grid[1]);
+    c->id[2] = (uint32_t)(row / l->grid[1]);
+}
+
+static void start_cta(struct ptx_exec *x, struct cta *c, uint64_t linear)
+{
+    place_cta(x, c, linear);
     c->live_warps = c->nwarps;
+    c->fresh = true;
     memset(c->bar, 0, sizeof(c->bar));
     if (c->shadow)
         memset(c->shadow, 0, (size_t)c->warps[0].shared_size * sizeof(struct check_shadow));
     for (uint32_t i = 0; i < c->nwarps; i++) {
         struct warp *w = &c->warps[i];
-        uint32_t left = c->nthreads - i * WARP;
-        for (int d = 0; d < 3; d++)
-            if (w->sregs[SR_CTAID_X + d][0] != c->id[d])
-                fill_sreg(w, SR_CTAID_X + d, c->id[d]);
-        w->alive = left >= WARP ? FULL : (1u << left) - 1;
+        if (!x->jit)
+            warp_place(w);
+        w->alive = first_alive(c, i);
         w->active = w->alive;
         w->npend = 0;
         w->cc = 0;
@@ -311,6 +331,19 @@ static void start_cta(struct ptx_exec *x, struct cta *c, uint64_t linear)
         w->base[B_FRAME] = w->frame0->regs;
         w->pc = x->prog->funcs[0].uops;
     }
+}
+
+/* For compiled code, which leaves warps as they were as long as it does not need them. */
+static void start_compiled(struct ptx_exec *x, struct cta *c, uint64_t linear)
+{
+    if (!c->fresh) {
+        start_cta(x, c, linear);
+        return;
+    }
+    place_cta(x, c, linear);
+    if (x->jit->alive)
+        for (uint32_t i = 0; i < c->nwarps; i++)
+            c->warps[i].alive = first_alive(c, i);
 }
 
 /* One turn for every warp that can run. False: the CTA is done. */
@@ -428,6 +461,7 @@ static void run_all(struct ptx_exec *x, const struct layout *y, uint32_t nslots,
         c->warps = (struct warp *)(slot + y->warps_off);
         c->shadow = ptx_check_get() ? slot + y->shadow_off : NULL;
         c->epoch = 0;
+        c->fresh = false;
         memset(c->warp_epoch, 0, sizeof(c->warp_epoch));
         for (uint32_t i = 0; i < y->nwarps; i++) {
             init_warp(x, c, &c->warps[i], i, y, slot);
@@ -438,9 +472,14 @@ static void run_all(struct ptx_exec *x, const struct layout *y, uint32_t nslots,
     if (nslots == 1) {
         struct cta *c = (struct cta *)x->mem;
         for (uint64_t i = first; i < first + count; i++) {
-            start_cta(x, c, i);
+            if (x->jit)
+                start_compiled(x, c, i);
+            else
+                start_cta(x, c, i);
             x->cur_warp = c->warps;
             check_stop(c->warps, NULL);
+            if (x->jit && jit_cta_run(c))
+                continue;
             while (cta_turn(c))
                 ;
         }

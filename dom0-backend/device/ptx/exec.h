@@ -162,11 +162,12 @@ struct warp {
     uint32_t params_len;
     const struct uop *pc; /* of the group to resume */
     uint32_t npend;
-    uint32_t spin;  /* back edges taken while others waited */
-    bool fair;      /* a spinning group gave way: no switch back before this one waits */
-    uint8_t status; /* WS_* */
-    uint8_t index;  /* in the CTA */
-    bool jit_yield; /* compiled code wants other warps to run */
+    uint32_t spin;           /* back edges taken while others waited */
+    bool fair;               /* a spinning group gave way: no switch back before this one waits */
+    uint8_t status;          /* WS_* */
+    uint8_t index;           /* in the CTA */
+    bool jit_yield;          /* compiled code wants other warps to run */
+    uint16_t jit_wait[WARP]; /* by part: 1 + micro-op of the barrier it waits at, see jit_fn */
     struct group pend[WARP];
     struct frame *frame0;
     struct frame *free_frames;
@@ -177,6 +178,8 @@ struct cta {
     uint32_t id[3];
     uint32_t nwarps, live_warps;
     uint32_t nthreads;
+    bool
+        fresh; /* warps are as at a CTA's start but for their sregs and what compiled code changes */
     uint8_t *shared;
     struct barrier bar[NBARRIERS + 1];
     struct warp *warps; /* nwarps */
@@ -203,6 +206,7 @@ struct ptx_exec {
     int sig;
     /* Compiled code: what runs, and the access it makes, for the report of a fault. */
     const struct jit_code *jit;
+    bool jit_slow;               /* lanes have been parked by compiled code */
     const struct jit_site *site; /* NULL: cur_uop says it */
     uint64_t site_addr; /* of the part's first lane, unless the site says that lane_addr has all */
     uint32_t site_mask, site_lane0; /* lanes of the part, its first lane in the warp */

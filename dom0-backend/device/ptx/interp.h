@@ -20,6 +20,9 @@ bool warp_oldest(struct warp *w);
 void bar_arrive(struct warp *w, const struct uop *u, uint32_t mask);
 void bar_recheck(struct cta *c); /* after lanes exited */
 
+/* cta.c: the special registers of this CTA's place in the grid. */
+void warp_place(struct warp *w);
+
 /* Ends execution if the stop flag is set. */
 void check_stop(struct warp *w, const struct uop *u);
 void set_csr(struct ptx_exec *x, uint32_t mode);

@@ -16,7 +16,7 @@
 
 #include "exec.h"
 
-#define JIT_ABI  1u
+#define JIT_ABI  2u
 #define JIT_FILE "gvm-ptx-jit.so"
 
 /* A place where compiled code accesses device memory: what explains a signal there. */
@@ -27,9 +27,17 @@ struct jit_site {
     int64_t stride; /* from lane to lane otherwise */
 };
 
-/* lane0: first lane of the part of the warp that runs; mask: its lanes, bit 0 = lane0. */
-typedef void (*jit_fn)(struct warp *w, uint32_t mask, uint32_t entry, uint32_t lane0,
-                       const struct uop *uops);
+/*
+ * Runs nparts parts of the warps of a CTA, one after the other, from `part` on (a part is as many
+ * lanes as the code has, counted through the CTA). mask: lanes of the part, bit 0 its first, and
+ * waits are left to the helpers; or 0: those that are alive, and a part all of which waits at a plain
+ * barrier says so in warp.jit_wait. The result is then the barrier's micro-op if all parts that wait
+ * at one wait there, JIT_ENDED or JIT_MIXED.
+ */
+typedef uint32_t (*jit_fn)(struct warp *warps, uint32_t mask, uint32_t entry, uint32_t part,
+                           uint32_t nparts, const struct uop *uops);
+#define JIT_ENDED UINT32_MAX
+#define JIT_MIXED (UINT32_MAX - 1)
 
 struct jit_code {
     jit_fn fn;
@@ -37,6 +45,7 @@ struct jit_code {
     size_t mem_size, data_size;
     uint32_t lanes; /* 1, 8, 16 or 32 */
     uint32_t csr;   /* MXCSR mode of the code */
+    bool alive;     /* keeps warp.alive: something may look at it */
     uint32_t nuops;
     int32_t *entry; /* by micro-op: argument of fn, -1 = none */
     struct jit_site *sites;
@@ -88,6 +97,9 @@ void jit_state_put(struct jit_state *s);
 const struct jit_code *jit_find(struct ptx_kernel *k, const struct ptx_launch *l);
 /* After CTAs were interpreted for ns: enough of that makes the compiler start. */
 void jit_note(struct ptx_kernel *k, const struct ptx_launch *l, uint64_t ns);
+/* A CTA whose warps are as at their start, all of it by compiled code as long as its warps wait at
+ * the same barriers. True: it is done; false: go on with jit_warp_run(). */
+bool jit_cta_run(struct cta *c);
 /* As warp_run(), with compiled code where that is possible. */
 void jit_warp_run(struct warp *w);
 

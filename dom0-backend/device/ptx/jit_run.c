@@ -60,6 +60,7 @@ static void h_handler(struct warp *w, const struct uop *u, uint32_t mask)
 
     w->mask = mask;
     x->site = NULL;
+    warp_place(w);
     if (u->kind == K_CALL) {
         x->cur_uop = u;
         ptx_builtin(w, u, (const struct call *)(intptr_t)u->imm, mask, 0);
@@ -76,6 +77,7 @@ static void h_barrier(struct warp *w, const struct uop *u, uint32_t mask)
 {
     w->x->site = NULL;
     w->x->cur_uop = u;
+    w->x->jit_slow = true;
     w->mask = w->active = mask;
     bar_arrive(w, u, mask);
     if (w->active) { /* bar.arrive does not wait */
@@ -86,11 +88,13 @@ static void h_barrier(struct warp *w, const struct uop *u, uint32_t mask)
 
 static void h_park(struct warp *w, const struct uop *u, uint32_t mask)
 {
+    w->x->jit_slow = true;
     warp_park(w, w->frame0, u, mask);
 }
 
 static void h_yield(struct warp *w, const struct uop *u, uint32_t mask)
 {
+    w->x->jit_slow = true;
     warp_park(w, w->frame0, u, mask);
     w->jit_yield = true;
 }
@@ -146,7 +150,7 @@ static void run_parts(struct warp *w, const struct jit_code *jc, int entry)
         uint32_t part = n == WARP ? m : m >> l & ((1u << n) - 1);
 
         if (part)
-            jc->fn(w, part, (uint32_t)entry, l, uops);
+            jc->fn(w->cta->warps, part, (uint32_t)entry, (w->index * WARP + l) / n, 1, uops);
     }
     w->frame0->live &= w->alive;
     if (w->alive != before && (w->cta->nwarps > 1 || w->npend))
@@ -167,6 +171,7 @@ void jit_warp_run(struct warp *w)
         entry = entry_of(w, jc);
         if (entry < 0) {
             x->site = NULL;
+            warp_place(w);
             warp_run(w);
             return;
         }
@@ -181,6 +186,64 @@ void jit_warp_run(struct warp *w)
             }
         }
     }
+}
+
+/* What has stopped at barriers and elsewhere is made what the interpreter has. */
+static void unravel(struct cta *c, const struct jit_code *jc)
+{
+    struct ptx_exec *x = c->warps->x;
+    const struct uop *uops = x->prog->funcs[0].uops;
+    const uint32_t n = jc->lanes, part = n == WARP ? FULL : (1u << n) - 1;
+
+    c->fresh = false;
+    x->site = NULL;
+    for (uint32_t i = 0; i < c->nwarps; i++) {
+        struct warp *w = &c->warps[i];
+
+        w->active = 0;
+        warp_place(w);
+    }
+    for (uint32_t i = 0; i < c->nwarps; i++) {
+        struct warp *w = &c->warps[i];
+
+        x->cur_warp = w;
+        for (uint32_t l = 0; l < WARP; l += n) {
+            uint32_t at = w->jit_wait[l / n], m = w->alive & part << l;
+
+            w->jit_wait[l / n] = 0;
+            if (at && m)
+                h_barrier(w, &uops[at - 1], m);
+        }
+    }
+    bar_recheck(c);
+    c->live_warps = 0;
+    for (uint32_t i = 0; i < c->nwarps; i++) {
+        c->warps[i].status = c->warps[i].npend ? WS_READY : WS_DONE;
+        c->live_warps += c->warps[i].npend != 0;
+    }
+}
+
+bool jit_cta_run(struct cta *c)
+{
+    struct ptx_exec *x = c->warps->x;
+    const struct jit_code *jc = x->jit;
+    const struct uop *uops = x->prog->funcs[0].uops;
+    const uint32_t nparts = (c->nthreads + jc->lanes - 1) / jc->lanes;
+    uint32_t entry = 0, at;
+
+    x->jit_slow = false;
+    if (x->csr != jc->csr)
+        set_csr(x, jc->csr);
+    for (;;) {
+        at = jc->fn(c->warps, 0, entry, 0, nparts, uops);
+        if (x->jit_slow || at == JIT_MIXED)
+            break;
+        if (at == JIT_ENDED)
+            return true;
+        entry = (uint32_t)jc->entry[at + 1];
+    }
+    unravel(c, jc);
+    return !c->live_warps;
 }
 
 /* ---- states and the compiling thread -------------------------------------------------------------- */

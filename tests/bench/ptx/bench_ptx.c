@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_ptx PTX KERNELS.H [ROUNDS] - kernels.h on one thread: the software device interpreting and
+ * bench_ptx PTX KERNELS.H [ROUNDS [KERNEL]] - kernels.h on one thread: the software device interpreting and
  * compiling, and PoCL. Rounds of the three alternate; the best of each counts, in processor time,
  * so that what else runs on the machine matters less. Results are compared.
  */
@@ -280,6 +280,8 @@ int main(int argc, char **argv)
         double best[3] = {1e30, 1e30, 1e30}, first[3] = {0};
         long bad;
 
+        if (argc > 4 && strcmp(argv[4], b->name))
+            continue;
         for (int r = 0; r <= rounds; r++)
             for (int m = 0; m < 3; m++) {
                 double t = m < 2 ? run_ptx(b, m) : run_cl(b);

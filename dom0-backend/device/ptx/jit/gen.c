@@ -83,6 +83,8 @@ static void jump_next(struct gen *g, uint32_t b)
 
 static void lanes_exit(struct gen *g, LLVMValueRef m)
 {
+    if (!g->t->alive)
+        return;
     LLVMValueRef a = LLVMBuildAdd(g->b, g->warp, ci64(g, offsetof(struct warp, alive)), "");
     LLVMValueRef v = load_at(g, a, g->i32, 4);
 
@@ -296,6 +298,45 @@ static void wait_cb(void *arg, const struct opd *o, bool def)
         set_add(arg, o->idx);
 }
 
+static LLVMValueRef wait_addr(struct gen *g)
+{
+    LLVMValueRef off =
+        LLVMBuildShl(g->b, LLVMBuildZExt(g->b, g->frame_part, g->i64, ""), ci64(g, 1), "");
+
+    return LLVMBuildAdd(g->b, plus(g, g->warp, offsetof(struct warp, jit_wait)), off, "");
+}
+
+/* A barrier of the whole CTA, which nothing but arriving at it has to be done for. */
+static bool plain_barrier(const struct jop *j, const struct uop *u)
+{
+    return u->n == BAR_SYNC && !u->f && !u->e && j->a.kind == OPD_CONST && j->a.val < NBARRIERS;
+}
+
+/* All lanes of the part that are alive arrive: it is for the caller to go on where all parts do. */
+static void gen_arrive(struct gen *g, uint32_t i, const uint64_t *live)
+{
+    struct unit *t = g->t;
+    LLVMBasicBlockRef all = new_bb(g, "all"), some = new_bb(g, "some");
+    LLVMValueRef a = act(g), have, old, same;
+
+    have =
+        LLVMBuildLShr(g->b, field(g, g->warp, offsetof(struct warp, alive), g->i32), g->lane0, "");
+    have = LLVMBuildICmp(g->b, LLVMIntEQ, LLVMBuildTruncOrBitCast(g->b, have, g->mt, ""), a, "");
+    have = LLVMBuildSelect(g->b, g->given, LLVMConstInt(g->i1, 0, 0), have, "");
+    LLVMBuildCondBr(g->b, have, all, some);
+    at(g, all);
+    for (uint32_t r = 0; r < t->nregs; r++)
+        if (set_has(live, r))
+            to_frame(g, r, NULL);
+    store_at(g, wait_addr(g), LLVMConstInt(g->i16, i + 1, 0), 2);
+    old = LLVMBuildLoad2(g->b, g->i32, g->dest, "");
+    same = LLVMBuildOr(g->b, LLVMBuildICmp(g->b, LLVMIntEQ, old, ci32(g, i), ""),
+                       LLVMBuildICmp(g->b, LLVMIntEQ, old, ci32(g, JIT_ENDED), ""), "");
+    LLVMBuildStore(g->b, LLVMBuildSelect(g->b, same, ci32(g, i), ci32(g, JIT_MIXED), ""), g->dest);
+    LLVMBuildBr(g->b, g->ret);
+    at(g, some);
+}
+
 /* A barrier or nanosleep: leaves; compiled code is entered again behind it. */
 static int gen_wait(struct gen *g, const struct jop *j, uint32_t i, const void *fn, uint32_t where)
 {
@@ -307,6 +348,8 @@ static int gen_wait(struct gen *g, const struct jop *j, uint32_t i, const void *
     if (i + 1 < t->n)
         memcpy(live, t->live_in + (size_t)t->block_of[i + 1] * t->words, t->words * 8);
     each_operand(j, wait_cb, live);
+    if (t->virt[i].kind == K_BAR && g->w > 1 && plain_barrier(j, &t->virt[i]))
+        gen_arrive(g, i, live);
     leave(g, fn, where, act(g), live);
     free(live);
     return 0;
@@ -359,63 +402,120 @@ static int gen_uop(struct gen *g, uint32_t i, uint32_t b, bool *ended)
     }
 }
 
-static void prologue(struct gen *g)
+/* What is the same for all warps of the CTA, before the loop over its parts. */
+static void invariants(struct gen *g)
+{
+    g->warps = LLVMGetParam(g->fn, 0);
+    g->uops = LLVMGetParam(g->fn, 5);
+    g->given = LLVMBuildICmp(g->b, LLVMIntNE, LLVMGetParam(g->fn, 1), ci32(g, 0), "given");
+    g->exec = field(g, g->warps, offsetof(struct warp, x), g->i64);
+    g->stop = field(g, g->exec, offsetof(struct ptx_exec, stop), g->i64);
+    g->shared = field(g, g->warps, offsetof(struct warp, shared), g->i64);
+    g->params = field(g, g->warps, offsetof(struct warp, params), g->i64);
+    g->shared_size = LLVMBuildZExt(
+        g->b, field(g, g->warps, offsetof(struct warp, shared_size), g->i32), g->i64, "");
+    g->local_size = LLVMBuildZExt(
+        g->b, field(g, g->warps, offsetof(struct warp, local_size), g->i32), g->i64, "");
+    g->local_stride = LLVMBuildZExt(
+        g->b, field(g, g->exec, offsetof(struct ptx_exec, local_stride), g->i32), g->i64, "");
+    g->win_base = field(g, g->warps, offsetof(struct warp, win_base), g->i64);
+    g->win_mask = field(g, g->warps, offsetof(struct warp, win_mask), g->i64);
+}
+
+/* The next part of the CTA: which warp, which of its lanes. Dead parts are passed over. */
+static void next_part(struct gen *g, LLVMBasicBlockRef next, LLVMBasicBlockRef start)
+{
+    const uint32_t parts = WARP / g->w;
+    LLVMValueRef p = LLVMBuildLoad2(g->b, g->i32, g->part, ""), which, off, m;
+
+    which = LLVMBuildUDiv(g->b, p, ci32(g, parts), "");
+    off = LLVMBuildMul(g->b, LLVMBuildZExt(g->b, which, g->i64, ""),
+                       ci64(g, (sizeof(struct warp) + 63) & ~63ull), "");
+    g->warp = LLVMBuildAdd(g->b, g->warps, off, "warp");
+    g->frame_part = LLVMBuildAnd(g->b, p, ci32(g, parts - 1), "");
+    g->lane0 = LLVMBuildMul(g->b, g->frame_part, ci32(g, g->w), "lane0");
+    g->lane0_64 = LLVMBuildZExt(g->b, g->lane0, g->i64, "");
+    m = LLVMBuildLShr(g->b, field(g, g->warp, offsetof(struct warp, alive), g->i32), g->lane0, "");
+    m = LLVMBuildSelect(g->b, g->given, LLVMGetParam(g->fn, 1), m, "");
+    if (g->w == 1)
+        m = LLVMBuildAnd(g->b, m, ci32(g, 1), "");
+    m = LLVMBuildTruncOrBitCast(g->b, m, g->mt, "");
+    LLVMBuildStore(g->b, m, g->act);
+    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntNE, m, cmask(g, 0), ""), start, next);
+}
+
+static void start_part(struct gen *g)
 {
     struct unit *t = g->t;
-    LLVMBasicBlockRef first = new_bb(g, "first");
 
-    at(g, first);
-    for (uint32_t r = 0; r < t->nregs; r++) {
-        LLVMTypeRef vt = var_type(g, &t->regs[r]);
+    for (uint32_t r = 0; r < t->nregs; r++)
+        LLVMBuildStore(g->b, LLVMConstNull(var_type(g, &t->regs[r])), t->regs[r].var);
+    for (uint32_t b = 0; b < t->nblocks; b++)
+        if (t->blocks[b].parks)
+            LLVMBuildStore(g->b, cmask(g, 0), t->blocks[b].pend);
+    LLVMBuildStore(g->b, ci32(g, 0), g->spins);
+    store_at(g, LLVMBuildAdd(g->b, g->exec, ci64(g, offsetof(struct ptx_exec, site_lane0)), ""),
+             g->lane0, 4);
+    store_at(g, LLVMBuildAdd(g->b, g->exec, ci64(g, offsetof(struct ptx_exec, cur_warp)), ""),
+             g->warp, 8);
+    if (t->nentries > 1)
+        store_at(g, wait_addr(g), LLVMConstInt(g->i16, 0, 0), 2);
+}
 
-        t->regs[r].var = LLVMBuildAlloca(g->b, vt, "");
-        LLVMBuildStore(g->b, LLVMConstNull(vt), t->regs[r].var);
-    }
+static void variables(struct gen *g)
+{
+    struct unit *t = g->t;
+
+    for (uint32_t r = 0; r < t->nregs; r++)
+        t->regs[r].var = LLVMBuildAlloca(g->b, var_type(g, &t->regs[r]), "");
     for (uint32_t b = 0; b < t->nblocks; b++)
         if (t->blocks[b].parks) {
             t->blocks[b].pend = LLVMBuildAlloca(g->b, g->mt, "");
-            LLVMBuildStore(g->b, cmask(g, 0), t->blocks[b].pend);
             t->blocks[b].check = new_bb(g, "check");
         }
     g->act = LLVMBuildAlloca(g->b, g->mt, "act");
     g->spins = LLVMBuildAlloca(g->b, g->i32, "spins");
-    LLVMBuildStore(g->b, ci32(g, 0), g->spins);
+    g->part = LLVMBuildAlloca(g->b, g->i32, "part");
+    g->dest = LLVMBuildAlloca(g->b, g->i32, "dest");
+    LLVMBuildStore(g->b, LLVMGetParam(g->fn, 3), g->part);
+    LLVMBuildStore(g->b, ci32(g, JIT_ENDED), g->dest);
+}
 
-    LLVMValueRef m = LLVMGetParam(g->fn, 1);
+static void prologue(struct gen *g)
+{
+    struct unit *t = g->t;
+    LLVMBasicBlockRef head, start, bad, next, done;
 
-    g->warp = LLVMGetParam(g->fn, 0);
-    g->lane0 = g->w == WARP ? ci32(g, 0) : LLVMGetParam(g->fn, 3);
-    g->lane0_64 = g->w == WARP ? ci64(g, 0) : LLVMBuildZExt(g->b, g->lane0, g->i64, "");
-    g->uops = LLVMGetParam(g->fn, 4);
-    LLVMBuildStore(g->b, g->w == WARP ? m : LLVMBuildTrunc(g->b, m, g->mt, ""), g->act);
-    g->frame = field(g, field(g, g->warp, offsetof(struct warp, frame0), g->i64),
-                     offsetof(struct frame, regs), g->i64);
-    g->exec = field(g, g->warp, offsetof(struct warp, x), g->i64);
-    g->stop = field(g, g->exec, offsetof(struct ptx_exec, stop), g->i64);
-    g->shared = field(g, g->warp, offsetof(struct warp, shared), g->i64);
-    g->params = field(g, g->warp, offsetof(struct warp, params), g->i64);
-    g->local = field(g, g->warp, offsetof(struct warp, local), g->i64);
-    g->shared_size = LLVMBuildZExt(
-        g->b, field(g, g->warp, offsetof(struct warp, shared_size), g->i32), g->i64, "");
-    g->local_size = LLVMBuildZExt(
-        g->b, field(g, g->warp, offsetof(struct warp, local_size), g->i32), g->i64, "");
-    g->local_stride = LLVMBuildZExt(
-        g->b, field(g, g->exec, offsetof(struct ptx_exec, local_stride), g->i32), g->i64, "");
-    g->win_base = field(g, g->warp, offsetof(struct warp, win_base), g->i64);
-    g->win_mask = field(g, g->warp, offsetof(struct warp, win_mask), g->i64);
+    g->first = new_bb(g, "first");
+    head = new_bb(g, "head");
+    start = new_bb(g, "start");
+    bad = new_bb(g, "bad");
+    at(g, g->first);
+    variables(g);
+    invariants(g);
+    LLVMBuildBr(g->b, head);
+    for (uint32_t b = 0; b < t->nblocks; b++)
+        t->blocks[b].bb = new_bb(g, "block");
+    g->ret = next = new_bb(g, "ret");
+    done = new_bb(g, "done");
+    at(g, head);
+    next_part(g, next, start);
+    at(g, next);
+    LLVMValueRef p = LLVMBuildAdd(g->b, LLVMBuildLoad2(g->b, g->i32, g->part, ""), ci32(g, 1), "");
 
-    store_at(g, LLVMBuildAdd(g->b, g->exec, ci64(g, offsetof(struct ptx_exec, site_lane0)), ""),
-             g->lane0, 4);
-    LLVMBasicBlockRef bad = new_bb(g, "bad");
+    LLVMBuildStore(g->b, p, g->part);
+    p = LLVMBuildSub(g->b, p, LLVMGetParam(g->fn, 3), "");
+    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntULT, p, LLVMGetParam(g->fn, 4), ""), head,
+                    done);
+    at(g, done);
+    LLVMBuildRet(g->b, LLVMBuildLoad2(g->b, g->i32, g->dest, ""));
+    at(g, start);
+    start_part(g);
+
     LLVMValueRef sw = LLVMBuildSwitch(g->b, LLVMGetParam(g->fn, 2), bad, t->nentries);
 
     at(g, bad);
     LLVMBuildUnreachable(g->b);
-    for (uint32_t b = 0; b < t->nblocks; b++)
-        t->blocks[b].bb = new_bb(g, "block");
-    g->ret = new_bb(g, "ret");
-    at(g, g->ret);
-    LLVMBuildRetVoid(g->b);
     for (uint32_t b = 0; b < t->nblocks; b++) {
         if (t->blocks[b].entry < 0)
             continue;
@@ -436,7 +536,7 @@ static void prologue(struct gen *g)
 int gen_unit(struct gen *g)
 {
     struct unit *t = g->t;
-    LLVMTypeRef args[5];
+    LLVMTypeRef args[6];
 
     g->w = t->lanes;
     g->i1 = LLVMInt1TypeInContext(g->ctx);
@@ -447,10 +547,9 @@ int gen_unit(struct gen *g)
     g->f32 = LLVMFloatTypeInContext(g->ctx);
     g->f64 = LLVMDoubleTypeInContext(g->ctx);
     g->mt = g->w == 32 ? g->i32 : g->w == 16 ? g->i16 : g->i8;
-    args[0] = args[4] = g->i64;
-    args[1] = args[2] = args[3] = g->i32;
-    g->fn = LLVMAddFunction(g->mod, "kernel",
-                            LLVMFunctionType(LLVMVoidTypeInContext(g->ctx), args, 5, 0));
+    args[0] = args[5] = g->i64;
+    args[1] = args[2] = args[3] = args[4] = g->i32;
+    g->fn = LLVMAddFunction(g->mod, "kernel", LLVMFunctionType(g->i32, args, 6, 0));
     g->tails = calloc(t->nblocks + 1, sizeof(*g->tails));
     if (!g->tails)
         return unit_fail(t, "out of memory");

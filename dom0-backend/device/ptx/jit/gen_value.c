@@ -154,6 +154,47 @@ LLVMTypeRef var_type(const struct gen *g, const struct reg *r)
     return r->shape == S_VAR ? vec(g, t) : t;
 }
 
+LLVMValueRef plus(struct gen *g, LLVMValueRef a, uint64_t n)
+{
+    return n ? LLVMBuildAdd(g->b, a, ci64(g, n), "") : a;
+}
+
+/* A special register that all threads of the CTA have alike: loaded before the loop over parts. */
+static LLVMValueRef cta_sreg(struct gen *g, uint32_t idx)
+{
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(g->b);
+
+    if (g->sreg[idx])
+        return g->sreg[idx];
+    LLVMPositionBuilderBefore(g->b, LLVMGetBasicBlockTerminator(g->first));
+    if (idx >= SR_CTAID_X && idx <= SR_CTAID_Z)
+        g->sreg[idx] = field(g, field(g, g->warps, offsetof(struct warp, cta), g->i64),
+                             offsetof(struct cta, id) + 4 * (idx - SR_CTAID_X), g->i32);
+    else
+        g->sreg[idx] = field(g, g->warps, offsetof(struct warp, sregs) + idx * SLOT32, g->i32);
+    at(g, here);
+    return g->sreg[idx];
+}
+
+static bool of_cta(uint32_t idx)
+{
+    switch (idx) {
+    case SR_TID_X:
+    case SR_TID_Y:
+    case SR_TID_Z:
+    case SR_LANEID:
+    case SR_WARPID:
+    case SR_LM_EQ:
+    case SR_LM_LE:
+    case SR_LM_LT:
+    case SR_LM_GE:
+    case SR_LM_GT:
+        return false;
+    default:
+        return true;
+    }
+}
+
 static LLVMValueRef sreg_addr(struct gen *g, uint32_t idx)
 {
     uint64_t off = offsetof(struct warp, sregs) + idx * SLOT32;
@@ -170,7 +211,7 @@ LLVMValueRef get_one(struct gen *g, const struct opd *o)
     case OPD_CONST:
         return LLVMConstInt(lane_type(g, o->cls), o->cls == C_PRED ? o->val & 1 : o->val, 0);
     default:
-        return load_at(g, sreg_addr(g, o->idx), g->i32, 4);
+        return of_cta(o->idx) ? cta_sreg(g, o->idx) : load_at(g, sreg_addr(g, o->idx), g->i32, 4);
     }
 }
 
@@ -270,8 +311,9 @@ void put(struct gen *g, const struct jop *j, const struct opd *d, LLVMValueRef v
 
 static LLVMValueRef slot(struct gen *g, const struct reg *r)
 {
-    LLVMValueRef a = LLVMBuildAdd(g->b, g->frame, ci64(g, r->off), "");
+    LLVMValueRef a = field(g, g->warp, offsetof(struct warp, frame0), g->i64);
 
+    a = plus(g, field(g, a, offsetof(struct frame, regs), g->i64), r->off);
     if (r->cls == C_PRED)
         return a;
     return LLVMBuildAdd(g->b, a,

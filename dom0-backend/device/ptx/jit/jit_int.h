@@ -199,7 +199,8 @@ struct unit {
     uint32_t nentries;
     uint32_t csr; /* MXCSR mode of the code */
     uint32_t lanes;
-    bool rows; /* in a part of the warp tid.x counts up, tid.y and tid.z are the same */
+    bool alive; /* something may look at warp.alive */
+    bool rows;  /* in a part of the warp tid.x counts up, tid.y and tid.z are the same */
     char *log;
     size_t log_n;
 };
@@ -242,7 +243,10 @@ struct gen {
     LLVMValueRef fn;
     uint32_t w;                                           /* lanes */
     LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, mt, ptr; /* mt: a mask of lanes; ptr: i8 pointer */
-    LLVMValueRef warp, uops, lane0, frame, exec, shared, params, local, stop; /* pointers as i64 */
+    LLVMValueRef warp, uops, lane0, exec, shared, params, stop;  /* pointers as i64 */
+    LLVMValueRef warps, part, part_end, given, dest, frame_part; /* see jit_fn */
+    LLVMBasicBlockRef first;                                     /* before the loop over parts */
+    LLVMValueRef sreg[SR_LANES];                                 /* loaded there, or NULL */
     LLVMValueRef lane0_64, shared_size, local_size, local_stride, win_base, win_mask;
     LLVMValueRef act, spins; /* allocas */
     LLVMBasicBlockRef ret;
@@ -279,6 +283,7 @@ void at(struct gen *g, LLVMBasicBlockRef bb);
 LLVMValueRef intrinsic(struct gen *g, const char *name, LLVMTypeRef *over, unsigned nover,
                        LLVMValueRef *args, unsigned nargs);
 LLVMValueRef load_at(struct gen *g, LLVMValueRef addr, LLVMTypeRef t, unsigned align);
+LLVMValueRef plus(struct gen *g, LLVMValueRef a, uint64_t n);
 void store_at(struct gen *g, LLVMValueRef addr, LLVMValueRef v, unsigned align);
 LLVMValueRef field(struct gen *g, LLVMValueRef base, size_t off, LLVMTypeRef t);
 void call_helper(struct gen *g, const void *fn, uint32_t uop, LLVMValueRef mask);

@@ -217,6 +217,7 @@ static int fill_entries(struct unit *t, struct jit_code *c)
     c->nuops = t->n;
     c->lanes = t->lanes;
     c->csr = t->csr;
+    c->alive = t->alive;
     c->entry = malloc(t->n * sizeof(*c->entry));
     for (uint32_t i = 0; i < t->n; i++)
         mem += t->ops[i].op == OP_LD || t->ops[i].op == OP_ST;
@@ -246,6 +247,15 @@ static bool crosses_lanes(const struct unit *t)
     return false;
 }
 
+/* Barriers and what lanes do together count who has not exited. */
+static bool looks_at_alive(const struct unit *t)
+{
+    for (uint32_t i = 0; i < t->n; i++)
+        if (t->virt[i].kind == K_BAR)
+            return true;
+    return crosses_lanes(t);
+}
+
 static int compile(const struct jit_job *job, struct jit_code **out, char *log, size_t log_n)
 {
     struct unit t = {.job = job, .log = log, .log_n = log_n};
@@ -266,6 +276,7 @@ static int compile(const struct jit_job *job, struct jit_code **out, char *log, 
         t.lanes = job->row;
     }
     t.rows = job->row >= t.lanes;
+    t.alive = looks_at_alive(&t);
     if (unit_decode(&t) || unit_analyse(&t))
         goto out;
     g.code = calloc(1, sizeof(*g.code));

@@ -168,8 +168,8 @@ static LLVMValueRef host(struct access *x, LLVMValueRef a, bool vector)
         return a;
     base = g->shared;
     if (x->j->space == AS_LOCAL) {
-        base =
-            LLVMBuildAdd(g->b, g->local, LLVMBuildMul(g->b, g->lane0_64, g->local_stride, ""), "");
+        base = LLVMBuildAdd(g->b, field(g, g->warp, offsetof(struct warp, local), g->i64),
+                            LLVMBuildMul(g->b, g->lane0_64, g->local_stride, ""), "");
         if (vector)
             a = LLVMBuildAdd(
                 g->b, a, LLVMBuildMul(g->b, iota(g, g->i64), splat(g, g->local_stride), ""), "");
@@ -204,11 +204,6 @@ static void note_site(struct access *x, LLVMValueRef a, int64_t stride, LLVMValu
     exec_field(g, offsetof(struct ptx_exec, site), ci64(g, (uint64_t)(uintptr_t)s), 8);
     if (!all)
         exec_field(g, offsetof(struct ptx_exec, site_addr), a, 8);
-}
-
-static LLVMValueRef plus(struct gen *g, LLVMValueRef a, uint64_t n)
-{
-    return n ? LLVMBuildAdd(g->b, a, ci64(g, n), "") : a;
 }
 
 /* ---- one address for all lanes ---------------------------------------------------------------------------- */
