@@ -13,7 +13,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define SPIN_DEFAULT_US 50
+#define SPIN_FEW_US     50  /* with two or three CPUs */
+#define SPIN_DEFAULT_US 200 /* natively all of a wait is polled */
 #define SPIN_MAX_US     1000000
 #define SPIN_CHECK      64  /* polls between looks at clock and liveness */
 #define SLEEP_MS        200 /* bound of one sleep: liveness is looked at this often at least */
@@ -59,9 +60,9 @@ static uint32_t spin_default_us(void)
     cpu_set_t set;
 
     /* With one CPU the worker (or, in a guest, the vCPU that would answer) cannot run meanwhile. */
-    if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) == 1)
+    if (sched_getaffinity(0, sizeof(set), &set) || CPU_COUNT(&set) == 1)
         return 0;
-    return SPIN_DEFAULT_US;
+    return CPU_COUNT(&set) < 4 ? SPIN_FEW_US : SPIN_DEFAULT_US;
 }
 
 struct gvm_chan *gvm_chan_create(const struct gvm_conn *conn)
