@@ -11,17 +11,27 @@
 #include <string.h>
 
 #define STACK   (256u << 10)
-#define POLL_NS 50000u /* about what it costs to sleep and to be woken */
-#define POLLS   32
+#define POLL_NS 50000u  /* about what it costs to sleep and to be woken */
+#define NEAR_NS 400000u /* copies that follow each other within this time are likely to go on so */
+#define POLLS   8
 #define DESKS   8 /* jobs at a time that get help */
+#define FEW     3 /* helpers with `few`: more take longer, as they wait for the owner's cache */
+#define NEAR    2 /* copies near to the one before in a row from which on more are expected */
+
+/* Helpers that are woken together. */
+struct watch {
+    uint32_t posted;   /* atomic; changes when pieces are opened */
+    uint32_t sleeping; /* atomic; helpers that sleep on it */
+};
 
 static struct {
     pthread_mutex_t lock; /* guards what is not atomic; no piece is taken under it */
     struct gvm_crew_desk desk[DESKS];
     unsigned size, started; /* helpers wanted, there */
     bool sized;
-    uint32_t posted;   /* atomic; changes when pieces are opened */
-    uint32_t sleeping; /* atomic; helpers that sleep on it */
+    struct watch few, rest;
+    uint64_t last; /* atomic; when the last copy with `few` began */
+    uint32_t near; /* atomic; so many in a row were near to the one before, NEAR at most */
 } crew = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
@@ -32,7 +42,8 @@ static void child_of_fork(void)
     pthread_mutex_init(&crew.lock, NULL);
     memset(crew.desk, 0, sizeof(crew.desk));
     crew.started = 0;
-    crew.sleeping = 0;
+    crew.few.sleeping = crew.rest.sleeping = 0;
+    crew.near = 0;
 }
 
 static void watch_forks(void)
@@ -42,15 +53,26 @@ static void watch_forks(void)
 
 /* ---- pieces ------------------------------------------------------------------------------- */
 
-static bool take(struct gvm_crew_desk *d, uint32_t *piece)
+/* Piece i of each group. */
+static uint64_t of_each(unsigned i)
 {
-    uint64_t was = __atomic_load_n(&d->pieces, __ATOMIC_ACQUIRE);
+    return 0x0101010101010101ull << i;
+}
+
+/* One piece, of those that `mine` has if there are any. */
+static bool take(struct gvm_crew_desk *d, uint64_t mine, uint32_t *piece)
+{
+    const unsigned first =
+        __atomic_load_n(&d->first, __ATOMIC_RELAXED) % GVM_CREW_GROUPS * GVM_CREW_GROUP;
+    uint64_t was = __atomic_load_n(&d->open, __ATOMIC_ACQUIRE), from;
 
     do {
-        *piece = (uint32_t)(was >> 32);
-        if (*piece == (uint32_t)was)
+        if (!was)
             return false;
-    } while (!__atomic_compare_exchange_n(&d->pieces, &was, was + (1ull << 32), true,
+        from = was & mine ? was & mine : was;
+        from = first ? from >> first | from << (64 - first) : from;
+        *piece = ((uint32_t)__builtin_ctzll(from) + first) % 64;
+    } while (!__atomic_compare_exchange_n(&d->open, &was, was & ~(1ull << *piece), true,
                                           __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE));
     return true;
 }
@@ -59,7 +81,8 @@ bool gvm_crew_help(struct gvm_job *j)
 {
     uint32_t piece;
 
-    if (!take(j->desk, &piece))
+    /* What is copied often lies in this thread's cache: it has half, helpers share the rest. */
+    if (!take(j->desk, of_each(0) | of_each(1) | of_each(2) | of_each(3), &piece))
         return false;
     j->mine++;
     j->piece(j->arg, piece);
@@ -67,14 +90,14 @@ bool gvm_crew_help(struct gvm_job *j)
 }
 
 /* One piece, of the jobs in turn. */
-static bool work(unsigned *turn)
+static bool work(unsigned id, unsigned *turn)
 {
     uint32_t piece;
 
     for (unsigned i = 0; i < DESKS; i++) {
         struct gvm_crew_desk *d = &crew.desk[(*turn + i) % DESKS];
 
-        if (!take(d, &piece))
+        if (!take(d, of_each(4 + id % 4), &piece))
             continue;
         *turn += i + 1;
         d->job->piece(d->job->arg, piece);
@@ -87,26 +110,36 @@ static bool work(unsigned *turn)
     return false;
 }
 
+/* How many of `size` helpers stay awake for small copies. */
+static unsigned few(unsigned size)
+{
+    return size / 2 + 1 < FEW ? size / 2 + 1 : FEW;
+}
+
 static void *helper(void *arg)
 {
+    const unsigned id = (unsigned)(uintptr_t)arg;
+    const bool stays = id < few(crew.size);
+    struct watch *w = stays ? &crew.few : &crew.rest;
     unsigned turn = 0;
 
     for (;;) {
-        uint32_t seen = __atomic_load_n(&crew.posted, __ATOMIC_SEQ_CST);
+        uint32_t seen = __atomic_load_n(&w->posted, __ATOMIC_SEQ_CST);
         uint64_t end;
 
-        if (work(&turn))
+        if (work(id, &turn))
             continue;
-        end = gvm_clock() + POLL_NS;
+        end = stays && __atomic_load_n(&crew.near, __ATOMIC_RELAXED) == NEAR ? NEAR_NS : POLL_NS;
+        end += gvm_clock();
         do {
-            for (int i = 0; i < POLLS; i++)
+            for (int i = 0; i < POLLS && __atomic_load_n(&w->posted, __ATOMIC_RELAXED) == seen; i++)
                 gvm_relax();
-        } while (__atomic_load_n(&crew.posted, __ATOMIC_RELAXED) == seen && gvm_clock() < end);
-        if (__atomic_load_n(&crew.posted, __ATOMIC_RELAXED) != seen)
+        } while (__atomic_load_n(&w->posted, __ATOMIC_RELAXED) == seen && gvm_clock() < end);
+        if (__atomic_load_n(&w->posted, __ATOMIC_RELAXED) != seen)
             continue;
-        __atomic_fetch_add(&crew.sleeping, 1, __ATOMIC_SEQ_CST);
-        gvm_futex(&crew.posted, FUTEX_WAIT, seen, NULL);
-        __atomic_fetch_sub(&crew.sleeping, 1, __ATOMIC_SEQ_CST);
+        __atomic_fetch_add(&w->sleeping, 1, __ATOMIC_SEQ_CST);
+        gvm_futex(&w->posted, FUTEX_WAIT, seen, NULL);
+        __atomic_fetch_sub(&w->sleeping, 1, __ATOMIC_SEQ_CST);
     }
     return NULL;
 }
@@ -147,7 +180,8 @@ static void start(void)
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attr, STACK);
-    while (crew.started < crew.size && pthread_create(&t, &attr, helper, NULL) == 0)
+    while (crew.started < crew.size &&
+           pthread_create(&t, &attr, helper, (void *)(uintptr_t)crew.started) == 0)
         crew.started++;
     pthread_attr_destroy(&attr);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -164,6 +198,16 @@ unsigned gvm_crew_size(void)
     n = crew.size;
     pthread_mutex_unlock(&crew.lock);
     return n;
+}
+
+bool gvm_crew_near(void)
+{
+    uint64_t now = gvm_clock(), was = __atomic_exchange_n(&crew.last, now, __ATOMIC_RELAXED);
+    uint32_t near = __atomic_load_n(&crew.near, __ATOMIC_RELAXED);
+
+    near = now - was >= NEAR_NS ? 0 : near < NEAR ? near + 1 : NEAR;
+    __atomic_store_n(&crew.near, near, __ATOMIC_RELAXED);
+    return near == NEAR;
 }
 
 /* ---- jobs --------------------------------------------------------------------------------- */
@@ -183,20 +227,29 @@ void gvm_crew_join(struct gvm_job *j)
         break;
     }
     pthread_mutex_unlock(&crew.lock);
-    j->mine = 0;
+    j->opened = j->mine = 0;
     j->base = gvm_crew_progress(j);
     j->desk->job = j;
-    __atomic_store_n(&j->desk->pieces, 0, __ATOMIC_RELEASE);
+    gvm_crew_first(j, 0);
 }
 
-void gvm_crew_open(struct gvm_job *j, uint32_t n)
+static void call(struct watch *w, uint32_t n)
 {
-    __atomic_fetch_add(&j->desk->pieces, n, __ATOMIC_RELEASE);
+    __atomic_fetch_add(&w->posted, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&w->sleeping, __ATOMIC_SEQ_CST))
+        gvm_futex(&w->posted, FUTEX_WAKE, n, NULL);
+}
+
+void gvm_crew_open(struct gvm_job *j, uint32_t group, uint32_t n)
+{
+    j->opened += n;
+    __atomic_fetch_or(&j->desk->open, ((1ull << n) - 1) << group * GVM_CREW_GROUP,
+                      __ATOMIC_RELEASE);
     if (j->desk == &j->own)
         return;
-    __atomic_fetch_add(&crew.posted, 1, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&crew.sleeping, __ATOMIC_SEQ_CST))
-        gvm_futex(&crew.posted, FUTEX_WAKE, n, NULL);
+    call(&crew.few, n);
+    if (!j->few)
+        call(&crew.rest, n);
 }
 
 void gvm_crew_wait(struct gvm_job *j, uint32_t seen)
@@ -219,13 +272,9 @@ void gvm_crew_wait(struct gvm_job *j, uint32_t seen)
 void gvm_crew_leave(struct gvm_job *j)
 {
     struct gvm_crew_desk *d = j->desk;
-    uint64_t was = __atomic_load_n(&d->pieces, __ATOMIC_ACQUIRE);
-    uint32_t helped, ended;
+    uint64_t left = __atomic_exchange_n(&d->open, 0, __ATOMIC_ACQUIRE);
+    uint32_t helped = j->opened - j->mine - (uint32_t)__builtin_popcountll(left), ended;
 
-    while (!__atomic_compare_exchange_n(&d->pieces, &was, was >> 32 << 32 | was >> 32, true,
-                                        __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE))
-        ;
-    helped = (uint32_t)(was >> 32) - j->mine;
     while ((ended = gvm_crew_progress(j)) - j->base != helped)
         gvm_crew_wait(j, ended);
     if (d == &j->own)

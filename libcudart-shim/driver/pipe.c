@@ -11,11 +11,12 @@
 #include <emmintrin.h>
 #endif
 
-#define FLIGHTS 8u           /* buffers of one copy at a time */
-#define AHEAD   3u           /* of those, waiting to be filled */
-#define PIECE   (128u << 10) /* of a buffer, the least that is worth sharing out */
-#define PIECES  8u           /* of a buffer at most */
-#define ALONE   (1u << 20)   /* up to here a copy is not worth waking anybody */
+#define FLIGHTS GVM_CREW_GROUPS /* buffers of one copy at a time */
+#define AHEAD   3u              /* of those, waiting to be filled */
+#define PIECE   (128u << 10)    /* of a buffer, the least that is worth sharing out */
+#define PIECES  GVM_CREW_GROUP  /* of a buffer at most */
+#define ALONE   (1u << 20)      /* up to here a copy is not worth waking anybody, */
+#define NEARBY  (512u << 10) /* but from here on, if others were near, those that are awake help */
 #define MEDIUM  (8u << 20)   /* up to here large buffers would leave too little to overlap */
 #define PAST    (16u << 20)  /* from here on a copy goes past the caches */
 #define POLL_NS 200000u      /* what a wait for the device polls at first */
@@ -188,11 +189,11 @@ static void copy(const struct pack *k, uint64_t from, uint64_t to)
 static void piece(void *arg, uint32_t i)
 {
     struct pipe *p = arg;
-    struct flight *f = &p->f[i / p->pieces % FLIGHTS];
+    struct flight *f = &p->f[i / GVM_CREW_GROUP];
     uint64_t part = (f->pack.octets + p->pieces - 1) / p->pieces, from, to;
 
     part = (part + 4095) & ~(uint64_t)4095;
-    from = part * (i % p->pieces);
+    from = part * (i % GVM_CREW_GROUP);
     to = from + part < f->pack.octets ? from + part : f->pack.octets;
     if (from < to) {
         copy(&f->pack, from, to);
@@ -229,6 +230,8 @@ static int post(struct pipe *p, struct flight *f)
 static void start(struct pipe *p, struct gvm_chan *c, const struct gvm_sref *s,
                   const struct gvm_box *b, bool put)
 {
+    bool few;
+
     p->c = c;
     p->s = s;
     p->b = b;
@@ -242,11 +245,15 @@ static void start(struct pipe *p, struct gvm_chan *c, const struct gvm_sref *s,
               : p->left <= MEDIUM           ? GVM_STAGE_MIDDLE
                                             : GVM_STAGE_LARGE;
     p->past = p->left >= PAST;
-    p->pieces = p->left > ALONE && gvm_crew_size() ? (uint32_t)(p->room / PIECE) : 1;
+    few = p->left <= ALONE;
+    if (!gvm_crew_size() || (few && (p->left < NEARBY || !gvm_crew_near())))
+        p->pieces = 1;
+    else
+        p->pieces = few ? PIECES : (uint32_t)(p->room / PIECE);
     /* Four cores fill the memory's bandwidth with stores past the caches; more are slower. */
     if (p->pieces > (p->past && !put ? PIECES / 2 : PIECES))
         p->pieces = p->past && !put ? PIECES / 2 : PIECES;
-    p->job = (struct gvm_job){.piece = piece, .arg = p};
+    p->job = (struct gvm_job){.piece = piece, .arg = p, .few = few};
     if (p->pieces > 1)
         gvm_crew_join(&p->job);
     else
@@ -264,13 +271,13 @@ static void end(struct pipe *p)
 /* The next flight may be copied. */
 static void offer(struct pipe *p)
 {
-    p->opened++;
-    gvm_crew_open(&p->job, p->pieces);
+    gvm_crew_open(&p->job, p->opened++ % FLIGHTS, p->pieces);
 }
 
 static void retire(struct pipe *p)
 {
     gvm_stage_put(p->f[p->head++ % FLIGHTS].b);
+    gvm_crew_first(&p->job, p->head % FLIGHTS);
 }
 
 /* A buffer, if another one is worth while; waits for one only with none in hand: else several

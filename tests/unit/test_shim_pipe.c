@@ -429,13 +429,13 @@ static void test_settle(void **state)
 
 /* ---- the crew ----------------------------------------------------------------------------- */
 
-#define MANY 500u
+#define ROUNDS 50u
 
 struct tally {
     pthread_mutex_t lock;
     pthread_cond_t met;
-    unsigned inside, most, need;
-    unsigned times[MANY];
+    unsigned inside, most, need, done;
+    unsigned times[GVM_CREW_GROUPS * GVM_CREW_GROUP];
 };
 
 /* Ends only when `need` pieces are at work at the same time, once. */
@@ -451,32 +451,65 @@ static void meet(void *arg, uint32_t i)
     while (t->most < t->need)
         pthread_cond_wait(&t->met, &t->lock);
     t->inside--;
+    t->done++;
+    pthread_cond_broadcast(&t->met);
     pthread_mutex_unlock(&t->lock);
 }
 
-static void crew_works(unsigned need)
+/* All groups, again and again, each piece once in each round. */
+static void crew_works(unsigned need, bool few)
 {
     struct tally t = {
         .lock = PTHREAD_MUTEX_INITIALIZER, .met = PTHREAD_COND_INITIALIZER, .need = need};
-    struct gvm_job j = {.piece = meet, .arg = &t};
+    struct gvm_job j = {.piece = meet, .arg = &t, .few = few};
+    const unsigned n = few ? 8 : 5;
 
     gvm_crew_join(&j);
-    for (unsigned i = 0; i < MANY; i += 10) {
-        gvm_crew_open(&j, 10);
+    for (unsigned r = 1; r <= ROUNDS; r++) {
+        gvm_crew_first(&j, r % GVM_CREW_GROUPS);
+        for (unsigned g = 0; g < GVM_CREW_GROUPS; g++)
+            gvm_crew_open(&j, g, n);
         while (gvm_crew_help(&j))
             ;
+        pthread_mutex_lock(&t.lock);
+        while (t.done != r * GVM_CREW_GROUPS * n)
+            pthread_cond_wait(&t.met, &t.lock);
+        pthread_mutex_unlock(&t.lock);
+        for (unsigned i = 0; i < GVM_CREW_GROUPS * GVM_CREW_GROUP; i++)
+            assert_int_equal(t.times[i], i % GVM_CREW_GROUP < n ? r : 0);
     }
     gvm_crew_leave(&j);
     assert_int_equal(t.inside, 0);
-    for (unsigned i = 0; i < MANY; i++)
-        assert_int_equal(t.times[i], 1);
     assert_true(t.most >= need && t.most <= 1 + gvm_crew_size());
 }
 
 static void test_crew(void **state)
 {
     assert_int_equal(gvm_crew_size(), 3);
-    crew_works(4);
+    crew_works(4, false);
+}
+
+/* Of three helpers, two are woken for a small job. */
+static void test_crew_few(void **state)
+{
+    for (int i = 0; i < 20; i++)
+        crew_works(3, true);
+}
+
+/* Copies are near to each other until there is a break between two. */
+static void test_crew_near(void **state)
+{
+    const struct timespec pause = {.tv_nsec = 2000000};
+    int i;
+
+    for (i = 0; i < 100000 && !gvm_crew_near(); i++) /* three in a row, if nobody gets between */
+        ;
+    assert_true(i >= 2 && i < 100000);
+    nanosleep(&pause, NULL);
+    assert_false(gvm_crew_near());
+    assert_false(gvm_crew_near()); /* one after the other is not yet a row */
+    for (i = 0; i < 50; i++)
+        assert_int_equal(round_trip(i % 2 ? MIB : MIB / 2 + 77, 5), 0);
 }
 
 /* A job that ends early leaves pieces undone, none half done. */
@@ -487,7 +520,7 @@ static void test_crew_leave(void **state)
         struct gvm_job j = {.piece = meet, .arg = &t};
 
         gvm_crew_join(&j);
-        gvm_crew_open(&j, n);
+        gvm_crew_open(&j, n % GVM_CREW_GROUPS, 1 + n % GVM_CREW_GROUP);
         gvm_crew_help(&j);
         gvm_crew_leave(&j);
         assert_int_equal(t.inside, 0);
@@ -510,7 +543,7 @@ static void test_fork(void **state)
         pid_t child = fork();
 
         if (child == 0) {
-            crew_works(4);
+            crew_works(4, false);
             _exit(7);
         }
         assert_int_equal(waitpid(child, &status, 0), child);
@@ -524,11 +557,12 @@ static void test_fork(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_crew),    cmocka_unit_test(test_crew_leave),
-        cmocka_unit_test(test_sizes),   cmocka_unit_test(test_copied_once),
-        cmocka_unit_test(test_boxes),   cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_bounded), cmocka_unit_test(test_failure),
-        cmocka_unit_test(test_fault),   cmocka_unit_test(test_settle),
+        cmocka_unit_test(test_crew),      cmocka_unit_test(test_crew_few),
+        cmocka_unit_test(test_crew_near), cmocka_unit_test(test_crew_leave),
+        cmocka_unit_test(test_sizes),     cmocka_unit_test(test_copied_once),
+        cmocka_unit_test(test_boxes),     cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_bounded),   cmocka_unit_test(test_failure),
+        cmocka_unit_test(test_fault),     cmocka_unit_test(test_settle),
         cmocka_unit_test(test_fork),
     };
 
