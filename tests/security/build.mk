@@ -33,7 +33,13 @@ endif
 test-security: all ## what a worker can do in which somebody else's code runs
 	@$(PYTHON) tests/security/run.py $(BUILD)
 
+test-teardown: all $(BUILD)/xen/vgpu_load ## a worker or its program is killed, on the software device
+	@$(PYTHON) tests/security/teardown.py --kind ptx --mib 256 $(BUILD)
+
+teardown-gpu: all $(BUILD)/xen/vgpu_load ## how long until a killed program is gone, on this machine's GPU
+	@$(PYTHON) tests/security/teardown.py $(BUILD)
+
 residue-gpu: all ## what can be read of device memory that others have used, on this machine's GPU
 	@tests/security/residue.sh $(BUILD)
 
-.PHONY: residue-gpu test-security
+.PHONY: residue-gpu teardown-gpu test-security test-teardown

@@ -9,6 +9,7 @@
  *   residue loop KIND SECONDS  writes again and again
  *   residue self               writes, frees and takes again within one process
  *   residue busy               how long allocating takes while kernels take all SMs
+ *   residue hold kernel|copy   takes memory, says so, and computes or copies until it is killed
  *   residue cost               what clearing takes, and whether it gets on while all SMs are taken
  *
  * KIND: alloc (cuMemAlloc), small (512 octets each), vmm (cuMemCreate), pool (cuMemAllocAsync),
@@ -312,6 +313,44 @@ static void busy(void)
     }
 }
 
+/* ---- what teardown.py kills ------------------------------------------------------------------ */
+
+static void hold(const char *what)
+{
+    uint64_t most = limit(), done = 0;
+    size_t n = 64 * MIB;
+    CUdeviceptr p = 0;
+    unsigned *stop;
+    int sms = 0;
+    void *host;
+
+    for (; most - done >= BLOCK; done += BLOCK)
+        CHECK(cuMemAlloc(&p, BLOCK));
+    CHECK(cuDeviceGetAttribute(&sms, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, dev));
+    CHECK(cuMemHostAlloc((void **)&stop, 4096, CU_MEMHOSTALLOC_DEVICEMAP));
+    CHECK(cuMemAllocHost(&host, n));
+    *(volatile unsigned *)stop = 0;
+    memset(host, 1, n);
+    if (strcmp(what, "kernel") == 0) {
+        void *params[] = {&stop};
+        CUfunction f;
+
+        CHECK(cuModuleGetFunction(&f, mod, "occupy"));
+        CHECK(cuLaunchKernel(f, (unsigned)sms, 1, 1, 1024, 1, 1, 0, NULL, params, NULL));
+    } else {
+        CHECK(cuMemcpyHtoD(p, host, n));
+    }
+    printf("holds %llu MiB\n", (unsigned long long)(done / MIB));
+    fflush(stdout);
+    if (strcmp(what, "kernel") == 0)
+        CHECK(cuCtxSynchronize());
+    for (;;) {
+        CHECK(cuMemcpyHtoDAsync(p, host, n, NULL));
+        CHECK(cuMemcpyDtoHAsync(host, p, n, NULL));
+        CHECK(cuCtxSynchronize());
+    }
+}
+
 /* ---- */
 
 static void show(const char *kind, bool write, uint64_t bytes)
@@ -380,7 +419,7 @@ int main(int argc, char **argv)
                      strcmp(argv[1], "cost") != 0)) {
         fprintf(stderr,
                 "usage: residue write KIND [die] | read KIND [ROUNDS] | loop KIND SECONDS | "
-                "self | busy | cost\n");
+                "hold kernel|copy | self | busy | cost\n");
         return 2;
     }
     CHECK(cuInit(0));
@@ -396,6 +435,8 @@ int main(int argc, char **argv)
         busy();
     } else if (strcmp(argv[1], "self") == 0) {
         self();
+    } else if (strcmp(argv[1], "hold") == 0) {
+        hold(argv[2]);
     } else if (strcmp(argv[1], "loop") == 0) {
         for (uint64_t end = now_us() + (uint64_t)number * 1000000u; now_us() < end;)
             go(argv[2], true);

@@ -58,7 +58,8 @@ def third(point, kind):
     return (list(POINTS).index(point) * 2 + KINDS.index(kind)) % 3 == 0
 
 
-TOTAL = {"cells": 0, "slowest": (0, "none")}
+RERUNS = 3      # cells that are run again in one run because the machine stood still
+TOTAL = {"cells": 0, "slowest": (0, "none"), "stalls": 0, "reruns": 0}
 
 
 class Tool:

@@ -25,18 +25,40 @@ def bench(lab):
     return b
 
 
+def cell(lab, point, kind):
+    """Seconds until all was clean. When dom0's kernel reports that it stood still meanwhile, which is
+    the emulated machine's doing, a cell that failed is run once more; how often is printed."""
+    while True:
+        b = bench(lab)
+        failure = took = None
+        try:
+            took = b.cell(point, kind)
+        except (Failed, LabError) as e:
+            failure = e
+        stalls = lab.stalls()
+        for line in stalls:
+            print("       %s, %s: dom0 stood still: %s" % (point, kind, line.strip()), flush=True)
+        faults.TOTAL["stalls"] += len(stalls)
+        if not failure:
+            return took
+        b.give_up()
+        if not stalls or faults.TOTAL["reruns"] >= faults.RERUNS:
+            raise failure
+        faults.TOTAL["reruns"] += 1
+        print("       %s, %s: run again, as dom0 stood still; it was: %s"
+              % (point, kind, str(failure).split("\n")[0]), flush=True)
+
+
 def _point(point):
     @needs(*PARTS)
     def run(lab):
         kinds = [k for k in faults.KINDS if faults.ALL_CELLS or faults.third(point, k)]
         wrong, times = [], []
         for kind in kinds:
-            b = bench(lab)
             try:
-                times.append("%s %.1f s" % (kind, b.cell(point, kind)))
+                times.append("%s %.1f s" % (kind, cell(lab, point, kind)))
             except (Failed, LabError) as e:
                 wrong.append("%s: %s" % (kind, e))
-                b.give_up()
         print("       %s: %s" % (point, ", ".join(times)), flush=True)
         if wrong:
             raise Failed("\n".join(wrong))
@@ -142,6 +164,8 @@ def test_faults_counted(lab):
     b = bench(lab)
     took, where = faults.TOTAL["slowest"]
     print("       %d points, %d kinds of fault: %d of %d cells passed; clean %.1f s later at most "
-          "(%s), allowed are %d; the other guest computed %d rounds"
+          "(%s), allowed are %d; the other guest computed %d rounds; dom0 stood still %d times, %d "
+          "cells were run again for that"
           % (len(faults.POINTS), len(faults.KINDS), faults.TOTAL["cells"],
-             len(faults.POINTS) * len(faults.KINDS), took, where, faults.BOUND, b.steps()))
+             len(faults.POINTS) * len(faults.KINDS), took, where, faults.BOUND, b.steps(),
+             faults.TOTAL["stalls"], faults.TOTAL["reruns"]))
