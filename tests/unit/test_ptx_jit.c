@@ -122,6 +122,24 @@ static void test_faults(void **state)
          "ld.global.u32 %r, [%a+65536]; E:",
          700},
         {"shared", "shl.b32 %x, %t, 6; st.shared.u32 [%x], %t;", 700},
+        {"one of many numbers",
+         "setp.eq.u32 %p, %t, 21; selp.b32 %x, 70000, %x, %p; mul.wide.u32 %w, %x, 4; "
+         "add.s64 %a, %b, %w; ld.global.u32 %r, [%a+4];",
+         700},
+        {"numbers below zero",
+         "sub.u32 %x, %x, 40; mad.wide.s32 %a, %x, 64, %b; ld.global.u32 %r, [%a];", 700},
+        {"stored by number, some lanes only",
+         "setp.lt.u32 %p, %t, 50; @%p bra E; mul.wide.u32 %w, %x, 4096; add.s64 %a, %b, %w; "
+         "st.global.u32 [%a], %t; E:",
+         700},
+        {"atomic",
+         "setp.eq.u32 %p, %t, 29; selp.b32 %x, 5000, %x, %p; mul.wide.u32 %w, %x, 4; "
+         "add.s64 %a, %b, %w; atom.global.add.u32 %r, [%a], 1;",
+         700},
+        {"misaligned atomic", "add.s64 %a, %b, 2; red.global.max.s32 [%a], %t;", 716},
+        {"shared atomic", "shl.b32 %x, %x, 5; atom.shared.xor.b32 %r, [%x], %t;", 700},
+        {"octets apart", "mad.wide.u32 %a, %t, 4, %b; ld.global.u8 %r, [%a+3970];", 700},
+        {"words apart", "mad.wide.u32 %a, %t, 8, %b; ld.global.u32 %r, [%a+3844];", 700},
         {"trap", "setp.eq.u32 %p, %t, 40; @%p trap;", 719},
     };
     char body[2000];
@@ -153,6 +171,42 @@ static void test_faults(void **state)
             else if (strcmp(want.what, pf_fault.what) || want.addr != pf_fault.addr)
                 fail_msg("%s, %u lanes: '%s', interpreted '%s'", faults[i].what, lanes,
                          pf_fault.what, want.what);
+        }
+    }
+}
+
+/* Warps that part ways: at two barriers, at none, and some that are gone. */
+static void test_barriers(void **state)
+{
+    static const char body[] =
+        ".visible .entry k(.param .u64 m)\n{\n.reg .b64 %a, %w;\n.reg .b32 %t, %v, %x, %y, %i;\n"
+        ".reg .pred %p;\n.shared .align 4 .b8 sh[1024];\nld.param.u64 %a, [m];\n"
+        "mov.u32 %t, %tid.x;\nmul.wide.u32 %w, %t, 4;\nadd.s64 %a, %a, %w;\n"
+        "mov.u32 %x, sh;\nshl.b32 %v, %t, 2;\nadd.u32 %x, %x, %v;\nmov.u32 %i, 0;\n"
+        "setp.ge.u32 %p, %t, 232;\n@%p ret;\n" /* half of the last warp */
+        "L:\nadd.u32 %v, %t, %i;\nst.shared.u32 [%x], %v;\n"
+        "setp.lt.u32 %p, %t, 96;\n@%p bra A;\n"
+        "bar.sync 0;\nld.shared.u32 %y, [sh+20];\nbra B;\n"
+        "A:\nbar.sync 0;\nld.shared.u32 %y, [sh+900];\n"
+        "B:\nst.global.u32 [%a], %y;\nbar.sync 0;\n"
+        "add.u32 %i, %i, 1;\nsetp.lt.u32 %p, %i, 3;\n@%p bra L;\n"
+        "setp.ge.u32 %p, %t, 40;\n@%p ret;\n" /* whole warps, and a part of one */
+        "st.shared.u32 [%x], %t;\nbar.sync 0;\nxor.b32 %v, %t, 1;\nshl.b32 %v, %v, 2;\n"
+        "ld.shared.u32 %y, [%v];\nst.global.u32 [%a+1024], %y;\nret;\n}\n";
+    uint64_t m = pf_alloc(4096);
+
+    if (!compiler())
+        skip();
+    for (unsigned lanes = 0; lanes <= 32; lanes = lanes ? lanes * 2 : 1) {
+        ptx_jit_set(lanes ? PTX_JIT_FIRST : PTX_JIT_OFF);
+        ptx_jit_lanes(lanes);
+        assert_int_equal(pf_load_sm(body), 0);
+        memset(pf_u32(m), 0xff, 4096);
+        if (pf_run("k", 3, 248, 1, m))
+            fail_msg("%u lanes: %s", lanes, pf_fault.what);
+        for (uint32_t t = 0; t < 256; t++) {
+            assert_int_equal(pf_u32(m)[t], t >= 232 ? ~0u : t < 96 ? 227 : 7);
+            assert_int_equal(pf_u32(m)[256 + t], t >= 40 ? ~0u : t ^ 1);
         }
     }
 }
@@ -197,6 +251,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_random, pf_setup),
                                        cmocka_unit_test_setup(test_faults, pf_setup),
+                                       cmocka_unit_test_setup(test_barriers, pf_setup),
                                        cmocka_unit_test_setup(test_warm, pf_setup)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,14 +127,20 @@ static void explain_signal(struct ptx_exec *x)
     uint64_t best = UINT64_MAX;
     char msg[100];
     if (x->site) { /* compiled code */
-        const struct jit_site *s = x->site;
+        const struct jit_site *s = &x->jit->sites[x->site - 1];
+        const uint32_t *indices = (const uint32_t *)x->lane_addr;
+        uint32_t all = x->jit->lanes == WARP ? FULL : (1u << x->jit->lanes) - 1;
+
+        if (s->full)
+            x->site_mask = all;
         u = &w->frame0->fn->uops[s->uop];
         w->mask = x->site_mask << x->site_lane0;
         /* lanes go in any order there; the interpreter meets the lowest one in the page first */
         for (uint32_t k = x->site_mask; k && lane < 0; k &= k - 1) {
             int i = __builtin_ctz(k);
-            uint64_t ad =
-                s->gathered ? x->lane_addr[i] : x->site_addr + (uint64_t)s->stride * (uint32_t)i;
+            uint64_t ad = s->scale      ? x->site_addr + (uint64_t)s->scale * indices[i]
+                          : s->gathered ? x->lane_addr[i]
+                                        : x->site_addr + (uint64_t)s->stride * (uint32_t)i;
             if (ad >> 12 == x->sig_addr >> 12) {
                 lane = i + (int)x->site_lane0;
                 x->sig_addr = ad;
@@ -520,7 +526,7 @@ int ptx_exec_ctas(struct ptx_kernel *k, const struct ptx_launch *l, struct ptx_e
     x->prog = k->prog;
     x->local_stride = y.local_stride;
     x->cur_uop = NULL;
-    x->site = NULL;
+    x->site = 0;
     x->stop = l->stop ? l->stop : &never;
     x->jit = ptx_check_get() ? NULL : jit_find(k, l);
     start = x->jit ? 0 : now_ns();

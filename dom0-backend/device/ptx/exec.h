@@ -206,8 +206,8 @@ struct ptx_exec {
     int sig;
     /* Compiled code: what runs, and the access it makes, for the report of a fault. */
     const struct jit_code *jit;
-    bool jit_slow;               /* lanes have been parked by compiled code */
-    const struct jit_site *site; /* NULL: cur_uop says it */
+    bool jit_slow;      /* lanes have been parked by compiled code */
+    uint32_t site;      /* 1 + index in jit->sites; 0: cur_uop says it */
     uint64_t site_addr; /* of the part's first lane, unless the site says that lane_addr has all */
     uint32_t site_mask, site_lane0; /* lanes of the part, its first lane in the warp */
     uint64_t lane_addr[WARP] __attribute__((aligned(64)));

@@ -21,18 +21,19 @@
 
 /* A place where compiled code accesses device memory: what explains a signal there. */
 struct jit_site {
-    const struct jit_code *code;
     uint32_t uop;
     bool gathered;  /* addresses are in ptx_exec.lane_addr */
+    bool full;      /* all lanes of the part take part, site_mask is not set */
+    uint32_t scale; /* not 0: site_addr + 32-bit numbers in lane_addr * scale */
     int64_t stride; /* from lane to lane otherwise */
 };
 
 /*
  * Runs nparts parts of the warps of a CTA, one after the other, from `part` on (a part is as many
  * lanes as the code has, counted through the CTA). mask: lanes of the part, bit 0 its first, and
- * waits are left to the helpers; or 0: those that are alive, and a part all of which waits at a plain
- * barrier says so in warp.jit_wait. The result is then the barrier's micro-op if all parts that wait
- * at one wait there, JIT_ENDED or JIT_MIXED.
+ * waits are left to the helpers; or 0, if jit_code.alive: those that are alive, and a part all of
+ * which waits at a plain barrier says so in warp.jit_wait. The result is then the barrier's micro-op
+ * if all parts that wait at one wait there, JIT_ENDED or JIT_MIXED.
  */
 typedef uint32_t (*jit_fn)(struct warp *warps, uint32_t mask, uint32_t entry, uint32_t part,
                            uint32_t nparts, const struct uop *uops);

@@ -59,7 +59,7 @@ static void h_handler(struct warp *w, const struct uop *u, uint32_t mask)
     uint32_t csr = x->csr;
 
     w->mask = mask;
-    x->site = NULL;
+    x->site = 0;
     warp_place(w);
     if (u->kind == K_CALL) {
         x->cur_uop = u;
@@ -75,7 +75,7 @@ static void h_handler(struct warp *w, const struct uop *u, uint32_t mask)
 
 static void h_barrier(struct warp *w, const struct uop *u, uint32_t mask)
 {
-    w->x->site = NULL;
+    w->x->site = 0;
     w->x->cur_uop = u;
     w->x->jit_slow = true;
     w->mask = w->active = mask;
@@ -170,7 +170,7 @@ void jit_warp_run(struct warp *w)
             return;
         entry = entry_of(w, jc);
         if (entry < 0) {
-            x->site = NULL;
+            x->site = 0;
             warp_place(w);
             warp_run(w);
             return;
@@ -196,7 +196,7 @@ static void unravel(struct cta *c, const struct jit_code *jc)
     const uint32_t n = jc->lanes, part = n == WARP ? FULL : (1u << n) - 1;
 
     c->fresh = false;
-    x->site = NULL;
+    x->site = 0;
     for (uint32_t i = 0; i < c->nwarps; i++) {
         struct warp *w = &c->warps[i];
 
@@ -234,6 +234,18 @@ bool jit_cta_run(struct cta *c)
     x->jit_slow = false;
     if (x->csr != jc->csr)
         set_csr(x, jc->csr);
+    if (!jc->alive) { /* nothing waits, and nobody asks who is there */
+        const uint32_t whole = c->nthreads / jc->lanes, rest = c->nthreads % jc->lanes;
+
+        if (whole)
+            jc->fn(c->warps, FULL, 0, 0, whole, uops);
+        if (rest)
+            jc->fn(c->warps, (1u << rest) - 1, 0, whole, 1, uops);
+        if (!x->jit_slow)
+            return true;
+        unravel(c, jc);
+        return !c->live_warps;
+    }
     for (;;) {
         at = jc->fn(c->warps, 0, entry, 0, nparts, uops);
         if (x->jit_slow || at == JIT_MIXED)

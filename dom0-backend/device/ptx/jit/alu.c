@@ -149,7 +149,7 @@ static LLVMValueRef widen_base(struct gen *g, LLVMValueRef base, int64_t stride,
 
     back = sign ? LLVMBuildSExt(g->b, back, g->i64, "") : LLVMBuildZExt(g->b, back, g->i64, "");
     same = LLVMBuildICmp(g->b, LLVMIntEQ, back, last, "");
-    LLVMBuildCondBr(g->b, same, on, wraps);
+    branch_rarely(g, same, on, wraps);
     at(g, wraps);
     gen_leave(g, i);
     at(g, on);
@@ -392,6 +392,24 @@ static bool takes_any_nan(const struct jop *j)
     }
 }
 
+/* Logic of predicates, as 32-bit lanes. */
+static bool pred_logic(struct gen *g, const struct jop *j)
+{
+    LLVMValueRef a, b;
+
+    if (j->op != OP_AND && j->op != OP_OR && j->op != OP_XOR && j->op != OP_NOT && j->op != OP_MOV)
+        return false;
+    a = get_pred(g, &j->a);
+    b = j->b.kind == OPD_NONE ? NULL : get_pred(g, &j->b);
+    a = j->op == OP_AND   ? LLVMBuildAnd(g->b, a, b, "")
+        : j->op == OP_OR  ? LLVMBuildOr(g->b, a, b, "")
+        : j->op == OP_XOR ? LLVMBuildXor(g->b, a, b, "")
+        : j->op == OP_NOT ? LLVMBuildNot(g->b, a, "")
+                          : a;
+    put(g, j, &j->d, a, false);
+    return true;
+}
+
 int gen_alu(struct gen *g, const struct jop *j, uint32_t i)
 {
     const struct unit *t = g->t;
@@ -444,6 +462,8 @@ int gen_alu(struct gen *g, const struct jop *j, uint32_t i)
     x.v = shape == S_VAR; /* S_TOP: no write of a source was seen, so any value will do */
     bool raw = takes_any_nan(j) || (j->op == OP_MOV && d->loose);
 
+    if (x.v && j->ty == TY_PRED && pred_logic(g, j))
+        return 0;
     x.a = src(&x, &j->a, raw);
     x.b = src(&x, &j->b, raw);
     x.c = src(&x, &j->c, raw);

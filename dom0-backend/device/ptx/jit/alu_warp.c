@@ -10,7 +10,7 @@ int alu_vote(struct gen *g, const struct jop *j, uint32_t i)
     if (is_uni(g->t, &j->a))
         p = LLVMBuildSelect(b, get_one(g, &j->a), mem, ci32(g, 0), "");
     else
-        p = LLVMBuildAnd(b, LLVMBuildBitCast(b, get_vec(g, &j->a), g->i32, ""), mem, "");
+        p = LLVMBuildAnd(b, mask_bits(g, get_pred(g, &j->a)), mem, "");
     if (j->op == OP_BALLOT) {
         put(g, j, &j->d, p, false);
         return 0;

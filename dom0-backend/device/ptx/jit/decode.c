@@ -427,8 +427,16 @@ static int decode_one(struct decoder *d, uint32_t i)
             j->native = mem_native(t, j, v);
             return 0;
         }
-        if (!strncmp(v->name, "atom.", 5))
-            return atomic(d, j, v, r);
+        if (!strncmp(v->name, "atom.", 5)) {
+            if (atomic(d, j, v, r))
+                return -1;
+            if (atom_native(t, j, v)) {
+                j->op = OP_ATOM;
+                j->space = v->n;
+                j->native = true;
+            }
+            return 0;
+        }
         if (!strcmp(v->name, "cp.async"))
             return copy_async(d, j, v, r);
         if (by_form(d, j, v, r))

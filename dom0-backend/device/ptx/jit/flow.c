@@ -338,6 +338,7 @@ void shape_of(const struct unit *t, const struct jop *j, uint8_t *shape, int64_t
         *shape = a == S_UNI && j->space != 2 ? S_UNI : a == S_TOP ? S_TOP : S_VAR;
         return;
     case OP_SHFL:
+    case OP_ATOM:
         *shape = S_VAR;
         return;
     case OP_VOTE:
@@ -519,7 +520,9 @@ static bool makes_loose(const struct unit *t, const struct jop *j)
     if (!j->native)
         return false;
     if (j->op == OP_MOV)
-        return j->d.cls == C_32 && j->a.kind == OPD_REG && t->regs[j->a.idx].loose;
+        return j->d.cls == C_32 && (j->a.kind == OPD_REG     ? t->regs[j->a.idx].loose
+                                    : j->a.kind == OPD_CONST ? (j->a.val & 0x7fffffff) <= 0x7f800000
+                                                             : false);
     return jop_f32_arith(j);
 }
 

@@ -146,7 +146,7 @@ static void gen_stop(struct gen *g, uint32_t i)
     LLVMValueRef v = load_at(g, g->stop, g->i32, 4);
 
     LLVMSetVolatile(v, 1);
-    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntNE, v, ci32(g, 0), ""), hit, on);
+    branch_rarely(g, LLVMBuildICmp(g->b, LLVMIntEQ, v, ci32(g, 0), ""), on, hit);
     at(g, hit);
     call_helper(g, (const void *)(uintptr_t)g->t->job->helpers->stop, i, act(g));
     LLVMBuildBr(g->b, on);
@@ -165,7 +165,7 @@ static void jump_back(struct gen *g, uint32_t i, uint32_t b, uint32_t to)
             LLVMBuildAdd(g->b, LLVMBuildLoad2(g->b, g->i32, g->spins, ""), ci32(g, 1), "");
 
         LLVMBuildStore(g->b, n, g->spins);
-        LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntUGT, n, ci32(g, 128), ""), give, on);
+        branch_rarely(g, LLVMBuildICmp(g->b, LLVMIntULE, n, ci32(g, 128), ""), on, give);
         at(g, give);
         leave(g, (const void *)(uintptr_t)t->job->helpers->yield, t->blocks[to].start, act(g),
               t->live_in + (size_t)to * t->words);
@@ -274,7 +274,7 @@ static void gen_wsync(struct gen *g, const struct jop *j, uint32_t i)
     }
     need = LLVMBuildAnd(g->b, need, field(g, g->warp, offsetof(struct warp, alive), g->i32), "");
     missing = LLVMBuildAnd(g->b, need, LLVMBuildNot(g->b, a, ""), "");
-    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntEQ, missing, ci32(g, 0), ""), on, wait);
+    branch_rarely(g, LLVMBuildICmp(g->b, LLVMIntEQ, missing, ci32(g, 0), ""), on, wait);
     at(g, wait);
     gen_leave(g, i);
     at(g, on);
@@ -285,7 +285,7 @@ static void gen_trap(struct gen *g, const struct jop *j, uint32_t i)
     LLVMBasicBlockRef trap = new_bb(g, "trap"), on = new_bb(g, "on");
     LLVMValueRef m = op_mask(g, j);
 
-    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntNE, m, cmask(g, 0), ""), trap, on);
+    branch_rarely(g, LLVMBuildICmp(g->b, LLVMIntEQ, m, cmask(g, 0), ""), on, trap);
     at(g, trap);
     call_helper(g, (const void *)(uintptr_t)g->t->job->helpers->trap, i, m);
     LLVMBuildUnreachable(g->b);
@@ -323,7 +323,7 @@ static void gen_arrive(struct gen *g, uint32_t i, const uint64_t *live)
         LLVMBuildLShr(g->b, field(g, g->warp, offsetof(struct warp, alive), g->i32), g->lane0, "");
     have = LLVMBuildICmp(g->b, LLVMIntEQ, LLVMBuildTruncOrBitCast(g->b, have, g->mt, ""), a, "");
     have = LLVMBuildSelect(g->b, g->given, LLVMConstInt(g->i1, 0, 0), have, "");
-    LLVMBuildCondBr(g->b, have, all, some);
+    branch_rarely(g, have, all, some);
     at(g, all);
     for (uint32_t r = 0; r < t->nregs; r++)
         if (set_has(live, r))
@@ -369,6 +369,8 @@ static int gen_uop(struct gen *g, uint32_t i, uint32_t b, bool *ended)
             gen_handler(g, j, i);
         } else if (j->op == OP_LD || j->op == OP_ST) {
             gen_mem(g, j, i);
+        } else if (j->op == OP_ATOM) {
+            gen_atom(g, j, i);
         } else {
             return gen_alu(g, j, i);
         }
@@ -435,13 +437,17 @@ static void next_part(struct gen *g, LLVMBasicBlockRef next, LLVMBasicBlockRef s
     g->frame_part = LLVMBuildAnd(g->b, p, ci32(g, parts - 1), "");
     g->lane0 = LLVMBuildMul(g->b, g->frame_part, ci32(g, g->w), "lane0");
     g->lane0_64 = LLVMBuildZExt(g->b, g->lane0, g->i64, "");
-    m = LLVMBuildLShr(g->b, field(g, g->warp, offsetof(struct warp, alive), g->i32), g->lane0, "");
-    m = LLVMBuildSelect(g->b, g->given, LLVMGetParam(g->fn, 1), m, "");
+    m = LLVMGetParam(g->fn, 1);
+    if (g->t->alive) {
+        m = field(g, g->warp, offsetof(struct warp, alive), g->i32);
+        m = LLVMBuildLShr(g->b, m, g->lane0, "");
+        m = LLVMBuildSelect(g->b, g->given, LLVMGetParam(g->fn, 1), m, "");
+    }
     if (g->w == 1)
         m = LLVMBuildAnd(g->b, m, ci32(g, 1), "");
     m = LLVMBuildTruncOrBitCast(g->b, m, g->mt, "");
     LLVMBuildStore(g->b, m, g->act);
-    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntNE, m, cmask(g, 0), ""), start, next);
+    branch_rarely(g, LLVMBuildICmp(g->b, LLVMIntNE, m, cmask(g, 0), ""), start, next);
 }
 
 static void start_part(struct gen *g)

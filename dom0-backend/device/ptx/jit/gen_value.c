@@ -72,6 +72,17 @@ void at(struct gen *g, LLVMBasicBlockRef bb)
     LLVMPositionBuilderAtEnd(g->b, bb);
 }
 
+void branch_rarely(struct gen *g, LLVMValueRef to_usual, LLVMBasicBlockRef usual,
+                   LLVMBasicBlockRef rare)
+{
+    LLVMMetadataRef w[3] = {LLVMMDStringInContext2(g->ctx, "branch_weights", 14),
+                            LLVMValueAsMetadata(ci32(g, 4000)), LLVMValueAsMetadata(ci32(g, 1))};
+    LLVMValueRef br = LLVMBuildCondBr(g->b, to_usual, usual, rare);
+
+    LLVMSetMetadata(br, LLVMGetMDKindIDInContext(g->ctx, "prof", 4),
+                    LLVMMetadataAsValue(g->ctx, LLVMMDNodeInContext2(g->ctx, w, 3)));
+}
+
 LLVMValueRef intrinsic(struct gen *g, const char *name, LLVMTypeRef *over, unsigned nover,
                        LLVMValueRef *args, unsigned nargs)
 {
@@ -109,12 +120,36 @@ LLVMValueRef field(struct gen *g, LLVMValueRef base, size_t off, LLVMTypeRef t)
 
 LLVMValueRef mask_vec(struct gen *g, LLVMValueRef m)
 {
-    return LLVMBuildBitCast(g->b, m, vec(g, g->i1), "");
+    LLVMValueRef bit[WARP], bits;
+
+    for (uint32_t i = 0; i < g->w; i++)
+        bit[i] = ci32(g, 1u << i);
+    bits = LLVMConstVector(bit, g->w);
+    m = splat(g, LLVMBuildZExtOrBitCast(g->b, m, g->i32, ""));
+    return LLVMBuildICmp(g->b, LLVMIntEQ, LLVMBuildAnd(g->b, m, bits, ""), bits, "");
 }
 
-static LLVMValueRef mask_bits(struct gen *g, LLVMValueRef v)
+/* From the sign bits of 32-bit lanes; eight at a time, for which there is an instruction. */
+LLVMValueRef mask_bits(struct gen *g, LLVMValueRef v)
 {
-    return LLVMBuildBitCast(g->b, v, g->mt, "");
+    LLVMTypeRef t8 = LLVMVectorType(g->i32, 8);
+    LLVMValueRef r = NULL;
+
+    for (uint32_t k = 0; k < g->w; k += 8) {
+        LLVMValueRef idx[8], h = v;
+
+        for (uint32_t i = 0; i < 8; i++)
+            idx[i] = ci32(g, k + i);
+        if (g->w > 8)
+            h = LLVMBuildShuffleVector(g->b, v, LLVMGetUndef(LLVMTypeOf(v)),
+                                       LLVMConstVector(idx, 8), "");
+        h = LLVMBuildICmp(g->b, LLVMIntSLT, h, LLVMConstNull(t8), "");
+        h = LLVMBuildZExtOrBitCast(g->b, LLVMBuildBitCast(g->b, h, g->i8, ""), g->mt, "");
+        if (k)
+            h = LLVMBuildShl(g->b, h, cmask(g, k), "");
+        r = r ? LLVMBuildOr(g->b, r, h, "") : h;
+    }
+    return r;
 }
 
 LLVMValueRef act(struct gen *g)
@@ -151,7 +186,23 @@ LLVMTypeRef var_type(const struct gen *g, const struct reg *r)
 {
     LLVMTypeRef t = lane_type(g, r->cls);
 
+    if (r->shape == S_VAR && r->cls == C_PRED)
+        t = g->i32; /* all bits alike: i1 vectors are packed and unpacked between blocks */
     return r->shape == S_VAR ? vec(g, t) : t;
+}
+
+static LLVMValueRef raw(struct gen *g, const struct reg *r)
+{
+    return LLVMBuildLoad2(g->b, var_type(g, r), r->var, "");
+}
+
+LLVMValueRef get_pred(struct gen *g, const struct opd *o)
+{
+    const struct reg *r = o->kind == OPD_REG ? &g->t->regs[o->idx] : NULL;
+
+    if (r && r->shape == S_VAR)
+        return raw(g, r);
+    return splat(g, LLVMBuildSExt(g->b, get_one(g, o), g->i32, ""));
 }
 
 LLVMValueRef plus(struct gen *g, LLVMValueRef a, uint64_t n)
@@ -206,8 +257,14 @@ static LLVMValueRef sreg_addr(struct gen *g, uint32_t idx)
 LLVMValueRef get_one(struct gen *g, const struct opd *o)
 {
     switch (o->kind) {
-    case OPD_REG:
-        return LLVMBuildLoad2(g->b, var_type(g, &g->t->regs[o->idx]), g->t->regs[o->idx].var, "");
+    case OPD_REG: {
+        const struct reg *r = &g->t->regs[o->idx];
+        LLVMValueRef v = raw(g, r);
+
+        if (r->shape == S_VAR && r->cls == C_PRED)
+            v = LLVMBuildICmp(g->b, LLVMIntSLT, v, LLVMConstNull(LLVMTypeOf(v)), "");
+        return v;
+    }
     case OPD_CONST:
         return LLVMConstInt(lane_type(g, o->cls), o->cls == C_PRED ? o->val & 1 : o->val, 0);
     default:
@@ -271,7 +328,7 @@ LLVMValueRef op_mask(struct gen *g, const struct jop *j)
             p = LLVMBuildNot(g->b, p, "");
         return LLVMBuildSelect(g->b, p, m, cmask(g, 0), "");
     }
-    p = mask_bits(g, get_vec(g, &j->guard));
+    p = mask_bits(g, get_pred(g, &j->guard));
     if (j->guard_neg)
         p = LLVMBuildNot(g->b, p, "");
     return LLVMBuildAnd(g->b, m, p, "");
@@ -286,6 +343,9 @@ void put(struct gen *g, const struct jop *j, const struct opd *d, LLVMValueRef v
 
     if (r->shape == S_VAR && LLVMGetTypeKind(LLVMTypeOf(v)) != LLVMVectorTypeKind)
         v = splat(g, v);
+    if (r->shape == S_VAR && r->cls == C_PRED &&
+        LLVMGetIntTypeWidth(LLVMGetElementType(LLVMTypeOf(v))) == 1)
+        v = LLVMBuildSExt(g->b, v, vec(g, g->i32), "");
     if (r->shape != S_VAR) {
         if (j->guard.kind == OPD_REG) {
             LLVMValueRef p = get_one(g, &j->guard);
@@ -295,13 +355,13 @@ void put(struct gen *g, const struct jop *j, const struct opd *d, LLVMValueRef v
             v = LLVMBuildSelect(g->b, p, v, get_one(g, d), "");
         }
     } else if (waits) {
-        v = LLVMBuildSelect(g->b, mask_vec(g, op_mask(g, j)), v, get_one(g, d), "");
+        v = LLVMBuildSelect(g->b, mask_vec(g, op_mask(g, j)), v, raw(g, r), "");
     } else if (j->guard.kind == OPD_REG) {
         LLVMValueRef p = get_vec(g, &j->guard);
 
         if (j->guard_neg)
             p = LLVMBuildNot(g->b, p, "");
-        v = LLVMBuildSelect(g->b, p, v, get_one(g, d), "");
+        v = LLVMBuildSelect(g->b, p, v, raw(g, r), "");
     }
     (void)masked;
     LLVMBuildStore(g->b, v, r->var);
@@ -332,7 +392,9 @@ void to_frame(struct gen *g, uint32_t reg, LLVMValueRef m)
 {
     const struct reg *r = &g->t->regs[reg];
     struct opd o = {.kind = OPD_REG, .cls = r->cls, .idx = reg};
-    LLVMValueRef v = g->w == 1 && r->cls == C_PRED ? get_one(g, &o) : get_seen(g, &o),
+    LLVMValueRef v = r->cls != C_PRED ? get_seen(g, &o)
+                     : g->w == 1      ? get_one(g, &o)
+                                      : get_pred(g, &o),
                  a = slot(g, r);
 
     if (r->cls == C_PRED) {
@@ -379,7 +441,7 @@ void reload(struct gen *g, uint32_t reg, LLVMValueRef lane)
 
     if (r->cls == C_PRED) {
         if (r->shape == S_VAR)
-            v = mask_vec(g, v);
+            v = LLVMBuildSExt(g->b, mask_vec(g, v), vec(g, g->i32), "");
         else
             v = LLVMBuildTrunc(
                 g->b, LLVMBuildLShr(g->b, LLVMBuildZExtOrBitCast(g->b, v, g->i32, ""), lane, ""),

@@ -107,6 +107,7 @@ enum op {
     OP_NOP,
     OP_LD,
     OP_ST,
+    OP_ATOM,
     OP_SREG,
 };
 /* Element types as the names of handlers say them. */
@@ -234,8 +235,16 @@ bool branch_taken_by_some(const struct unit *t, const struct jop *j);
 
 /* ---- code ------------------------------------------------------------------------------------------ */
 
+/* Accesses of one block through one register that were checked together, see mem.c. */
+struct checked {
+    uint32_t block, reg, space, total, end; /* until before micro-op `end` */
+    int64_t lo, hi;                         /* offsets */
+    LLVMValueRef good, all_good;
+};
+
 struct gen {
     struct unit *t;
+    struct checked group;
     struct jit_code *code;
     LLVMContextRef ctx;
     LLVMModuleRef mod;
@@ -278,8 +287,14 @@ bool is_uni(const struct unit *t, const struct opd *o);
 void put(struct gen *g, const struct jop *j, const struct opd *d, LLVMValueRef v, bool masked);
 LLVMValueRef op_mask(struct gen *g, const struct jop *j); /* lanes that execute it, mt */
 LLVMValueRef mask_vec(struct gen *g, LLVMValueRef m);
+LLVMValueRef mask_bits(struct gen *g, LLVMValueRef v);
+/* A predicate as 32-bit lanes, all bits alike. */
+LLVMValueRef get_pred(struct gen *g, const struct opd *o);
 LLVMBasicBlockRef new_bb(struct gen *g, const char *name);
 void at(struct gen *g, LLVMBasicBlockRef bb);
+/* A branch that hardly ever goes to `rare`: what is there pays for saving registers. */
+void branch_rarely(struct gen *g, LLVMValueRef to_usual, LLVMBasicBlockRef usual,
+                   LLVMBasicBlockRef rare);
 LLVMValueRef intrinsic(struct gen *g, const char *name, LLVMTypeRef *over, unsigned nover,
                        LLVMValueRef *args, unsigned nargs);
 LLVMValueRef load_at(struct gen *g, LLVMValueRef addr, LLVMTypeRef t, unsigned align);
@@ -303,6 +318,9 @@ LLVMValueRef canon(struct gen *g, LLVMValueRef bits);
 /* mem.c */
 bool mem_native(const struct unit *t, const struct jop *j, const struct uop *u);
 void gen_mem(struct gen *g, const struct jop *j, uint32_t i);
+/* mem_atom.c */
+bool atom_native(const struct unit *t, const struct jop *j, const struct uop *u);
+void gen_atom(struct gen *g, const struct jop *j, uint32_t i);
 
 /* llvm.c */
 int emit_code(struct gen *g, char *log, size_t log_n);

@@ -111,7 +111,7 @@ static void attributes(struct gen *g)
 static int run_passes(struct gen *g, char *log, size_t log_n)
 {
     LLVMPassBuilderOptionsRef o = LLVMCreatePassBuilderOptions();
-    LLVMErrorRef e = LLVMRunPasses(g->mod, "mem2reg", NULL, o);
+    LLVMErrorRef e = LLVMRunPasses(g->mod, "function(mem2reg,loop-mssa(licm))", NULL, o);
 
     LLVMDisposePassBuilderOptions(o);
     if (e) {
@@ -220,8 +220,8 @@ static int fill_entries(struct unit *t, struct jit_code *c)
     c->alive = t->alive;
     c->entry = malloc(t->n * sizeof(*c->entry));
     for (uint32_t i = 0; i < t->n; i++)
-        mem += t->ops[i].op == OP_LD || t->ops[i].op == OP_ST;
-    c->sites = calloc(mem + 1, sizeof(*c->sites));
+        mem += t->ops[i].op >= OP_LD && t->ops[i].op <= OP_ATOM;
+    c->sites = calloc(2 * mem + 1, sizeof(*c->sites)); /* with all lanes, and with some */
     if (!c->entry || !c->sites)
         return unit_fail(t, "out of memory");
     for (uint32_t i = 0; i < t->n; i++)

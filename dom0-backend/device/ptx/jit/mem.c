@@ -4,8 +4,7 @@
  * by side, or any addresses in range. Everything else - an address out of range or misaligned,
  * other apertures, parts of a vector - goes to the micro-op's handler, which does it or reports it.
  */
-#include "dom0-backend/device/ptx/addr.h"
-#include "jit_int.h"
+#include "mem.h"
 
 static unsigned elem_bytes(const struct jop *j)
 {
@@ -21,17 +20,7 @@ bool mem_native(const struct unit *t, const struct jop *j, const struct uop *u)
     return true;
 }
 
-struct access {
-    struct gen *g;
-    const struct jop *j;
-    uint32_t i;
-    unsigned esz, total;
-    LLVMTypeRef et; /* an element in memory */
-    LLVMValueRef mask;
-    LLVMBasicBlockRef slow, done;
-};
-
-static const struct opd *data(const struct jop *j, unsigned k)
+const struct opd *mem_data(const struct jop *j, unsigned k)
 {
     const struct opd *o[4] = {&j->d, &j->b, &j->c, &j->e};
 
@@ -39,10 +28,10 @@ static const struct opd *data(const struct jop *j, unsigned k)
 }
 
 /* As it is in memory to as it is in a register. */
-static LLVMValueRef from_mem(struct access *x, LLVMValueRef v, bool vector)
+LLVMValueRef from_mem(struct access *x, LLVMValueRef v, bool vector)
 {
     struct gen *g = x->g;
-    LLVMTypeRef t = lane_type(g, data(x->j, 0)->cls);
+    LLVMTypeRef t = lane_type(g, mem_data(x->j, 0)->cls);
     bool sign = x->j->ty == TY_S8 || x->j->ty == TY_S16 || x->j->ty == TY_S32;
 
     if (vector)
@@ -52,10 +41,10 @@ static LLVMValueRef from_mem(struct access *x, LLVMValueRef v, bool vector)
     return sign ? LLVMBuildSExt(g->b, v, t, "") : LLVMBuildZExt(g->b, v, t, "");
 }
 
-static LLVMValueRef to_mem(struct access *x, unsigned k, bool vector)
+LLVMValueRef to_mem(struct access *x, unsigned k, bool vector)
 {
     struct gen *g = x->g;
-    const struct opd *o = data(x->j, k);
+    const struct opd *o = mem_data(x->j, k);
     LLVMTypeRef t = vector ? vec(g, x->et) : x->et;
     LLVMValueRef v = get(g, o, vector);
 
@@ -82,7 +71,7 @@ static LLVMValueRef addr_one(struct access *x)
     return LLVMBuildZExt(g->b, a, g->i64, "");
 }
 
-static LLVMValueRef addr_vec(struct access *x)
+LLVMValueRef addr_vec(struct access *x)
 {
     struct gen *g = x->g;
     const struct jop *j = x->j;
@@ -116,7 +105,7 @@ static LLVMValueRef any_bit(struct gen *g, LLVMValueRef v)
  * True where addresses are in the space and aligned: a, and b if it is not NULL; one address or
  * many. The window starts at a multiple of its size, so one mask does for both questions.
  */
-static LLVMValueRef is_good(struct access *x, LLVMValueRef a, LLVMValueRef b)
+LLVMValueRef is_good(struct access *x, LLVMValueRef a, LLVMValueRef b)
 {
     struct gen *g = x->g;
     bool vector = LLVMGetTypeKind(LLVMTypeOf(a)) == LLVMVectorTypeKind;
@@ -150,16 +139,16 @@ static LLVMValueRef is_good(struct access *x, LLVMValueRef a, LLVMValueRef b)
 }
 
 /* On to a new block where the condition holds, to the slow path where it does not. */
-static void require(struct access *x, LLVMValueRef good)
+void require(struct access *x, LLVMValueRef good)
 {
     LLVMBasicBlockRef fast = new_bb(x->g, "fast");
 
-    LLVMBuildCondBr(x->g->b, good, fast, x->slow);
+    branch_rarely(x->g, good, fast, x->slow);
     at(x->g, fast);
 }
 
 /* The host's address. */
-static LLVMValueRef host(struct access *x, LLVMValueRef a, bool vector)
+LLVMValueRef host(struct access *x, LLVMValueRef a, bool vector)
 {
     struct gen *g = x->g;
     LLVMValueRef base;
@@ -184,8 +173,7 @@ static void exec_field(struct gen *g, size_t off, LLVMValueRef v, unsigned align
     store_at(g, LLVMBuildAdd(g->b, g->exec, ci64(g, off), ""), v, align);
 }
 
-/* For the report of a fault: which access, whose lanes, where. */
-static void note_site(struct access *x, LLVMValueRef a, int64_t stride, LLVMValueRef all)
+void note_site(struct access *x, LLVMValueRef a, int64_t stride, LLVMValueRef all, bool full)
 {
     struct gen *g = x->g;
     struct jit_site *s = &g->code->sites[g->nsites];
@@ -195,13 +183,14 @@ static void note_site(struct access *x, LLVMValueRef a, int64_t stride, LLVMValu
     if (!in_window(x))
         return;
     g->nsites++;
-    s->code = g->code;
     s->uop = x->i;
     s->stride = stride;
     s->gathered = all != NULL;
-    exec_field(g, offsetof(struct ptx_exec, site_mask),
-               LLVMBuildZExtOrBitCast(g->b, x->mask, g->i32, ""), 4);
-    exec_field(g, offsetof(struct ptx_exec, site), ci64(g, (uint64_t)(uintptr_t)s), 8);
+    s->full = full;
+    if (!full)
+        exec_field(g, offsetof(struct ptx_exec, site_mask),
+                   LLVMBuildZExtOrBitCast(g->b, x->mask, g->i32, ""), 4);
+    exec_field(g, offsetof(struct ptx_exec, site), ci32(g, g->nsites), 4);
     if (!all)
         exec_field(g, offsetof(struct ptx_exec, site_addr), a, 8);
 }
@@ -224,16 +213,16 @@ static void same_address(struct access *x)
     if (j->space == AS_PARAM) {
         p = LLVMBuildAdd(g->b, g->params, a, "");
     } else {
-        require(x, is_good(x, a, NULL));
-        note_site(x, a, 0, NULL);
+        require(x, x->good);
+        note_site(x, a, 0, NULL, false);
         p = host(x, a, false);
     }
     for (unsigned k = 0; k < j->nelem; k++) {
         LLVMValueRef q = plus(g, p, k * x->esz);
 
         if (j->op == OP_LD) {
-            put(g, j, data(j, k), from_mem(x, load_at(g, q, x->et, x->esz), false), true);
-        } else if (is_uni(g->t, data(j, k))) {
+            put(g, j, mem_data(j, k), from_mem(x, load_at(g, q, x->et, x->esz), false), true);
+        } else if (is_uni(g->t, mem_data(j, k))) {
             store_at(g, q, to_mem(x, k, false), x->esz);
         } else { /* the last lane stays */
             LLVMValueRef v =
@@ -254,6 +243,28 @@ static bool few_apart(const struct access *x, int64_t stride)
            stride <= 4 * (int64_t)x->esz && stride % x->esz == 0 && x->j->space != AS_LOCAL;
 }
 
+/*
+ * Elements are aligned, so that each lies in an aligned word of `stride` octets: those are read side
+ * by side, and no page that no lane reads.
+ */
+static void load_words(struct access *x, int64_t stride)
+{
+    struct gen *g = x->g;
+    LLVMTypeRef wt = LLVMIntTypeInContext(g->ctx, (unsigned)stride * 8);
+    LLVMValueRef a = addr_one(x), p, in, v;
+
+    require(x, x->all_good);
+    note_site(x, a, stride, NULL, true);
+    p = host(x, a, false);
+    in = LLVMBuildAnd(g->b, p, ci64(g, (uint64_t)stride - 1), "");
+    v = load_at(g, LLVMBuildSub(g->b, p, in, ""), vec(g, wt), x->total);
+    in = LLVMBuildTrunc(g->b, LLVMBuildShl(g->b, in, ci64(g, 3), ""), g->i32, "");
+    v = LLVMBuildLShr(g->b, v, splat(g, LLVMBuildIntCast2(g->b, in, wt, 0, "")), "");
+    v = LLVMBuildTrunc(g->b, v, vec(g, x->et), "");
+    put(g, x->j, mem_data(x->j, 0), from_mem(x, v, true), true);
+    LLVMBuildBr(g->b, x->done);
+}
+
 static void load_apart(struct access *x, int64_t stride)
 {
     struct gen *g = x->g;
@@ -263,8 +274,7 @@ static void load_apart(struct access *x, int64_t stride)
                  end = LLVMBuildAdd(g->b, a, ci64(g, (uint64_t)stride * g->w - 1), ""), v,
                  idx[WARP];
 
-    require(x, is_good(x, a, last));
-    require(x, LLVMBuildICmp(g->b, LLVMIntEQ, x->mask, LLVMConstAllOnes(g->mt), ""));
+    require(x, x->all_good);
     if (in_window(x)) { /* not into a page that no lane reads; */
         LLVMValueRef page = LLVMBuildLShr(g->b, LLVMBuildXor(g->b, last, end, ""), ci64(g, 12), "");
 
@@ -273,13 +283,13 @@ static void load_apart(struct access *x, int64_t stride)
         require(x,
                 is_good(x, LLVMBuildAnd(g->b, end, ci64(g, ~(uint64_t)(x->total - 1)), ""), NULL));
     }
-    note_site(x, a, stride, NULL);
+    note_site(x, a, stride, NULL, true);
     v = load_at(g, host(x, a, false), LLVMVectorType(x->et, g->w * step), x->total);
     for (uint32_t l = 0; l < g->w; l++)
         idx[l] = ci32(g, l * step);
     v = LLVMBuildShuffleVector(g->b, v, LLVMGetUndef(LLVMTypeOf(v)), LLVMConstVector(idx, g->w),
                                "");
-    put(g, x->j, data(x->j, 0), from_mem(x, v, true), true);
+    put(g, x->j, mem_data(x->j, 0), from_mem(x, v, true), true);
     LLVMBuildBr(g->b, x->done);
 }
 
@@ -297,7 +307,7 @@ static void load_side(struct access *x, LLVMValueRef p)
         if (n > 1)
             e = LLVMBuildShuffleVector(g->b, v, LLVMGetUndef(LLVMTypeOf(v)),
                                        LLVMConstVector(idx, g->w), "");
-        put(g, x->j, data(x->j, k), from_mem(x, e, true), true);
+        put(g, x->j, mem_data(x->j, k), from_mem(x, e, true), true);
     }
 }
 
@@ -326,21 +336,43 @@ static void store_side(struct access *x, LLVMValueRef p)
     store_at(g, p, v, x->total);
 }
 
+/* Some lanes only, and those that are not there may be out of range: the address that the part's first
+ * lane would have. */
+static LLVMValueRef part_base(struct access *x, LLVMValueRef a, int64_t stride)
+{
+    struct gen *g = x->g;
+    LLVMBasicBlockRef good = new_bb(g, "good"), look = new_bb(g, "look"),
+                      here = LLVMGetInsertBlock(g->b), from;
+    LLVMValueRef all, lane, first, phi;
+
+    branch_rarely(g, x->good, good, look);
+    at(g, look);
+    all = fill_in(x, addr_vec(x));
+    lane = first_of(g, x->mask);
+    first = LLVMBuildExtractElement(g->b, all, lane, "");
+    first = LLVMBuildSub(
+        g->b, first,
+        LLVMBuildMul(g->b, LLVMBuildZExt(g->b, lane, g->i64, ""), ci64(g, (uint64_t)stride), ""),
+        "");
+    from = LLVMGetInsertBlock(g->b);
+    LLVMBuildCondBr(g->b, is_good(x, all, NULL), good, x->slow);
+    at(g, good);
+    phi = LLVMBuildPhi(g->b, g->i64, "");
+    LLVMAddIncoming(phi, (LLVMValueRef[]){a, first}, (LLVMBasicBlockRef[]){here, from}, 2);
+    return phi;
+}
+
 static void side_by_side(struct access *x, int64_t stride)
 {
     struct gen *g = x->g;
     LLVMBasicBlockRef full = new_bb(g, "full"), part = new_bb(g, "part");
-    LLVMValueRef a = addr_one(x), p, last;
-
-    last = plus(g, a, (uint64_t)stride * (g->w - 1));
-    require(x, is_good(x, a, last));
-    note_site(x, a, stride, NULL);
-    p = host(x, a, false);
+    LLVMValueRef a = addr_one(x), p;
     bool by_part = x->j->nelem == 1 && x->esz >= 4;
 
-    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntEQ, x->mask, LLVMConstAllOnes(g->mt), ""),
-                    full, by_part ? part : x->slow);
+    LLVMBuildCondBr(g->b, x->all_good, full, by_part ? part : x->slow);
     at(g, full);
+    note_site(x, a, stride, NULL, true);
+    p = host(x, a, false);
     if (x->j->op == OP_LD)
         load_side(x, p);
     else
@@ -351,6 +383,12 @@ static void side_by_side(struct access *x, int64_t stride)
         LLVMBuildUnreachable(g->b);
         return;
     }
+    if (x->j->space == AS_SHARED)
+        a = part_base(x, a, stride);
+    else
+        require(x, x->good);
+    note_site(x, a, stride, NULL, false);
+    p = host(x, a, false);
     LLVMTypeRef vt = vec(g, x->et), over[2] = {vt, LLVMPointerType(vt, 0)};
     LLVMValueRef ptr = LLVMBuildIntToPtr(g->b, p, over[1], ""), m = mask_vec(g, x->mask);
 
@@ -358,7 +396,7 @@ static void side_by_side(struct access *x, int64_t stride)
         LLVMValueRef args[4] = {ptr, ci32(g, x->esz), m, LLVMConstNull(vt)};
         LLVMValueRef v = intrinsic(g, "llvm.masked.load", over, 2, args, 4);
 
-        put(g, x->j, data(x->j, 0), from_mem(x, v, true), true);
+        put(g, x->j, mem_data(x->j, 0), from_mem(x, v, true), true);
     } else {
         LLVMValueRef args[4] = {to_mem(x, 0, true), ptr, ci32(g, x->esz), m};
 
@@ -367,59 +405,82 @@ static void side_by_side(struct access *x, int64_t stride)
     LLVMBuildBr(g->b, x->done);
 }
 
-/* ---- any addresses ---------------------------------------------------------------------------------------------- */
+/* ---- one check for several accesses -------------------------------------------------------------------------- */
 
-static void scattered(struct access *x)
+struct def_arg {
+    uint32_t reg;
+    bool hit;
+};
+
+static void def_cb(void *arg, const struct opd *o, bool def)
+{
+    struct def_arg *d = arg;
+
+    d->hit |= def && o->idx == d->reg;
+}
+
+/* The range of offsets that accesses like this one have from here to the end of the block, as long as
+ * the address register stays the same. */
+static void offsets(struct access *x, int64_t *lo, int64_t *hi)
+{
+    const struct unit *t = x->g->t;
+    struct def_arg d = {.reg = x->j->a.idx};
+
+    *lo = *hi = x->j->imm;
+    for (uint32_t i = x->i; i < t->blocks[x->g->cur_block].end && !d.hit; i++) {
+        const struct jop *k = &t->ops[i];
+
+        if (k->native && (k->op == OP_LD || k->op == OP_ST) && k->a.kind == OPD_REG &&
+            k->a.idx == d.reg && k->space == x->j->space && elem_bytes(k) * k->nelem <= x->total &&
+            k->guard.kind == OPD_NONE && !((k->imm - x->j->imm) % (int64_t)x->total) &&
+            k->imm - *lo < 1 << 16 && *hi - k->imm < 1 << 16) {
+            *lo = k->imm < *lo ? k->imm : *lo;
+            *hi = k->imm > *hi ? k->imm : *hi;
+        }
+        each_operand(k, def_cb, &d);
+    }
+}
+
+/* What is known of the accesses of a block through one register, from the first of them on. */
+static void check(struct access *x, int64_t stride)
 {
     struct gen *g = x->g;
+    struct checked *k = &g->group;
     const struct jop *j = x->j;
-    LLVMValueRef a = addr_vec(x), p, full, first;
-    LLVMTypeRef vt = LLVMTypeOf(a);
+    struct jop at_lo = *j, at_hi = *j;
+    LLVMValueRef full = LLVMBuildICmp(g->b, LLVMIntEQ, x->mask, LLVMConstAllOnes(g->mt), "");
 
-    full = LLVMBuildICmp(g->b, LLVMIntEQ, x->mask, LLVMConstAllOnes(g->mt), "");
-    if (j->op == OP_LD) { /* lanes that are not there read what the first one reads */
-        LLVMBasicBlockRef some = new_bb(g, "some"), all = new_bb(g, "all"),
-                          here = LLVMGetInsertBlock(g->b);
-        LLVMValueRef arg[2] = {LLVMBuildZExtOrBitCast(g->b, x->mask, g->i32, ""),
-                               LLVMConstInt(g->i1, 1, 0)},
-                     s, phi;
-
-        LLVMBuildCondBr(g->b, full, all, some);
-        at(g, some);
-        first = LLVMBuildExtractElement(g->b, a, intrinsic(g, "llvm.cttz", &g->i32, 1, arg, 2), "");
-        s = LLVMBuildSelect(g->b, mask_vec(g, x->mask), a, splat(g, first), "");
-        LLVMBuildBr(g->b, all);
-        at(g, all);
-        phi = LLVMBuildPhi(g->b, vt, "");
-        LLVMAddIncoming(phi, (LLVMValueRef[]){a, s}, (LLVMBasicBlockRef[]){here, some}, 2);
-        a = phi;
-    } else {
-        require(x, full);
+    if (j->a.kind == OPD_REG && k->good && k->block == g->cur_block && k->reg == j->a.idx &&
+        k->space == j->space && x->i < k->end && x->total <= k->total && j->imm >= k->lo &&
+        j->imm <= k->hi && !((j->imm - k->lo) % (int64_t)x->total)) {
+        x->good = k->good;
+        x->all_good =
+            j->guard.kind == OPD_NONE ? k->all_good : LLVMBuildAnd(g->b, x->good, full, "");
+        return;
     }
-    require(x, is_good(x, a, NULL));
-    p = host(x, a, true);
-    note_site(x, a, 0, p); /* from there they are read one by one, too */
-    LLVMValueRef v[4];
+    *k = (struct checked){.block = g->cur_block, .total = x->total, .space = j->space};
+    k->lo = k->hi = j->imm;
+    if (j->a.kind == OPD_REG) {
+        struct def_arg d = {.reg = j->a.idx};
 
-    for (unsigned k = 0; k < j->nelem; k++)
-        v[k] = j->op == OP_LD ? LLVMGetUndef(vec(g, x->et)) : to_mem(x, k, true);
-    for (uint32_t l = 0; l < g->w; l++) {
-        LLVMValueRef q = field(g, g->exec, offsetof(struct ptx_exec, lane_addr) + 8 * l, g->i64);
-
-        for (unsigned k = 0; k < j->nelem; k++) {
-            LLVMValueRef r = plus(g, q, k * x->esz);
-
-            if (j->op == OP_LD)
-                v[k] = LLVMBuildInsertElement(g->b, v[k], load_at(g, r, x->et, x->esz), ci32(g, l),
-                                              "");
-            else
-                store_at(g, r, LLVMBuildExtractElement(g->b, v[k], ci32(g, l), ""), x->esz);
-        }
+        k->reg = j->a.idx;
+        offsets(x, &k->lo, &k->hi);
+        for (k->end = x->i; k->end < g->t->blocks[k->block].end && !d.hit; k->end++)
+            each_operand(&g->t->ops[k->end], def_cb, &d);
     }
-    if (j->op == OP_LD)
-        for (unsigned k = 0; k < j->nelem; k++)
-            put(g, j, data(j, k), from_mem(x, v[k], true), true);
-    LLVMBuildBr(g->b, x->done);
+    at_lo.imm = k->lo;
+    at_hi.imm = k->hi;
+    LLVMValueRef lo = addr_one(&(struct access){.g = g, .j = &at_lo}), hi;
+
+    hi = k->lo == k->hi ? lo : addr_one(&(struct access){.g = g, .j = &at_hi});
+    if (stride)
+        hi = plus(g, hi, (uint64_t)stride * (g->w - 1));
+    k->good = x->good = is_good(x, lo, hi == lo ? NULL : hi);
+    x->all_good = LLVMBuildAnd(g->b, x->good, full, "");
+    if (j->guard.kind == OPD_NONE)
+        k->all_good = x->all_good;
+    else
+        k->good = NULL; /* only where the guard holds */
 }
 
 void gen_mem(struct gen *g, const struct jop *j, uint32_t i)
@@ -443,10 +504,14 @@ void gen_mem(struct gen *g, const struct jop *j, uint32_t i)
     }
     if (shape == S_AFF && !stride)
         shape = S_UNI;
+    if (j->space != AS_PARAM && (g->w == 1 || (shape != S_VAR && j->space != AS_LOCAL)))
+        check(&x, g->w == 1 || shape == S_UNI ? 0 : stride);
     if (g->w == 1 || (shape == S_UNI && j->space != AS_LOCAL))
         same_address(&x);
     else if (shape == S_AFF && stride == (int64_t)x.total && j->space != AS_LOCAL)
         side_by_side(&x, stride);
+    else if (shape == S_AFF && few_apart(&x, stride) && (stride == 2 || stride == 4 || stride == 8))
+        load_words(&x, stride);
     else if (shape == S_AFF && few_apart(&x, stride))
         load_apart(&x, stride);
     else

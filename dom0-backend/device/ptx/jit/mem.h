@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* mem.h - what code for loads and stores (mem.c) and for atomics (mem_atom.c) has in common. */
+#ifndef GVM_PTX_JIT_MEM_H
+#define GVM_PTX_JIT_MEM_H
+
+#include "dom0-backend/device/ptx/addr.h"
+#include "jit_int.h"
+
+struct access {
+    struct gen *g;
+    const struct jop *j;
+    uint32_t i;
+    unsigned esz, total;
+    LLVMTypeRef et; /* an element in memory */
+    LLVMValueRef mask;
+    LLVMValueRef good, all_good; /* in the space and aligned; and all lanes are there */
+    LLVMBasicBlockRef slow, done;
+};
+
+/* Addresses of all lanes. */
+LLVMValueRef addr_vec(struct access *x);
+/*
+ * True where addresses are in the space and aligned: a, and b if it is not NULL; one address or
+ * many. The window starts at a multiple of its size, so one mask does for both questions.
+ */
+LLVMValueRef is_good(struct access *x, LLVMValueRef a, LLVMValueRef b);
+/* On to a new block where the condition holds, to the slow path where it does not. */
+void require(struct access *x, LLVMValueRef good);
+/* The host's address. */
+LLVMValueRef host(struct access *x, LLVMValueRef a, bool vector);
+/* For the report of a fault: which access, whose lanes, where. all: addresses of lanes, which go to
+ * ptx_exec.lane_addr; full: all lanes are there. */
+void note_site(struct access *x, LLVMValueRef a, int64_t stride, LLVMValueRef all, bool full);
+LLVMValueRef from_mem(struct access *x, LLVMValueRef v, bool vector);
+LLVMValueRef to_mem(struct access *x, unsigned k, bool vector);
+const struct opd *mem_data(const struct jop *j, unsigned k);
+/* Addresses, or numbers, of lanes that are not there become the first one's. */
+LLVMValueRef fill_in(struct access *x, LLVMValueRef a);
+
+/* mem_any.c: lanes at any addresses. */
+struct places {
+    LLVMValueRef base; /* of 32-bit numbers in lane_addr; or NULL: addresses are there */
+    uint64_t scale;
+};
+/* Looks at the addresses of all lanes, goes to the slow path if one is bad, and writes them down. */
+void find_places(struct access *x, struct places *p);
+/* The host's address of a lane, an i64 number in the part. */
+LLVMValueRef place_of(struct access *x, const struct places *p, LLVMValueRef lane);
+void scattered(struct access *x);
+/* A loop over the lanes of the access's mask, lowest first. */
+struct lane_loop {
+    LLVMBasicBlockRef from, loop;
+    LLVMValueRef rest, lane; /* phi of lanes to do; this one's number, i64 */
+};
+void lanes_begin(struct access *x, struct lane_loop *l);
+void lanes_end(struct access *x, struct lane_loop *l);
+/* An array on the stack for one value of every lane, and an element of it. */
+LLVMValueRef lane_array(struct gen *g, LLVMTypeRef vector);
+LLVMValueRef lane_element(struct gen *g, LLVMValueRef array, LLVMTypeRef et, LLVMValueRef i);
+
+#endif

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mem_any.c - loads and stores of lanes at any addresses, one lane after the other. Addresses that are
+ * a uniform base and a 32-bit number times the size, as of a[i], are looked at by their numbers: half
+ * as many octets to compare, and to write down for the report of a fault.
+ */
+#include "mem.h"
+
+/* ---- small things ---------------------------------------------------------------------------- */
+
+LLVMValueRef fill_in(struct access *x, LLVMValueRef a)
+{
+    struct gen *g = x->g;
+    LLVMBasicBlockRef some = new_bb(g, "some"), all = new_bb(g, "all"),
+                      here = LLVMGetInsertBlock(g->b);
+    LLVMValueRef s, phi, first;
+
+    branch_rarely(g, LLVMBuildICmp(g->b, LLVMIntEQ, x->mask, LLVMConstAllOnes(g->mt), ""), all,
+                  some);
+    at(g, some);
+    first = LLVMBuildExtractElement(g->b, a, first_of(g, x->mask), "");
+    s = LLVMBuildSelect(g->b, mask_vec(g, x->mask), a, splat(g, first), "");
+    LLVMBuildBr(g->b, all);
+    at(g, all);
+    phi = LLVMBuildPhi(g->b, LLVMTypeOf(a), "");
+    LLVMAddIncoming(phi, (LLVMValueRef[]){a, s}, (LLVMBasicBlockRef[]){here, some}, 2);
+    return phi;
+}
+
+LLVMValueRef lane_array(struct gen *g, LLVMTypeRef vector)
+{
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(g->b);
+    LLVMValueRef v;
+
+    LLVMPositionBuilderBefore(g->b, LLVMGetBasicBlockTerminator(g->first));
+    v = LLVMBuildAlloca(g->b, vector, "");
+    at(g, here);
+    return v;
+}
+
+LLVMValueRef lane_element(struct gen *g, LLVMValueRef array, LLVMTypeRef et, LLVMValueRef i)
+{
+    LLVMValueRef p = LLVMBuildBitCast(g->b, array, LLVMPointerType(et, 0), "");
+
+    return LLVMBuildPtrToInt(g->b, LLVMBuildGEP2(g->b, et, p, &i, 1, ""), g->i64, "");
+}
+
+void lanes_begin(struct access *x, struct lane_loop *l)
+{
+    struct gen *g = x->g;
+
+    l->from = LLVMGetInsertBlock(g->b);
+    l->loop = new_bb(g, "lane");
+    LLVMBuildBr(g->b, l->loop);
+    at(g, l->loop);
+    l->rest = LLVMBuildPhi(g->b, g->mt, "");
+    l->lane = LLVMBuildZExt(g->b, first_of(g, l->rest), g->i64, "");
+}
+
+void lanes_end(struct access *x, struct lane_loop *l)
+{
+    struct gen *g = x->g;
+    LLVMBasicBlockRef end = new_bb(g, "end");
+    LLVMValueRef next =
+        LLVMBuildAnd(g->b, l->rest, LLVMBuildSub(g->b, l->rest, cmask(g, 1), ""), "");
+
+    LLVMAddIncoming(l->rest, (LLVMValueRef[]){x->mask, next},
+                    (LLVMBasicBlockRef[]){l->from, LLVMGetInsertBlock(g->b)}, 2);
+    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntNE, next, cmask(g, 0), ""), l->loop, end);
+    at(g, end);
+}
+
+/* ---- addresses by number --------------------------------------------------------------------- */
+
+struct def_arg {
+    uint32_t reg;
+    bool hit;
+};
+
+static void def_cb(void *arg, const struct opd *o, bool def)
+{
+    struct def_arg *d = arg;
+
+    d->hit |= def && o->idx == d->reg;
+}
+
+/* The last micro-op before i in its block that writes the register; UINT32_MAX: none. */
+static uint32_t last_def(const struct unit *t, uint32_t i, uint32_t reg)
+{
+    uint32_t start = t->blocks[t->block_of[i]].start;
+    struct def_arg d = {.reg = reg};
+
+    while (i-- > start) {
+        each_operand(&t->ops[i], def_cb, &d);
+        if (d.hit)
+            return i;
+    }
+    return UINT32_MAX;
+}
+
+/* The micro-op that made the register's value, if it is of this block and made it in all lanes. */
+static const struct jop *maker(const struct unit *t, uint32_t i, const struct opd *o,
+                               uint32_t *where)
+{
+    uint32_t k = o->kind == OPD_REG ? last_def(t, i, o->idx) : UINT32_MAX;
+
+    if (k == UINT32_MAX || t->ops[k].guard.kind != OPD_NONE || !t->ops[k].native)
+        return NULL;
+    *where = k;
+    return &t->ops[k];
+}
+
+/* Still what it was at micro-op k. */
+static bool same_since(const struct unit *t, uint32_t k, uint32_t i, const struct opd *o)
+{
+    uint32_t d;
+
+    if (o->kind != OPD_REG)
+        return true;
+    d = last_def(t, i, o->idx);
+    return d == UINT32_MAX || d < k;
+}
+
+struct indexed {
+    struct opd base, number;
+    uint64_t scale;
+    bool sign;
+};
+
+/* number * scale, 32 bits to 64 */
+static bool product(const struct jop *j, struct indexed *x)
+{
+    if ((j->op != OP_MULWIDE && j->op != OP_MADWIDE) || (j->ty != TY_U32 && j->ty != TY_S32))
+        return false;
+    x->sign = j->ty == TY_S32;
+    if (j->b.kind == OPD_CONST) {
+        x->number = j->a;
+        x->scale = (uint32_t)j->b.val;
+    } else if (j->a.kind == OPD_CONST) {
+        x->number = j->b;
+        x->scale = (uint32_t)j->a.val;
+    } else {
+        return false;
+    }
+    return x->number.kind == OPD_REG && x->scale && x->scale <= 64;
+}
+
+static bool by_number(const struct access *a, struct indexed *x)
+{
+    const struct unit *t = a->g->t;
+    uint32_t at1, at2;
+    const struct jop *sum = maker(t, a->i, &a->j->a, &at1), *mul;
+    const struct opd *side[2];
+
+    if (!sum || a->j->a.cls != C_64)
+        return false;
+    if (sum->op == OP_MADWIDE && is_uni(t, &sum->c) && product(sum, x)) {
+        x->base = sum->c;
+        return same_since(t, at1, a->i, &x->base) && same_since(t, at1, a->i, &x->number);
+    }
+    if (sum->op != OP_ADD || (sum->ty != TY_U64 && sum->ty != TY_S64))
+        return false;
+    side[0] = is_uni(t, &sum->a) ? &sum->a : &sum->b;
+    side[1] = side[0] == &sum->a ? &sum->b : &sum->a;
+    if (!is_uni(t, side[0]))
+        return false;
+    mul = maker(t, at1, side[1], &at2);
+    if (!mul || mul->op != OP_MULWIDE || !product(mul, x))
+        return false;
+    x->base = *side[0];
+    return same_since(t, at1, a->i, &x->base) && same_since(t, at2, a->i, &x->number);
+}
+
+static LLVMValueRef written(struct gen *g, LLVMTypeRef et, LLVMValueRef lane)
+{
+    unsigned n = LLVMGetIntTypeWidth(et) / 8;
+    LLVMValueRef off = LLVMBuildMul(g->b, lane, ci64(g, n), "");
+
+    off = LLVMBuildAdd(g->b, off, ci64(g, offsetof(struct ptx_exec, lane_addr)), "");
+    return load_at(g, LLVMBuildAdd(g->b, g->exec, off, ""), et, n);
+}
+
+LLVMValueRef place_of(struct access *x, const struct places *p, LLVMValueRef lane)
+{
+    struct gen *g = x->g;
+    LLVMValueRef v;
+
+    if (!p->base)
+        return written(g, g->i64, lane);
+    v = LLVMBuildZExt(g->b, written(g, g->i32, lane), g->i64, "");
+    return LLVMBuildAdd(g->b, p->base, LLVMBuildMul(g->b, v, ci64(g, p->scale), ""), "");
+}
+
+void find_places(struct access *x, struct places *p)
+{
+    struct gen *g = x->g;
+    struct indexed by;
+    LLVMValueRef a, n, top, last;
+
+    if ((x->j->space != AS_GLOBAL && x->j->space != AS_GENERIC) || !by_number(x, &by) ||
+        by.scale % x->total) {
+        *p = (struct places){0};
+        a = fill_in(x, addr_vec(x));
+        require(x, is_good(x, a, NULL));
+        note_site(x, a, 0, host(x, a, true), false);
+        return;
+    }
+    /* no number is greater than all of them or-ed, which is less than twice the greatest */
+    n = fill_in(x, get_vec(g, &by.number));
+    a = LLVMBuildAdd(g->b, get_one(g, &by.base), ci64(g, (uint64_t)x->j->imm), "");
+    top = intrinsic(g, "llvm.vector.reduce.or", (LLVMTypeRef[]){LLVMTypeOf(n)}, 1, &n, 1);
+    if (by.sign) /* a negative one is none */
+        top = LLVMBuildSExt(g->b, top, g->i64, "");
+    else
+        top = LLVMBuildZExt(g->b, top, g->i64, "");
+    last = LLVMBuildAdd(g->b, a, LLVMBuildMul(g->b, top, ci64(g, by.scale), ""), "");
+    top = LLVMBuildAnd(g->b, top, ci64(g, 1ull << 63), "");
+    require(x, is_good(x, LLVMBuildOr(g->b, a, top, ""), last));
+    *p = (struct places){a, by.scale};
+    note_site(x, a, 0, n, false);
+    g->code->sites[g->nsites - 1].scale = (uint32_t)by.scale;
+    store_at(g, plus(g, g->exec, offsetof(struct ptx_exec, site_addr)), a, 8);
+}
+
+/* ---- accesses -------------------------------------------------------------------------------- */
+
+/* Not all lanes are there. */
+static void store_some(struct access *x, const struct places *p, LLVMValueRef v)
+{
+    struct gen *g = x->g;
+    LLVMValueRef values = lane_array(g, LLVMTypeOf(v));
+    struct lane_loop l;
+
+    LLVMBuildStore(g->b, v, values);
+    lanes_begin(x, &l);
+    v = load_at(g, lane_element(g, values, x->et, l.lane), x->et, x->esz);
+    store_at(g, place_of(x, p, l.lane), v, x->esz);
+    lanes_end(x, &l);
+    LLVMBuildBr(g->b, x->done);
+}
+
+void scattered(struct access *x)
+{
+    struct gen *g = x->g;
+    const struct jop *j = x->j;
+    LLVMValueRef v[4], full;
+    struct places p;
+
+    full = LLVMBuildICmp(g->b, LLVMIntEQ, x->mask, LLVMConstAllOnes(g->mt), "");
+    if (j->op == OP_ST && j->nelem > 1)
+        require(x, full);
+    find_places(x, &p);
+    for (unsigned k = 0; k < j->nelem; k++)
+        v[k] = j->op == OP_LD ? LLVMGetUndef(vec(g, x->et)) : to_mem(x, k, true);
+    if (j->op == OP_ST && j->nelem == 1) {
+        LLVMBasicBlockRef some = new_bb(g, "some"), all = new_bb(g, "all");
+
+        LLVMBuildCondBr(g->b, full, all, some);
+        at(g, some);
+        store_some(x, &p, v[0]);
+        at(g, all);
+    }
+    for (uint32_t l = 0; l < g->w; l++) {
+        LLVMValueRef q = place_of(x, &p, ci64(g, l));
+
+        for (unsigned k = 0; k < j->nelem; k++) {
+            LLVMValueRef r = plus(g, q, k * x->esz);
+
+            if (j->op == OP_LD)
+                v[k] = LLVMBuildInsertElement(g->b, v[k], load_at(g, r, x->et, x->esz), ci32(g, l),
+                                              "");
+            else
+                store_at(g, r, LLVMBuildExtractElement(g->b, v[k], ci32(g, l), ""), x->esz);
+        }
+    }
+    if (j->op == OP_LD)
+        for (unsigned k = 0; k < j->nelem; k++)
+            put(g, j, mem_data(j, k), from_mem(x, v[k], true), true);
+    LLVMBuildBr(g->b, x->done);
+}
