@@ -544,6 +544,114 @@ CASE(test_prints)
     CHECK(!prints(image, fatbin(image, 2, 0x2000, packed, n, sizeof(no))));
 }
 
+/* A cubin with a section of each of the two kinds for variables, and of another kind. */
+static size_t cubin(uint8_t *out, uint64_t zero, uint64_t init, uint64_t other)
+{
+    static const char names[] = "\0.nv.global\0.nv.global.init\0.nv.constant3\0.shstrtab";
+    const uint64_t sizes[] = {0, zero, init, other, sizeof(names)};
+    const uint32_t name[] = {0, 1, 12, 28, 42};
+    const size_t at = 64 + sizeof(names);
+    uint64_t off = at + 1, names_at = 64;
+    uint16_t n = 5, size = 64, last = 4;
+
+    memset(out, 0, at + 1 + 5 * 64);
+    memcpy(out, "\177ELF", 4);
+    memcpy(out + 40, &off, 8);
+    memcpy(out + 58, &size, 2);
+    memcpy(out + 60, &n, 2);
+    memcpy(out + 62, &last, 2);
+    memcpy(out + 64, names, sizeof(names));
+    for (int i = 0; i < 5; i++) {
+        uint32_t type = i < 4 ? 8 : 3; /* no octets of its own */
+
+        memcpy(out + off + i * 64, &name[i], 4);
+        memcpy(out + off + i * 64 + 4, &type, 4);
+        memcpy(out + off + i * 64 + 32, &sizes[i], 8);
+    }
+    memcpy(out + off + 4 * 64 + 24, &names_at, 8);
+    return off + 5 * 64;
+}
+
+/* What is taken from the guest's quota for an image, in MiB; -1: it is refused for want of memory. */
+static int vars(const void *image, size_t n)
+{
+    struct dev_module *m;
+    uint64_t before = guest_left;
+    char log[128];
+    int err = ops->module_load(dev, image, n, &m, log, sizeof(log)), took;
+
+    took = (int)((before - guest_left) / MIB);
+    if (err == 2) {
+        CHECK(guest_left == before && strstr(log, "no device memory for variables of "));
+        return -1;
+    }
+    CHECK(err == 0 && ops->module_unload(dev, m) == 0 && guest_left == before);
+    return took;
+}
+
+static int text_vars(const char *ptx)
+{
+    return vars(ptx, strlen(ptx) + 1);
+}
+
+CASE(test_variables)
+{
+    const struct dev_quota quota = {.take = take, .give = give, .left = left_now};
+    struct dev_config cfg = {.quota = &quota,
+                             .pool_base = (void *)POOL,
+                             .pool_size = 64 * MIB,
+                             .on_fault = on_fault,
+                             .on_output = on_output};
+    uint8_t image[1024], packed[1024], elf[512];
+    struct dev_module *a, *b;
+    char log[128];
+    size_t n;
+
+    setenv("GVM_LIBCUDA", DRIVER, 1);
+    CHECK(ops->open(&cfg, &dev) == 0);
+    f = dlsym(dlopen(DRIVER, RTLD_NOW), "fake");
+    guest_left = 64 * MIB;
+    CHECK(text_vars(".version 8.0 .entry k() { ld.global.u32 %r1, [x]; }") == 0);
+    CHECK(text_vars(".global .align 4 .b8 x[8388608];") == 8);
+    CHECK(text_vars(".visible .global .u32 x[1024][1024], y[0x100000];\n") == 8);
+    CHECK(text_vars("}.weak .global .v4 .f32 x[262144] = {1, 2};.global .f64 y[524288];") == 8);
+    CHECK(text_vars(".global/* */.b8 // x\n x /**/[4194304] ;/**/.global.b64 y[524288];") == 8);
+    CHECK(text_vars(".global .attribute(.managed) .b8 x[4194304];") == 4);
+    CHECK(text_vars(".global .u32 x<1024>[1024];") == 4);
+    CHECK(text_vars(".extern .global .b8 x[4194304];") == 0);
+    CHECK(text_vars(".entry k(.param .u64 .ptr .global .align 4 p)") == 0);
+    CHECK(text_vars(".global .b8 x[67108865];") == 64); /* what fills no chunk is the host's */
+    CHECK(text_vars(".global .b8 x[69206016];") == -1);
+    CHECK(text_vars(".global .b64 x[99999999999999999999999];") == -1);
+    CHECK(text_vars(".global .b64 x[4294967296][4294967296];") == -1);
+    CHECK(text_vars(".global") == 0 && text_vars(".global .b8") == 0);
+    CHECK(text_vars(".global .b8 x[") == 0 && text_vars(".global .b8 x[12/*") == 0);
+    n = cubin(elf, 4 * MIB, 6 * MIB, 8 * MIB);
+    CHECK(vars(elf, n) == 10);
+    CHECK(vars(image, fatbin(image, 2, 0, elf, n, 0)) == 10);
+    n = ZSTD_compress(packed, sizeof(packed), elf, n, 3);
+    CHECK(vars(image, fatbin(image, 2, 0x8000, packed, n, cubin(elf, 4 * MIB, 6 * MIB, 0))) == 10);
+    n = cubin(elf, UINT64_MAX, 6 * MIB, 0);
+    CHECK(vars(elf, n) == -1);
+    n = cubin(elf, 4 * MIB, 0, 0);
+    memset(elf + 62, 0xff, 2); /* no such section */
+    CHECK(vars(elf, n) == 0);
+    /* Small ones of several modules are counted together. */
+    n = cubin(elf, MIB, 0, 0);
+    CHECK(ops->module_load(dev, elf, n, &a, log, sizeof(log)) == 0 && guest_left == 64 * MIB);
+    CHECK(ops->module_load(dev, elf, n, &b, log, sizeof(log)) == 0 && guest_left == 62 * MIB);
+    CHECK(ops->module_unload(dev, a) == 0 && guest_left == 64 * MIB);
+    CHECK(ops->module_unload(dev, b) == 0 && guest_left == 64 * MIB);
+    /* Nothing is lost when the driver refuses. */
+    n = cubin(elf, 8 * MIB, 0, 0);
+    f->fail = "cuModuleLoadDataEx";
+    f->error = 200;
+    CHECK(ops->module_load(dev, elf, n, &a, log, sizeof(log)) == 200 && guest_left == 64 * MIB);
+    f->fail = "cuModuleGetFunctionCount";
+    CHECK(ops->module_load(dev, elf, n, &a, log, sizeof(log)) == 200 && guest_left == 64 * MIB);
+    f->fail = NULL;
+}
+
 /* ---- order, errors, output */
 
 /* Registered once, whole; afterwards the GPU writes there by itself. */
@@ -951,6 +1059,7 @@ int main(void)
         cmocka_unit_test(test_streams_again),
         cmocka_unit_test(test_prepare),
         cmocka_unit_test(test_prints),
+        cmocka_unit_test(test_variables),
         cmocka_unit_test(test_channel),
         cmocka_unit_test(test_pool_pages),
         cmocka_unit_test(test_cleared),

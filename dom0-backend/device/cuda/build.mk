@@ -24,4 +24,8 @@ UNIT_cuda_device_OBJS = $(CUDA_OBJS) $(COMMON_OBJS)
 UNIT_cuda_device_CFLAGS = -DBUILD_DIR='"$(BUILD)"'
 UNIT_cuda_device_LIBS = -lzstd -llz4
 UNIT_cuda_device_NEEDS = $(FAKE_CUDA)
+FUZZ_image_OBJS = $(call objs,$(addprefix dom0-backend/device/cuda/,cuda_image.c cuda_look.c cuda_vars.c))
+FUZZ_image_LIBS = -lzstd -llz4
+FUZZ_image_SEEDS = tests/fuzz/seeds/ptx
+$(BUILD)/fuzz/obj/tests/fuzz/fuzz_image.o: FUZZ_CFLAGS += -isystem $(dir $(CUDA_INC))
 endif

@@ -230,6 +230,7 @@ static int cudev_open(const struct dev_config *cfg, struct dev **out)
     step(&since, "context");
     pthread_mutex_init(&d->idle.lock, NULL);
     pthread_mutex_init(&d->limits.lock, NULL);
+    pthread_mutex_init(&d->vars.lock, NULL);
     if (cu.cuMemHostAlloc(&d->landing, CUDEV_LANDING, CU_MEMHOSTALLOC_PORTABLE) != CUDA_SUCCESS)
         d->landing = NULL; /* small copies back then take the long way */
     else

@@ -78,6 +78,10 @@ struct dev {
         uint64_t first[CUDEV_LIMITS];   /* what a context has by itself */
         uint64_t charged[CUDEV_LIMITS]; /* octets of the guest's quota */
     } limits;
+    struct {
+        pthread_mutex_t lock;
+        uint64_t bytes, charged; /* of variables of modules; octets of the guest's quota for them */
+    } vars;
     struct dev_info info;
 };
 
@@ -108,6 +112,7 @@ struct dev_func {
 struct dev_module {
     CUmodule m;
     bool prints;
+    uint64_t vars; /* octets of its variables */
     unsigned nfunc;
     struct dev_func *func;
 };
@@ -178,8 +183,22 @@ struct cudev_image {
 int cudev_image_check(const void *image, size_t n, struct cudev_image *out, char *log,
                       size_t log_n);
 void cudev_image_drop(struct cudev_image *i);
-/* cuda_prints.c: false if no kernel of the image can print. */
-bool cudev_may_print(const struct cudev_image *i);
+/* ---- cuda_look.c */
+struct cudev_look {
+    bool prints;   /* kernels of the image may */
+    uint64_t vars; /* octets of device memory for its variables, as far as is known */
+};
+/* major: of the device's compute capability. */
+struct cudev_look cudev_look(const struct cudev_image *i, int major);
+
+/* ---- cuda_vars.c */
+/* Octets of the variables of a cubin or of PTX text; 0: it has none, or makes no sense. */
+uint64_t cudev_vars(const void *p, size_t n);
+/* Takes memory for variables from the guest's quota, or gives it back. 0 or 2. */
+int cudev_vars_take(struct dev *d, uint64_t bytes);
+void cudev_vars_give(struct dev *d, uint64_t bytes);
+
+/* ---- more of cuda_image.c */
 /* Whether it holds code for a device of that compute capability, so that nothing is compiled. */
 bool cudev_image_ready(const struct cudev_image *i, int major, int minor);
 /* Octets of the fatbin at the start of n; 0: not one, or cut off. */
@@ -189,9 +208,10 @@ size_t cudev_fatbin_size(const void *image, size_t n);
 int cudev_module_load(struct dev *d, const void *image, size_t n, struct dev_module **out,
                       char *log, size_t log_n);
 int cudev_module_unload(struct dev *d, struct dev_module *m);
-/* A module made of a loaded one, as cudev_module_load() does; owns cm. */
-int cudev_module_of(struct dev *d, CUmodule cm, bool prints, struct dev_module **out, char *log,
-                    size_t log_n);
+/* A module made of a loaded one, as cudev_module_load() does; owns cm and what was taken for
+ * look->vars. */
+int cudev_module_of(struct dev *d, CUmodule cm, const struct cudev_look *look,
+                    struct dev_module **out, char *log, size_t log_n);
 unsigned cudev_module_nfunc(struct dev_module *m);
 bool cudev_module_prints(struct dev_module *m);
 bool cudev_module_ready(struct dev *d, const void *image, size_t n);

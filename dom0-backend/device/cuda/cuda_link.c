@@ -118,6 +118,7 @@ static int link_module_load(struct dev *d, const void *image, size_t n, struct d
 {
     struct options o;
     struct cudev_image img;
+    struct cudev_look look;
     CUmodule cm;
     char line[256] = "";
     float wall = 0;
@@ -143,9 +144,18 @@ static int link_module_load(struct dev *d, const void *image, size_t n, struct d
             snprintf(jit->error, jit->error_max, "%s\n", line);
         return err;
     }
+    look = cudev_look(&img, d->info.attr[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR]);
+    look.prints = true;
+    err = cudev_vars_take(d, look.vars);
+    if (err) {
+        cudev_image_drop(&img);
+        return err;
+    }
     err = cudev_rc(d, (CUresult)cudev_image_load(d, &img, o.n, o.opt, o.val, &cm),
                    "cuModuleLoadDataEx");
     cudev_image_drop(&img);
+    if (err)
+        cudev_vars_give(d, look.vars);
     if (jit->info_max)
         jit->info[jit->info_max - 1] = '\0';
     if (jit->error_max)
@@ -156,7 +166,7 @@ static int link_module_load(struct dev *d, const void *image, size_t n, struct d
     jit->wall_ms = wall;
     if (o.threads)
         jit->threads = (uint32_t)(uintptr_t)o.val[o.threads - 1];
-    return cudev_module_of(d, cm, true, out, line, sizeof(line));
+    return cudev_module_of(d, cm, &look, out, line, sizeof(line));
 }
 
 /* ---- linker -------------------------------------------------------------------------------- */

@@ -48,8 +48,8 @@ static void free_module(struct dev_module *m)
     free(m);
 }
 
-int cudev_module_of(struct dev *d, CUmodule cm, bool prints, struct dev_module **out, char *log,
-                    size_t log_n)
+int cudev_module_of(struct dev *d, CUmodule cm, const struct cudev_look *look,
+                    struct dev_module **out, char *log, size_t log_n)
 {
     struct dev_module *m = calloc(1, sizeof(*m));
     CUfunction *list = NULL;
@@ -59,7 +59,8 @@ int cudev_module_of(struct dev *d, CUmodule cm, bool prints, struct dev_module *
     if (!m)
         goto fail;
     m->m = cm;
-    m->prints = prints;
+    m->prints = look->prints;
+    m->vars = look->vars;
     if (!cu.cuModuleGetFunctionCount || !cu.cuModuleEnumerateFunctions || !cu.cuFuncGetName ||
         !cu.cuFuncGetParamInfo) {
         snprintf(log, log_n, "the driver cannot list the kernels of a module: 12.4 is needed");
@@ -80,7 +81,7 @@ int cudev_module_of(struct dev *d, CUmodule cm, bool prints, struct dev_module *
     if (err)
         goto fail;
     free(list);
-    if (prints)
+    if (look->prints)
         atomic_store(&d->prints, true);
     *out = m;
     return 0;
@@ -89,6 +90,7 @@ fail:
     if (m)
         free_module(m);
     cu.cuModuleUnload(cm);
+    cudev_vars_give(d, look->vars);
     return err;
 }
 
@@ -99,7 +101,7 @@ int cudev_module_load(struct dev *d, const void *image, size_t n, struct dev_mod
     char text[1024] = "";
     void *val[] = {text, (void *)(uintptr_t)sizeof(text)};
     struct cudev_image img;
-    bool prints;
+    struct cudev_look look;
     CUmodule cm;
     int err = cudev_enter(d);
 
@@ -109,15 +111,23 @@ int cudev_module_load(struct dev *d, const void *image, size_t n, struct dev_mod
         err = cudev_image_check(image, n, &img, log, log_n);
     if (err)
         return err;
+    look = cudev_look(&img, d->info.attr[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR]);
+    err = cudev_vars_take(d, look.vars);
+    if (err) {
+        snprintf(log, log_n, "no device memory for variables of %llu octets",
+                 (unsigned long long)look.vars);
+        cudev_image_drop(&img);
+        return err;
+    }
     err = cudev_rc(d, (CUresult)cudev_image_load(d, &img, 2, opt, val, &cm), "cuModuleLoadDataEx");
-    prints = err || cudev_may_print(&img);
     cudev_image_drop(&img);
     if (err) {
+        cudev_vars_give(d, look.vars);
         text[strcspn(text, "\n")] = '\0';
         snprintf(log, log_n, "%s", text);
         return err;
     }
-    return cudev_module_of(d, cm, prints, out, log, log_n);
+    return cudev_module_of(d, cm, &look, out, log, log_n);
 }
 
 bool cudev_module_ready(struct dev *d, const void *image, size_t n)
@@ -143,6 +153,7 @@ int cudev_module_unload(struct dev *d, struct dev_module *m)
         err = cudev_rc(d, cu.cuModuleUnload(m->m), "cuModuleUnload");
         cudev_stage_release(d);
     }
+    cudev_vars_give(d, m->vars);
     free_module(m);
     return err;
 }
