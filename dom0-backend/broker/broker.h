@@ -143,6 +143,8 @@ struct op {
     uint32_t pages;          /* charged for this request, returned if it fails */
     bool preparing;          /* a helper thread is at work; the op must outlive it */
     bool cancelled;
+    bool waiting;                  /* a CREATE, for the time at which its guest may have a worker */
+    bool claimed;                  /* a CREATE for which a worker was asked for */
     uint8_t token[VGPU_CTL_TOKEN]; /* CHECKPOINT's answer */
     /* Not a request of the guest's: called instead of the host's respond(). */
     void (*internal)(struct op *op, int status);

@@ -20,6 +20,8 @@
 #include "dom0-backend/common/fdmsg.h"
 
 static void op_begin(struct op *op);
+static void judge_create(struct host *h, int status);
+static void create_in_time(struct op *op);
 static void chan_check_free(struct chan *ch);
 
 /* ---- accounts */
@@ -139,6 +141,8 @@ static void op_finish(struct op *op, int status)
     }
     if (status)
         host_uncharge(h, op->pages);
+    if (op->claimed && !op->internal)
+        judge_create(h, status);
     if (op->internal)
         op->internal(op, status);
     else
@@ -267,6 +271,7 @@ void op_prepared(struct op *op, int err)
 
         p.window_try = op->req.window_try;
         op_set_timer(op, WORKER_READY_S + 1);
+        op->claimed = true;
         err = worker_claim(ch->host->b, &p, ch);
         if (err) {
             ch->closing |= !op->internal;
@@ -419,6 +424,59 @@ void chan_worker_dead(struct chan *ch, const char *why)
 
 /* ---- requests */
 
+static void create_now(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    struct op *op = t->data;
+
+    op->waiting = false;
+    ev_timer_stop(loop, t);
+    ev_set_cb(t, op_timeout);
+    create_in_time(op);
+}
+
+/* Not sooner than the guest may have its next worker. */
+static void create_in_time(struct op *op)
+{
+    struct chan *ch = op->ch;
+    struct ev_loop *loop = ch->host->b->loop;
+    double wait = 0;
+
+    if (ch->closing) {
+        chan_finish(ch, -EIO);
+        return;
+    }
+    if (!op->internal)
+        wait = backoff_wait(&ch->host->tenant->backoff, ev_now(loop));
+    if (wait > 0) {
+        op->waiting = true;
+        ev_set_cb(&op->timer, create_now);
+        op->timer.repeat = wait;
+        ev_timer_again(loop, &op->timer);
+        return;
+    }
+    op->preparing = true;
+    ch->host->ops->prepare(op);
+}
+
+/* A channel that is to end does not wait for what it asked for. */
+static void stop_waiting(struct chan *ch)
+{
+    if (ch->active && ch->active->waiting)
+        create_now(ch->host->b->loop, &ch->active->timer, 0);
+}
+
+/* What has become of a worker that the guest asked for. */
+static void judge_create(struct host *h, int status)
+{
+    if (status == 0) {
+        if (backoff_good(&h->tenant->backoff))
+            log_info("%s: a channel has been made: the next ones do not wait", h->name);
+    } else if (backoff_failed(&h->tenant->backoff)) {
+        log_warn("%s: %u channels in a row could not be made: each further one waits, up to %.1f s",
+                 h->name, BACKOFF_FREE, BACKOFF_MOST);
+    }
+}
+
 static void begin_create(struct op *op)
 {
     struct chan *ch = op->ch;
@@ -442,8 +500,7 @@ static void begin_create(struct op *op)
         }
         op->msg.flags = WK_HELD;
     }
-    op->preparing = true;
-    ch->host->ops->prepare(op);
+    create_in_time(op);
 }
 
 /* The worker has its channel and its chunks again, and a state to read. */
@@ -622,6 +679,8 @@ void ctl_request(struct host *h, const struct vgpu_ctl_req *req, unsigned slot)
 {
     struct op *op = calloc(1, sizeof(*op));
     const char *why = "";
+    struct chan *ch;
+    bool waits;
     int err = 0;
 
     if (!op) { /* the answer needs an op, so this request is answered by one on the stack */
@@ -669,7 +728,11 @@ void ctl_request(struct host *h, const struct vgpu_ctl_req *req, unsigned slot)
             worker_end(op->ch->w);
         fault_point("broker.destroy", h->domid);
     }
+    ch = op->ch;
+    waits = req->op == VGPU_CTL_DESTROY_CHANNEL && ch->active && ch->active->waiting;
     op_enqueue(op);
+    if (waits) /* then the destroy is in its queue, and it is still there */
+        stop_waiting(ch);
 }
 
 void host_close(struct host *h)
@@ -686,6 +749,8 @@ void host_close(struct host *h)
         ch->closing = true;
         if (ch->w)
             worker_end(ch->w);
+        else if (ch->active && ch->active->waiting)
+            stop_waiting(ch);
         else
             chan_check_free(ch);
     }

@@ -58,9 +58,13 @@ static int export(struct worker *w, const struct wk_share *m, int *fds, int nfds
                  "time, and %u of all guests; there are %u",
                  w->ch->host->name, SHARES_GUEST_MAX,
                  w->b->shares.most ? w->b->shares.most : SHARES_MAX, w->b->shares.n);
-    if (!err)
-        memcpy(answer->token, s.token, sizeof(s.token));
-    return err;
+    if (err)
+        return err;
+    memcpy(answer->token, s.token, sizeof(s.token));
+    if (w->tenant)
+        holds_enter(&w->tenant->holds, s.token,
+                    w->params.mem && m->size > w->params.mem ? 0 : m->size, w);
+    return 0;
 }
 
 bool share_message(struct worker *w, const struct wk_msg *m, int *fds, int nfds)
@@ -70,7 +74,7 @@ bool share_message(struct worker *w, const struct wk_msg *m, int *fds, int nfds)
     int fd = -1, own = -1;
 
     if (w->state != WORKER_SERVING || !w->ch || (nfds && m->type != WK_EXPORT) ||
-        (m->type != WK_SEGMENT && m->type != WK_UNEXPORT &&
+        (m->type != WK_SEGMENT && m->type != WK_UNEXPORT && m->type != WK_GONE &&
          (m->share.kind == 0 || m->share.kind >= WK_SHARE_KINDS)))
         return false;
     switch (m->type) {
@@ -88,12 +92,24 @@ bool share_message(struct worker *w, const struct wk_msg *m, int *fds, int nfds)
             memcpy(a.share.meta, s->meta, sizeof(a.share.meta));
             a.share.own = s->owner == w;
             fd = s->fd;
+            /* Before the answer: it is going to count it, and there may be no room for that twice. */
+            if (w->tenant && !(a.share.own && m->share.kind == WK_SHARE_MEM)) {
+                holds_add(&w->tenant->holds, m->share.token, w);
+                tenant_count_holds(w->tenant);
+            }
         } else {
             a.status = -ENOENT;
         }
         break;
-    default: /* no answer */
-        shares_drop(&w->b->shares, w, m->share.token);
+    case WK_GONE: /* no answer */
+        if (w->tenant) {
+            holds_gone(&w->tenant->holds, m->share.token, w);
+            tenant_count_holds(w->tenant);
+        }
+        return true;
+    default: /* nor here */
+        if (shares_drop(&w->b->shares, w, m->share.token) && w->tenant)
+            holds_unshared(&w->tenant->holds, m->share.token);
         return true;
     }
     worker_send(w, &a, &fd, fd >= 0);

@@ -63,14 +63,15 @@ static void drop_at(struct shares *t, struct share **at)
     free(s);
 }
 
-void shares_drop(struct shares *t, const void *owner, const uint8_t *token)
+bool shares_drop(struct shares *t, const void *owner, const uint8_t *token)
 {
     for (struct share **at = &t->list; *at; at = &(*at)->next) {
         if ((*at)->owner == owner && memcmp((*at)->token, token, SHARE_TOKEN) == 0) {
             drop_at(t, at);
-            return;
+            return true;
         }
     }
+    return false;
 }
 
 void shares_drop_owner(struct shares *t, const void *owner)

@@ -10,6 +10,7 @@
 #ifndef GVM_SHARES_H
 #define GVM_SHARES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SHARES_GUEST_MAX 4096u /* of one guest: each may hold a descriptor */
@@ -40,8 +41,9 @@ int shares_add(struct shares *t, struct share *s);
 /* NULL: this guest has exported nothing of this kind, on this device, under this token. */
 const struct share *shares_find(const struct shares *t, uint64_t guest, uint32_t kind,
                                 const char *device, const uint8_t *token);
-/* Forgets what `owner` has exported under the token, if it has; what others have opened stays. */
-void shares_drop(struct shares *t, const void *owner, const uint8_t *token);
+/* Forgets what `owner` has exported under the token, and whether it has; what others have opened
+ * stays. */
+bool shares_drop(struct shares *t, const void *owner, const uint8_t *token);
 /* All that `owner` has exported. */
 void shares_drop_owner(struct shares *t, const void *owner);
 

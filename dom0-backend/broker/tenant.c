@@ -62,6 +62,7 @@ struct tenant *tenant_new(struct broker *b, const char *name, bool file)
         return NULL;
     }
     clear_gate(t);
+    atomic_store(&t->page->mem_twice, 0); /* what an earlier broker knew */
     t->next = b->tenants;
     b->tenants = t;
     return t;
@@ -86,6 +87,7 @@ void tenant_free(struct broker *b, struct tenant *t)
         file_path(b, t, path, sizeof(path));
         unlink(path);
     }
+    holds_clear(&t->holds);
     munmap(t->page, sizeof(*t->page));
     close(t->fd);
     close(t->efd);
@@ -176,6 +178,8 @@ void tenant_leave(struct worker *w)
     if (!t)
         return;
     t->slot[w->slot] = NULL;
+    holds_drop_user(&t->holds, w);
+    tenant_count_holds(t);
     clear_slot(t, w->slot);
     w->tenant = NULL;
     if (--t->nworker == 0) {
@@ -183,6 +187,11 @@ void tenant_leave(struct worker *w)
         sched_remove(t->member);
         t->member = NULL;
     }
+}
+
+void tenant_count_holds(struct tenant *t)
+{
+    atomic_store(&t->page->mem_twice, holds_credit(&t->holds));
 }
 
 void tenant_sweep(struct broker *b)

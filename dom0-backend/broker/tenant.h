@@ -13,6 +13,8 @@
 #include <stdint.h>
 
 #include "dom0-backend/transport/handoff.h"
+#include "dom0-backend/broker/backoff.h"
+#include "dom0-backend/broker/holds.h"
 #include "dom0-backend/transport/tenant.h"
 
 struct broker;
@@ -30,6 +32,8 @@ struct tenant {
     uint32_t weight, cap;
     unsigned nworker;
     struct sched_member *member;       /* while it has workers */
+    struct holds holds;                /* memory that several of its processes have */
+    struct backoff backoff;            /* of its channels that could not be made */
     uint64_t gpu_ns;                   /* charged before that */
     struct worker *slot[TENANT_SLOTS]; /* NULL: free */
     struct wk_stats ended;             /* counted by workers that are gone */
@@ -52,6 +56,8 @@ int tenant_rejoin(struct tenant *t, struct worker *w);
 uint64_t tenant_gpu_ns(const struct tenant *t);
 /* The worker's process is gone: what it held is free. */
 void tenant_leave(struct worker *w);
+/* After a change of t->holds. */
+void tenant_count_holds(struct tenant *t);
 /* After a restart: clears what workers held that are gone. */
 void tenant_sweep(struct broker *b);
 

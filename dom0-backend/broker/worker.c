@@ -228,6 +228,7 @@ static void worker_message(struct worker *w, struct wk_msg *m, int *fds, int nfd
     case WK_SEGMENT:
     case WK_EXPORT:
     case WK_UNEXPORT:
+    case WK_GONE:
     case WK_IMPORT:
         if (share_message(w, m, fds, nfds))
             return;

@@ -3,8 +3,9 @@
  * device_share.h - device memory of one process in another one of the same guest. Each has a worker
  * and a device of its own; the broker carries what one exports to the other that imports it.
  *
- * What is imported lives on whatever the exporter does, its end included. Imported memory counts
- * against the quota of the importing worker too, so that passing memory on makes no more of it.
+ * What is imported lives on whatever the exporter does, its end included. An import takes from the
+ * quota as an allocation does; what a guest's processes then count more than once, the broker knows
+ * (broker/holds.h).
  */
 #ifndef GVM_DEVICE_SHARE_H
 #define GVM_DEVICE_SHARE_H
@@ -18,6 +19,7 @@ struct dev_memory;
 
 struct dev_share {
     int fd;           /* -1: none. The caller's, before and after */
+    uint64_t charge;  /* set by an export: octets of the quota that an import of it takes */
     uint64_t meta[8]; /* the exporting device's words to the importing one, which checks them: the
                          other worker may be in a guest's hand */
 };

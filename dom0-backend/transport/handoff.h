@@ -40,13 +40,15 @@ enum wk_type {
     WK_PREPARE,
 
     /* What a process lets the other processes of its guest have, `share` filled in; `seq` is the
-     * worker's. All but UNEXPORT are answered by WK_ANSWER. Tokens are the broker's: random, and
+     * worker's. All but UNEXPORT and GONE are answered by WK_ANSWER. Tokens are the broker's: random, and
      * good only in workers of the guest that they were minted for. */
     WK_SEGMENT,  /* worker: wants share.size octets of memory that can be shared; one descriptor */
-    WK_EXPORT,   /* worker: share.kind, share.meta, at most one descriptor; answer: share.token */
+    WK_EXPORT,   /* worker: share.kind, share.meta, share.size that it counts as with each process,
+                    at most one descriptor; answer: share.token */
     WK_UNEXPORT, /* worker: forget share.token, if it is its own */
     WK_IMPORT,   /* worker: share.kind, share.token; answer: share.meta, share.own, descriptor */
     WK_ANSWER,   /* broker: to the one of these with this `seq` */
+    WK_GONE, /* worker: what share.token stands for it counts once less from now on. No answer */
 
     /* broker: before ASSIGN, and once more after HELLO: what the guest's processes may have together,
      * two descriptors: the page (tenant.h), and an eventfd on which to say that its slot there has

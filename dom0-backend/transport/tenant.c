@@ -8,14 +8,15 @@
 uint64_t tenant_used(const struct tenant_page *p)
 {
     uint32_t n = atomic_load_explicit(&p->nslot, memory_order_relaxed);
-    uint64_t sum = 0;
+    uint64_t sum = 0, twice;
 
     for (uint32_t i = 0; i < n && i < TENANT_SLOTS; i++) {
         uint64_t v = atomic_load(&p->slot[i].mem);
 
         sum = v > UINT64_MAX - sum ? UINT64_MAX : sum + v;
     }
-    return sum;
+    twice = atomic_load(&p->mem_twice);
+    return sum > twice ? sum - twice : 0;
 }
 
 uint64_t tenant_left(const struct tenant_page *p)

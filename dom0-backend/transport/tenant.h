@@ -43,6 +43,7 @@ struct tenant_page {
     /* The broker's. */
     _Atomic uint64_t mem_limit;   /* octets for all processes together; 0: no limit */
     _Atomic uint32_t mem_blocked; /* the driver knows of more than is counted: nothing is given */
+    _Atomic uint64_t mem_twice;   /* octets that are in several slots, and there is only once */
     _Atomic uint32_t nslot;       /* slots from here on have never been used */
     _Atomic uint32_t gate __attribute__((aligned(64))); /* futex */
     _Atomic uint32_t tell;  /* who becomes idle writes to the broker's eventfd */

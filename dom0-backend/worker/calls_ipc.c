@@ -37,6 +37,14 @@ static int hand_out(struct wk *w, int err, enum wk_share_kind kind, struct dev_s
     return err;
 }
 
+/* After an import: the broker takes it to be counted by this process too. */
+static void imported(struct wk *w, int err, const void *thing, uint64_t dptr, const uint8_t *handle)
+{
+    wk_share_holds(w, thing, dptr, handle);
+    if (err)
+        wk_share_lets_go(w, thing, dptr);
+}
+
 /* ---- allocations ------------------------------------------------------------------------- */
 
 /* The handle that an allocation has already: cuIpcGetMemHandle and cuMemPoolExportPointer give the
@@ -68,7 +76,10 @@ static int hand_out_allocation(struct wk *w, enum wk_share_kind kind, uint64_t b
     e = calloc(1, sizeof(*e));
     if (!e)
         return WK_OUT_OF_MEMORY;
-    err = hand_out(w, get(w->dev, base, &s), kind, &s, handle, len);
+    err = get(w->dev, base, &s);
+    if (kind != WK_SHARE_MEM)
+        s.charge = 0; /* what frees it again is a pool's affair */
+    err = hand_out(w, err, kind, &s, handle, len);
     if (err) {
         free(e);
         return err;
@@ -111,6 +122,8 @@ int wk_IpcOpenMem(struct wk_lane *lane, const struct vgpu_args_IpcOpenMem *a,
         return err;
     err = own ? WK_OWN_HANDLE : ops_of(lane)->mem_import(lane->w->dev, &s, &o->dptr, &o->size);
     drop_fd(&s);
+    if (!own)
+        imported(lane->w, err, NULL, o->dptr, a->handle);
     wk_count_memory(lane->w);
     return err;
 }
@@ -118,8 +131,12 @@ int wk_IpcOpenMem(struct wk_lane *lane, const struct vgpu_args_IpcOpenMem *a,
 int wk_IpcCloseMem(struct wk_lane *lane, const struct vgpu_args_IpcCloseMem *a,
                    struct vgpu_out_IpcCloseMem *o)
 {
-    int err = ops_of(lane) ? ops_of(lane)->mem_close(lane->w->dev, a->dptr) : WK_NOT_SUPPORTED;
+    int err = WK_NOT_SUPPORTED;
 
+    if (ops_of(lane)) {
+        wk_share_lets_go(lane->w, NULL, a->dptr);
+        err = ops_of(lane)->mem_close(lane->w->dev, a->dptr);
+    }
     wk_count_memory(lane->w);
     return err;
 }
@@ -225,6 +242,7 @@ int wk_IpcEventSync(struct wk_lane *lane, const struct vgpu_args_IpcEventSync *a
 
 static int release_memory(struct wk *w, struct wk_thing *t)
 {
+    wk_share_lets_go(w, t->p, 0); /* it may be mapped still: then it is counted once more */
     return w->ops->memory->vmm_release(w->dev, t->p);
 }
 
@@ -253,7 +271,10 @@ int wk_VmmExport(struct wk_lane *lane, const struct vgpu_args_VmmExport *a,
     if (!ops_of(lane))
         return WK_NOT_SUPPORTED;
     err = ops_of(lane)->memory_export(lane->w->dev, t->p, &s);
-    return hand_out(lane->w, err, WK_SHARE_MEMORY, &s, o->handle, &o->handle_len);
+    err = hand_out(lane->w, err, WK_SHARE_MEMORY, &s, o->handle, &o->handle_len);
+    if (!err)
+        wk_share_holds(lane->w, t->p, 0, o->handle);
+    return err;
 }
 
 int wk_VmmImport(struct wk_lane *lane, const struct vgpu_args_VmmImport *a,
@@ -261,15 +282,18 @@ int wk_VmmImport(struct wk_lane *lane, const struct vgpu_args_VmmImport *a,
 {
     struct dev_memory *m = NULL;
     struct dev_share s;
-    bool own;
+    bool own, asked;
     int err;
 
     if (!ops_of(lane))
         return WK_NOT_SUPPORTED;
     err = wk_share_import(lane->w, WK_SHARE_MEMORY, a->handle, a->handle_len, &s, &own);
+    asked = !err;
     if (!err)
         err = ops_of(lane)->memory_import(lane->w->dev, &s, &m, &o->size);
     drop_fd(&s);
+    if (asked)
+        imported(lane->w, err, m, 0, a->handle);
     if (!err)
         err = wk_thing_enter(lane->w, WK_OBJ_MEMORY, a->memory, m, release_memory);
     wk_count_memory(lane->w);

@@ -40,6 +40,12 @@ void wk_shares_fini(struct wk_shares *s)
         s->mem = e->next;
         free(e);
     }
+    while (s->held) {
+        struct wk_held *e = s->held;
+
+        s->held = e->next;
+        free(e);
+    }
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->come);
     pthread_cond_destroy(&s->work);
@@ -151,7 +157,7 @@ static int result(int err)
 int wk_share_export(struct wk *w, enum wk_share_kind kind, const struct dev_share *s,
                     uint8_t handle[WK_HANDLE])
 {
-    struct wk_msg m = {.type = WK_EXPORT, .share = {.kind = kind}};
+    struct wk_msg m = {.type = WK_EXPORT, .share = {.kind = kind, .size = s->charge}};
     struct handle h = {.magic = MAGIC, .kind = kind};
     int err;
 
@@ -203,6 +209,63 @@ void wk_share_forget(struct wk *w, const uint8_t handle[WK_HANDLE])
         w->to_broker(w, &m, NULL, 0);
 }
 
+/* What one handle stands for is counted once less. */
+static void tell_gone(struct wk *w, const uint8_t handle[WK_HANDLE])
+{
+    struct wk_msg m = {.type = WK_GONE};
+    struct handle h;
+
+    memcpy(&h, handle, sizeof(h));
+    memcpy(m.share.token, h.token, sizeof(h.token));
+    if (w->to_broker)
+        w->to_broker(w, &m, NULL, 0);
+}
+
+void wk_share_holds(struct wk *w, const void *thing, uint64_t dptr, const uint8_t handle[WK_HANDLE])
+{
+    struct wk_shares *s = &w->shares;
+    struct wk_held *e = calloc(1, sizeof(*e));
+
+    if (!e) { /* counted too often from now on */
+        tell_gone(w, handle);
+        return;
+    }
+    e->thing = thing;
+    e->dptr = dptr;
+    memcpy(e->handle, handle, WK_HANDLE);
+    pthread_mutex_lock(&s->lock);
+    e->next = s->held;
+    s->held = e;
+    pthread_mutex_unlock(&s->lock);
+}
+
+void wk_share_lets_go(struct wk *w, const void *thing, uint64_t dptr)
+{
+    struct wk_shares *s = &w->shares;
+    struct wk_held *gone = NULL, *e;
+
+    if (!__atomic_load_n(&s->held, __ATOMIC_RELAXED))
+        return;
+    pthread_mutex_lock(&s->lock);
+    for (struct wk_held **at = &s->held; *at;) {
+        e = *at;
+        if (e->thing != thing || e->dptr != dptr) {
+            at = &e->next;
+            continue;
+        }
+        *at = e->next;
+        e->next = gone;
+        gone = e;
+    }
+    pthread_mutex_unlock(&s->lock);
+    while (gone) {
+        e = gone;
+        gone = e->next;
+        tell_gone(w, e->handle);
+        free(e);
+    }
+}
+
 void wk_share_freed(struct wk *w, uint64_t base)
 {
     struct wk_shares *s = &w->shares;
@@ -226,6 +289,7 @@ void wk_share_freed(struct wk *w, uint64_t base)
     while (gone) {
         e = gone;
         gone = e->next;
+        tell_gone(w, e->handle);
         wk_share_forget(w, e->handle);
         free(e);
     }

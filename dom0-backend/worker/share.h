@@ -35,12 +35,22 @@ struct wk_exported {
     uint8_t handle[WK_HANDLE];
 };
 
+/* What the broker knows this process to count as others do: memory that it has imported, at an address
+ * or as an object, and objects that it has exported. */
+struct wk_held {
+    struct wk_held *next;
+    const void *thing; /* NULL: at dptr */
+    uint64_t dptr;
+    uint8_t handle[WK_HANDLE];
+};
+
 struct wk_shares {
     pthread_mutex_t lock;
     pthread_cond_t come;
     struct wk_question *asked;
     uint32_t seq;
     struct wk_exported *mem;
+    struct wk_held *held;
     /* Streams that wait for events of other processes; a thread of its own looks after them. */
     pthread_cond_t work;
     struct wk_wait *waits;
@@ -67,6 +77,11 @@ int wk_share_export(struct wk *w, enum wk_share_kind kind, const struct dev_shar
 int wk_share_import(struct wk *w, enum wk_share_kind kind, const uint8_t *handle, uint32_t len,
                     struct dev_share *s, bool *own);
 void wk_share_forget(struct wk *w, const uint8_t handle[WK_HANDLE]);
+/* What the handle stands for is counted by this process, as `thing` or at dptr... */
+void wk_share_holds(struct wk *w, const void *thing, uint64_t dptr,
+                    const uint8_t handle[WK_HANDLE]);
+/* ...and is about not to be; for all handles of it. */
+void wk_share_lets_go(struct wk *w, const void *thing, uint64_t dptr);
 /* The allocation is gone: so is its handle. */
 void wk_share_freed(struct wk *w, uint64_t base);
 

@@ -8,6 +8,9 @@
  *   array MIB   cudaMallocArray
  *   heap MIB    cudaDeviceSetLimit(cudaLimitMallocHeapSize)
  *   graph MIB   a memory allocation node
+ *   module MIB  a module with a variable of that size; module 0: all of them unloaded
+ *   export      cudaIpcGetMemHandle of the latest: the handle in hexadecimal digits
+ *   open HANDLE cudaIpcOpenMemHandle; close: cudaIpcCloseMemHandle of the latest
  *   run         a kernel; the error after a wait
  *   info        free and total MiB; "differs" if calls that tell the total do not agree
  */
@@ -56,6 +59,47 @@ static cudaError_t graph(size_t mib)
     return cudaGraphAddMemAllocNode(&n, g, NULL, 0, &p);
 }
 
+static cudaError_t module(size_t mib)
+{
+    static std::vector<cudaLibrary_t> loaded;
+    char text[256];
+    cudaLibrary_t m;
+    cudaError_t err = cudaSuccess;
+
+    if (!mib) {
+        for (cudaLibrary_t x : loaded)
+            err = err ? err : cudaLibraryUnload(x);
+        loaded.clear();
+        return err;
+    }
+    snprintf(text, sizeof(text), ".version 7.0\n.target sm_70\n.address_size 64\n"
+             ".visible .global .align 4 .b8 big[%zu];\n", mib * MIB);
+    err = cudaLibraryLoadData(&m, text, NULL, NULL, 0, NULL, NULL, 0);
+    if (!err)
+        loaded.push_back(m);
+    return err;
+}
+
+static void print_handle(void *p)
+{
+    cudaIpcMemHandle_t h;
+    cudaError_t err = cudaIpcGetMemHandle(&h, p);
+
+    for (size_t i = 0; !err && i < sizeof(h); i++)
+        printf("%02x", (unsigned char)h.reserved[i]);
+    printf(err ? "%d\n" : "\n", (int)err);
+}
+
+static cudaError_t open_handle(const char *hex, void **p)
+{
+    cudaIpcMemHandle_t h = {};
+    unsigned v = 0;
+
+    for (size_t i = 0; i < sizeof(h) && sscanf(hex + 2 * i, "%2x", &v) == 1; i++)
+        h.reserved[i] = (char)v;
+    return cudaIpcOpenMemHandle(p, h, cudaIpcMemLazyEnablePeerAccess);
+}
+
 static cudaError_t run()
 {
     unsigned v = 0, *p;
@@ -71,8 +115,8 @@ static cudaError_t run()
 
 int main()
 {
-    std::vector<void *> held;
-    char line[64], what[64];
+    std::vector<void *> held, opened;
+    char line[256], what[64], handle[200];
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     cudaFree(0);
@@ -86,6 +130,16 @@ int main()
         if (!strcmp(what, "info")) {
             info();
             continue;
+        } else if (!strcmp(what, "export")) {
+            print_handle(held.back());
+            continue;
+        } else if (sscanf(line, "open %199s", handle) == 1) {
+            err = open_handle(handle, &p);
+            if (!err)
+                opened.push_back(p);
+        } else if (!strcmp(what, "close")) {
+            err = cudaIpcCloseMemHandle(opened.back());
+            opened.pop_back();
         } else if (!strcmp(what, "take")) {
             err = cudaMalloc(&p, mib * MIB);
             if (!err)
@@ -103,6 +157,8 @@ int main()
             err = cudaDeviceSetLimit(cudaLimitMallocHeapSize, mib * MIB);
         } else if (!strcmp(what, "graph")) {
             err = graph(mib);
+        } else if (!strcmp(what, "module")) {
+            err = module(mib);
         } else if (!strcmp(what, "run")) {
             err = run();
         }

@@ -105,6 +105,11 @@ def quota_of_guest(stage):
         b.must('pool 57', '2')
         b.must('array 57', '2')
         b.must('graph 57', '2')
+        b.must('module 57', '2')
+        b.must('module 20', '0')
+        b.must('take 40', '2')
+        a.must('take 40', '2')
+        b.must('module 0', '0')
         b.must('take 56', '0')
         # Nothing at all is left to either of them.
         for p in (a, b):
@@ -124,4 +129,41 @@ def quota_of_guest(stage):
         other.must('info', '6 256')
 
 
-TESTS = [quota_of_guest]
+def shared_memory_once(stage):
+    """Memory that processes of a guest share is there once, however many have it open, and as long as one
+    of them has it; there need be no room for it a second time."""
+    with Guests(stage, ['mem=256M']) as g:
+        a, b, c = g.process(0), g.process(0), g.process(0)
+        for p in (a, b, c):
+            p.must('info', '256 256')
+        a.must('take 160', '0')
+        handle = a.ask('export')
+        for p in (b, c):
+            p.must('open ' + handle, '0')
+            for q in (a, b, c):
+                q.must('info', '96 256')
+        c.must('take 97', '2')
+        c.must('take 90', '0')
+        b.must('close', '0')
+        b.must('open ' + handle, '0')
+        a.must('give', '0')
+        wait_for(a, 'info', '6 256') # the broker is told, which takes a moment
+        a.must('take 7', '2')
+        b.kill()
+        wait_for(a, 'info', '6 256')
+        c.must('close', '0')
+        c.must('give', '0')
+        wait_for(a, 'info', '256 256')
+        # Who exported it is killed.
+        a.must('take 160', '0')
+        handle = a.ask('export')
+        c.must('open ' + handle, '0')
+        c.must('info', '96 256')
+        a.kill()
+        wait_for(c, 'info', '96 256')
+        c.must('take 97', '2')
+        c.must('close', '0')
+        wait_for(c, 'info', '256 256')
+
+
+TESTS = [quota_of_guest, shared_memory_once]

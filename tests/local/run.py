@@ -23,6 +23,7 @@ import diag
 import park
 import quota
 import share
+import starts
 
 USER = 65534  # nobody
 LIMIT = 120   # seconds for one program
@@ -361,7 +362,8 @@ def shared_in_one_guest(stage):
 TESTS = [program(n) for n in PASSING] + [
     progress, threads, staticlink, own_static, no_ptx, oob_beside_another, system_calls,
     round_trips, allocations, worker_killed, gvm_killed,
-    bad_environment, shared_in_one_guest] + diag.TESTS + park.TESTS + quota.TESTS + share.TESTS
+    bad_environment, shared_in_one_guest] + diag.TESTS + park.TESTS + quota.TESTS + (
+    share.TESTS + starts.TESTS)
 
 
 def main(argv):

@@ -14,14 +14,22 @@
 #include <cmocka.h>
 
 #include "dom0-backend/broker/broker.h"
+#include "dom0-backend/broker/tenant.h"
 
 static struct broker b;
 static struct host hosts[3];
 static struct chan chans[4];
 static struct worker workers[4];
+static struct tenant tenants[2];
+static uint64_t twice;
 static struct wk_msg answer;
 static int answer_fd;
 static unsigned answers;
+
+void tenant_count_holds(struct tenant *t)
+{
+    twice = holds_credit(&t->holds);
+}
 
 int worker_send(struct worker *w, const struct wk_msg *m, const int *fds, int nfds)
 {
@@ -63,7 +71,7 @@ static struct wk_msg ask(unsigned from, struct wk_msg m, int fd)
     m.seq = 77;
     answer_fd = -1;
     assert_true(share_message(&workers[from], &m, &fd, fd >= 0));
-    if (m.type != WK_UNEXPORT) {
+    if (m.type != WK_UNEXPORT && m.type != WK_GONE) {
         assert_int_equal(answer.type, WK_ANSWER);
         assert_int_equal(answer.seq, 77);
     }
@@ -158,6 +166,46 @@ static void test_after_death(void **state)
     refused(0, &n);
 }
 
+/* What several processes of a guest have is counted once, if it is of the same quota. */
+static void test_counted_once(void **state)
+{
+    struct wk_msg m = {.type = WK_EXPORT, .share = {.kind = WK_SHARE_MEM, .size = 1000}};
+
+    twice = 0;
+    memset(tenants, 0, sizeof(tenants));
+    workers[0].tenant = workers[1].tenant = &tenants[0];
+    m = ask(0, m, -1);
+    m.type = WK_IMPORT;
+    m.share.kind = WK_SHARE_MEM;
+    ask(0, m, -1); /* which it may not */
+    assert_int_equal(twice, 0);
+    ask(1, m, -1);
+    ask(1, m, -1);
+    assert_int_equal(twice, 2000);
+    m.type = WK_GONE;
+    ask(1, m, -1);
+    assert_int_equal(twice, 1000);
+    workers[1].tenant = &tenants[1]; /* of another vgpu of the guest */
+    ask(1, m, -1);
+    m.type = WK_IMPORT;
+    ask(1, m, -1);
+    assert_int_equal(holds_credit(&tenants[0].holds), 1000);
+    assert_int_equal(twice, 0);
+    workers[1].tenant = &tenants[0];
+    m.type = WK_UNEXPORT;
+    ask(1, m, -1); /* of no effect: it is not its own */
+    ask(0, m, -1);
+    m.type = WK_GONE;
+    ask(0, m, -1);
+    ask(1, m, -1);
+    assert_null(tenants[0].holds.list);
+    /* More than there is: not to be believed. */
+    workers[0].params.mem = 100;
+    m = (struct wk_msg){.type = WK_EXPORT, .share = {.kind = WK_SHARE_MEM, .size = 101}};
+    ask(0, m, -1);
+    assert_null(tenants[0].holds.list);
+}
+
 /* A worker that breaks the rules is told nothing (it is killed). */
 static void test_rules(void **state)
 {
@@ -209,6 +257,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_foreign_guest, setup, teardown),
         cmocka_unit_test_setup_teardown(test_invented_token, setup, teardown),
         cmocka_unit_test_setup_teardown(test_after_death, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_counted_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rules, setup, teardown),
         cmocka_unit_test_setup_teardown(test_segments, setup, teardown),
     };

@@ -52,7 +52,10 @@ static int mem_export(struct dev *d, uint64_t dptr, struct dev_share *out)
     int err = cudev_enter(d);
 
     *out = (struct dev_share){.fd = -1};
-    return err ? err : cudev_mem_part(d, dptr, out->meta, export, out);
+    if (!err)
+        err = cudev_mem_part(d, dptr, out->meta, export, out);
+    out->charge = err ? 0 : out->meta[LEN];
+    return err;
 }
 
 static int memory_import(struct dev *d, const struct dev_share *s, struct dev_memory **out,
@@ -162,6 +165,7 @@ static int memory_export(struct dev *d, struct dev_memory *m, struct dev_share *
 
     *out = (struct dev_share){.fd = -1};
     h = cudev_memory_handle(m, &out->meta[LEN]);
+    out->charge = out->meta[LEN];
     return err ? err : export(d, h, out);
 }
 

@@ -18,7 +18,7 @@ int share_allocation(struct dev *d, uint64_t addr, enum arena_kind kind, struct 
     if (err)
         return err;
     out->fd = part.fd;
-    out->meta[LEN] = part.len;
+    out->meta[LEN] = out->charge = part.len;
     out->meta[OFFSET] = part.offset;
     out->meta[SIZE] = part.size;
     return 0;
@@ -96,6 +96,7 @@ static int memory_export(struct dev *d, struct dev_memory *m, struct dev_share *
     if (err)
         return err;
     out->fd = arena_memory_fd(&d->arena, (struct arena_memory *)m, &out->meta[LEN]);
+    out->charge = out->meta[LEN];
     return out->fd < 0 ? CUDA_ERROR_INVALID_VALUE : 0;
 }
 
