@@ -211,7 +211,8 @@ struct broker_config {
     uint64_t max_pages;     /* per device */
     uint64_t host_pages;    /* mapped by all workers together */
     uint32_t slice_us;      /* for which a guest has a GPU while others want it, microseconds */
-    uint32_t kernel_limit;  /* seconds for which work may keep the GPU from others; 0: any time */
+    const char *mps;       /* directory of an MPS control daemon, whose clients workers are; NULL */
+    uint32_t kernel_limit; /* seconds for which work may keep the GPU from others; 0: any time */
 };
 
 struct broker {
@@ -280,6 +281,7 @@ struct spawn {
     bool confine;            /* namespaces and a root directory of its own, as far as possible */
     bool driver;             /* with what an NVIDIA driver needs... */
     int gpu_minor;           /* ...and the node of this GPU; -1: of all */
+    const char *mps;         /* directory of an MPS control daemon; NULL: none */
     int cgroup;              /* cgroup.procs to enter; -1: none */
 };
 /* Starts a process; its pid, or -errno. */

@@ -3,16 +3,20 @@
 
 #include <stddef.h>
 
-#define MS        1000000ull
-#define LEAST     (2 * MS)
-#define GRACE     (4 * MS)
-#define LINGER    (MS / 10)
-#define UNIT      65536u    /* vtime of a nanosecond at weight 1 */
-#define CAP_BURST (50 * MS) /* a capped tenant may save up its part of so much time */
+#define MS           1000000ull
+#define LEAST        (2 * MS)
+#define GRACE        (4 * MS)
+#define LINGER       (MS / 10)
+#define EARLY        (MS / 5)
+#define OVERLAP_LOOK (100 * MS) /* charges are by samples then */
+#define CAP_LOOK     (2 * MS)
+#define UNIT         65536u    /* vtime of a nanosecond at weight 1 */
+#define CAP_BURST    (50 * MS) /* a capped tenant may save up its part of so much time */
 
 void gs_init(struct gs *g, uint64_t slice)
 {
-    *g = (struct gs){.slice = slice, .least = LEAST, .grace = GRACE, .linger = LINGER};
+    *g = (struct gs){
+        .slice = slice, .least = LEAST, .grace = GRACE, .early = EARLY, .linger = LINGER};
     if (g->least > slice)
         g->least = slice;
 }
@@ -41,7 +45,7 @@ void gs_resume(struct gs *g, struct gs_tenant *t, uint64_t now)
     g->now = now;
     for (struct gs_tenant *i = g->list; i; i = i->next) {
         i->state = GS_OUT;
-        i->overrun = 0;
+        i->overrun = i->drain = 0;
         if (i->vtime < g->vclock)
             i->vtime = g->vclock;
     }
@@ -101,7 +105,8 @@ static void wake(struct gs *g)
     if (least != GS_NEVER && least > g->vclock)
         g->vclock = least;
     for (struct gs_tenant *t = g->list; t; t = t->next) {
-        bool active = t->wants || uses(g, t);
+        /* Where looks are seldom, what happened between them counts. */
+        bool active = t->wants || uses(g, t) || (g->overlap && t->moved);
         uint64_t behind = scaled(g->slice, t);
 
         if (active && !t->was_active && g->vclock > behind && t->vtime < g->vclock - behind)
@@ -182,10 +187,8 @@ static void watch_drain(struct gs *g, uint64_t now)
 {
     struct gs_tenant *t = g->holder;
 
-    if (t->busy && now - t->drain < g->grace)
+    if (t->busy && now + g->early < t->due && now - t->drain < g->grace)
         return;
-    if (t->busy && !t->overrun)
-        t->overrun = t->drain;
     end_lease(g);
 }
 
@@ -194,7 +197,7 @@ static void grant(struct gs *g, struct gs_tenant *t, uint64_t now)
     g->holder = t;
     t->state = GS_HOLDS;
     t->start = now;
-    t->idle = 0;
+    t->drain = t->idle = 0;
     t->until = first(g, t) || t->cap ? now + g->slice : GS_NEVER;
 }
 
@@ -205,7 +208,7 @@ static uint64_t next_time(const struct gs *g, uint64_t now)
     uint64_t at = GS_NEVER;
 
     if (t && t->state == GS_DRAINS)
-        return t->drain + g->grace;
+        return t->due < t->drain + g->grace + g->early ? t->due - g->early : t->drain + g->grace;
     if (t) {
         at = t->until;
         if (t->idle && t->idle + g->linger < at)
@@ -229,15 +232,38 @@ static uint64_t next_time(const struct gs *g, uint64_t now)
     return at;
 }
 
+/* Nobody waits for anybody; what a capped tenant has used up it gets again with time. `overrun` is
+ * since when there has been no moment without work. */
+static uint64_t step_overlap(struct gs *g, uint64_t now)
+{
+    uint64_t at = now + OVERLAP_LOOK;
+
+    g->holder = NULL;
+    for (struct gs_tenant *t = g->list; t; t = t->next) {
+        bool spent = t->cap && t->credit <= 0;
+
+        t->state = spent ? GS_OUT : GS_HOLDS;
+        t->until = GS_NEVER;
+        t->overrun = !t->busy ? 0 : t->overrun ? t->overrun : now;
+        if (t->cap && (t->busy || t->wants) && now + CAP_LOOK < at)
+            at = now + CAP_LOOK;
+    }
+    return at;
+}
+
 uint64_t gs_step(struct gs *g, uint64_t now)
 {
     struct gs_tenant *t;
 
     charge(g, now);
     wake(g);
+    if (g->overlap)
+        return step_overlap(g, now);
     for (t = g->list; t; t = t->next) {
         if (!t->busy)
-            t->overrun = 0;
+            t->overrun = t->drain = 0;
+        if (t->drain && !t->overrun && now - t->drain >= g->grace)
+            t->overrun = t->drain;
         if (t->state == GS_NEXT)
             t->state = GS_OUT;
     }

@@ -31,10 +31,11 @@ struct gs_tenant {
     uint32_t cap;    /* per cent of the GPU's time at most, 0: no cap */
 
     /* What is known of it, set before each step. */
-    bool wants;  /* somebody waits to issue */
-    bool busy;   /* something that was issued is not complete */
-    bool moved;  /* something was issued since the last step */
-    bool yields; /* somebody has work that does not fit into the rest of the lease */
+    bool wants;   /* somebody waits to issue */
+    bool busy;    /* something that was issued is not complete */
+    bool moved;   /* something was issued since the last step */
+    bool yields;  /* somebody has work that does not fit into the rest of the lease */
+    uint64_t due; /* if busy: when that is likely to be over */
 
     /* What follows. */
     enum gs_state state;
@@ -44,16 +45,18 @@ struct gs_tenant {
 
     uint64_t vtime;  /* time charged, by weight */
     uint64_t start;  /* of the lease */
-    uint64_t drain;  /* since when it drains */
+    uint64_t drain;  /* since when it drains, or what it left behind does; 0: it left nothing */
     uint64_t idle;   /* since when the holder has had nothing to do; 0: it has */
     int64_t credit;  /* time left under the cap */
     bool was_active; /* it wanted the GPU or used it at the last step */
 };
 
 struct gs {
+    bool overlap;    /* all may issue at any time: the GPU runs work of several at the same time */
     uint64_t slice;  /* of a lease, while others want the GPU */
     uint64_t least;  /* of a lease that somebody cuts short who is behind */
     uint64_t grace;  /* for draining */
+    uint64_t early;  /* so long before it has drained the next one starts */
     uint64_t linger; /* for a holder with nothing to do: more may be on its way */
     struct gs_tenant *list, *holder;
     uint64_t now;    /* of the last step; 0: there was none */

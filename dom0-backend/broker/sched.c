@@ -42,6 +42,10 @@ struct sched_member {
     int efd;
     uint32_t issued; /* at the last look, by all its workers */
     uint32_t shown;  /* the state that the gate shows, TENANT_* */
+    uint32_t turn;   /* of its processes, by slot; TENANT_ANY */
+    uint32_t shown_turn;
+    uint64_t turn_until, turn_idle, turn_at;
+    uint64_t turn_used[TENANT_SLOTS];
     uint64_t until;
 };
 
@@ -67,8 +71,10 @@ static void show(struct sched_member *m, uint32_t state, uint64_t until)
     struct tenant_page *p = m->page;
     uint32_t n = atomic_load(&p->nslot), v;
 
-    if (m->shown == state && m->until == until)
+    if (m->shown == state && m->until == until && m->shown_turn == m->turn)
         return;
+    m->shown_turn = m->turn;
+    atomic_store(&p->turn, m->turn);
     m->shown = state;
     m->until = until;
     atomic_store(&p->until, until);
@@ -89,16 +95,83 @@ static void read_page(struct sched_member *m)
     uint32_t n = atomic_load(&p->nslot), gate = atomic_load(&p->gate), issued = 0;
 
     m->t.wants = m->t.busy = m->t.yields = false;
+    m->t.due = 0;
     for (uint32_t i = 0; i < n && i < TENANT_SLOTS; i++) {
         bool waits = atomic_load(&p->slot[i].waits) != 0;
+        bool busy = atomic_load(&p->slot[i].since) != 0;
+        uint64_t due = atomic_load(&p->slot[i].due);
 
         issued += atomic_load(&p->slot[i].issued);
         m->t.wants |= waits;
-        m->t.busy |= atomic_load(&p->slot[i].since) != 0;
-        m->t.yields |= waits && atomic_load(&p->slot[i].yields) == gate;
+        m->t.busy |= busy;
+        if (busy && due > m->t.due)
+            m->t.due = due;
+        m->t.yields |= waits && (m->turn == TENANT_ANY || m->turn == i) &&
+                       atomic_load(&p->slot[i].yields) == gate;
     }
     m->t.moved = issued != m->issued;
     m->issued = issued;
+}
+
+/* Of the processes that wait the one that has had the least. TENANT_ANY: none waits. */
+static uint32_t next_turn(struct sched_member *m, uint32_t but)
+{
+    struct tenant_page *p = m->page;
+    uint32_t n = atomic_load(&p->nslot), best = TENANT_ANY;
+    uint64_t most = 0;
+
+    for (uint32_t i = 0; i < n && i < TENANT_SLOTS; i++)
+        if (m->turn_used[i] > most)
+            most = m->turn_used[i];
+    for (uint32_t i = 0; i < n && i < TENANT_SLOTS; i++) {
+        if (i == but || !atomic_load(&p->slot[i].waits))
+            continue;
+        /* Who comes back has not saved up more than a slice. */
+        if (m->turn_used[i] + 2 * m->gpu->gs.slice < most)
+            m->turn_used[i] = most - 2 * m->gpu->gs.slice;
+        if (best == TENANT_ANY || m->turn_used[i] < m->turn_used[best])
+            best = i;
+    }
+    return best;
+}
+
+/* A process that holds a lease of its guest holds it alone: to change between them within it costs
+ * as much as to change between guests. */
+static void take_turns(struct sched_member *m, uint64_t now, uint64_t *next)
+{
+    const struct tenant_slot *s;
+    uint32_t to;
+
+    if (m->turn != TENANT_ANY && now > m->turn_at)
+        m->turn_used[m->turn] += now - m->turn_at;
+    m->turn_at = now;
+    if (m->t.state != GS_HOLDS || m->t.until == GS_NEVER) {
+        m->turn = TENANT_ANY;
+        m->turn_until = 0;
+        return;
+    }
+    if (m->turn == TENANT_ANY || m->t.until > m->turn_until) {
+        m->turn = next_turn(m, TENANT_ANY);
+        m->turn_until = m->t.until;
+        m->turn_idle = 0;
+        return;
+    }
+    s = &m->page->slot[m->turn];
+    if (atomic_load(&s->waits) || atomic_load(&s->since) || m->t.moved) {
+        m->turn_idle = 0;
+        return;
+    }
+    to = next_turn(m, m->turn);
+    if (to == TENANT_ANY)
+        return;
+    if (!m->turn_idle)
+        m->turn_idle = now;
+    if (now - m->turn_idle >= m->gpu->gs.linger) {
+        m->turn = to;
+        m->turn_idle = 0;
+    } else if (m->turn_idle + m->gpu->gs.linger < *next) {
+        *next = m->turn_idle + m->gpu->gs.linger;
+    }
 }
 
 static void step_gpu(struct gpu *g, uint64_t now, uint64_t *next)
@@ -120,7 +193,9 @@ static void step_gpu(struct gpu *g, uint64_t now, uint64_t *next)
 
         atomic_store(&m->page->beat, now);
         /* Whom nobody waits for need not say when it has nothing to do. */
-        atomic_store(&m->page->tell, t->cap || t->overrun || want > (t->wants ? 1u : 0u));
+        atomic_store(&m->page->tell,
+                     t->cap || (!g->gs.overlap && (t->overrun || want > (t->wants ? 1u : 0u))));
+        take_turns(m, now, &at);
         show(m, gates[t->state], t->state == GS_HOLDS ? t->until : 0);
     }
     if (at < *next)
@@ -318,6 +393,7 @@ static struct gpu *gpu_of(const char *device)
         return NULL;
     snprintf(g->device, sizeof(g->device), "%s", device);
     gs_init(&g->gs, sched.b->cfg.slice_us * 1000ull);
+    g->gs.overlap = sched.b->cfg.mps != NULL;
     g->next = sched.gpus;
     sched.gpus = g;
     return g;
@@ -346,6 +422,7 @@ struct sched_member *sched_add(struct broker *b, struct tenant *tenant, const ch
     m->efd = tenant->efd;
     snprintf(m->name, sizeof(m->name), "%s", tenant->name);
     m->shown = UINT32_MAX;
+    m->turn = TENANT_ANY;
     g->members++;
     settle(g);
     /* Whoever had the GPU to itself goes on with it for the time being. */

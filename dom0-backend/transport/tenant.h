@@ -18,11 +18,14 @@
 
 #define TENANT_SLOTS 256u /* VGPU_MAX_CHANNELS: one for each process */
 
+#define TENANT_ANY UINT32_MAX
+
 struct tenant_slot {
     _Atomic uint64_t mem; /* octets of device memory that this process holds */
     /* Since when nothing of what is under way has come to an end; 0: nothing is under way. Times are
      * CLOCK_MONOTONIC, nanoseconds. */
     _Atomic uint64_t since;
+    _Atomic uint64_t due;    /* when all that is under way will be complete, by experience */
     _Atomic uint32_t issued; /* operations, counted while the gate is not open */
     _Atomic uint32_t waits;  /* threads that wait at the gate */
     _Atomic uint32_t
@@ -47,6 +50,7 @@ struct tenant_page {
     _Atomic uint32_t nslot;       /* slots from here on have never been used */
     _Atomic uint32_t gate __attribute__((aligned(64))); /* futex */
     _Atomic uint32_t tell;  /* who becomes idle writes to the broker's eventfd */
+    _Atomic uint32_t turn;  /* the slot whose process has the lease; TENANT_ANY: all of them */
     _Atomic uint64_t until; /* nothing is issued any more at this time; UINT64_MAX: no end */
     _Atomic uint64_t beat;  /* when the broker last looked */
     struct tenant_slot slot[TENANT_SLOTS];

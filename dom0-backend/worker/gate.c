@@ -70,6 +70,14 @@ static struct tenant_slot *slot_of(struct wk *w)
 
 /* ---- what is complete; all with the lock held */
 
+static void set_due(struct wk *w)
+{
+    const struct wk_gate *g = &w->gate;
+
+    atomic_store(&slot_of(w)->due,
+                 g->each ? g->moved + (g->entered - g->passed) * g->each : UINT64_MAX);
+}
+
 /* Marks that have passed. */
 static void look(struct wk *w, uint64_t now)
 {
@@ -94,6 +102,7 @@ static void look(struct wk *w, uint64_t now)
     }
     if (g->passed != before) {
         g->stalled = false;
+        set_due(w);
         atomic_store(&slot_of(w)->since, g->passed == g->entered ? 0 : now);
     }
 }
@@ -123,6 +132,14 @@ static uint64_t batch(const struct wk_gate *g)
 }
 
 /* ---- the gate */
+
+/* Of several processes of the guest one at a time. */
+static bool my_turn(const struct wk *w)
+{
+    uint32_t turn = atomic_load(&w->tenant->turn);
+
+    return turn == TENANT_ANY || turn == w->slot;
+}
 
 enum verdict { GO, TOO_MUCH, TOO_LATE };
 
@@ -182,19 +199,21 @@ void wk_gate_pass(struct wk *w)
     struct wk_gate *g = &w->gate;
     struct tenant_page *p = w->tenant;
     uint64_t held_back = 0, now;
-    bool waits = false;
+    bool waits = false, idle;
 
     pthread_mutex_lock(&g->lock);
     for (;;) {
         uint32_t gate = atomic_load(&p->gate), state = gate & TENANT_GATE_MASK;
         enum verdict v = TOO_LATE;
+        bool ours = false;
 
         now = now_ns();
         if (state == TENANT_OPEN)
             break;
         if (state == TENANT_LEASE) {
             look(w, now);
-            v = judge(g, gate, now, atomic_load(&p->until));
+            ours = my_turn(w);
+            v = ours ? judge(g, gate, now, atomic_load(&p->until)) : TOO_LATE;
             if (v == GO) {
                 g->lease = gate;
                 break;
@@ -205,7 +224,7 @@ void wk_gate_pass(struct wk *w)
             if (!held_back)
                 held_back = now;
             nap(NAP_NS(g));
-        } else if (!wait_turn(w, gate, state == TENANT_LEASE, &waits)) {
+        } else if (!wait_turn(w, gate, ours, &waits)) {
             pthread_mutex_lock(&g->lock);
             break;
         }
@@ -215,13 +234,15 @@ void wk_gate_pass(struct wk *w)
     }
     if (waits)
         atomic_fetch_sub(&slot_of(w)->waits, 1);
-    if (g->entered == g->passed) {
-        atomic_store(&slot_of(w)->since, now);
+    idle = g->entered == g->passed;
+    if (idle)
         g->moved = now;
-    }
     if (!g->at)
         g->at = now;
     g->entered++;
+    set_due(w);
+    if (idle)
+        atomic_store(&slot_of(w)->since, now);
     atomic_store(&slot_of(w)->issued, (uint32_t)g->entered);
     if (g->asleep)
         ring(slot_of(w));
@@ -252,6 +273,7 @@ static void begin(struct wk *w, uint64_t now)
     g->entered++;
     g->submitted++;
     g->at = g->moved = now;
+    atomic_store(&slot_of(w)->due, UINT64_MAX);
     atomic_store(&slot_of(w)->since, now);
     record(w);
 }
@@ -312,8 +334,8 @@ static void *gate_main(void *arg)
             tell(g);
         was_busy = atomic_load(&s->since) != 0;
         /* The end of a lease is where others lose time. */
-        ending =
-            was_busy && ((gate & TENANT_GATE_MASK) != TENANT_LEASE || now + NAP_NS(g) >= until);
+        ending = was_busy && ((gate & TENANT_GATE_MASK) != TENANT_LEASE ||
+                              now + NAP_NS(g) >= until || !my_turn(w));
         shut = !ending ? 0 : shut ? shut : now;
         if (ending && g->spin && now - shut < DRAIN_NS)
             __builtin_ia32_pause();

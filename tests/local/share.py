@@ -74,6 +74,21 @@ def lease_of_each(stage):
         need(stage, 'alone again', int(a.ask('load 20 0.2')) > 0)
 
 
+def turns_of_processes(stage):
+    """All of a guest's processes get on beside another guest, one that asks seldom and those that come
+    later too."""
+    with guests(stage, ['', '']) as g:
+        other = ready(g, 0)
+        own = [ready(g, 1) for _ in range(3)]
+        tell(other, 'load 20 1.2')
+        for p, what in zip(own, ('load 20 1', 'load 20 1', 'calls 1 1 5000')):
+            tell(p, what)
+        late = ready(g, 1)
+        tell(late, 'load 20 0.5')
+        done = [int(hear(p).split()[0]) for p in own + [late, other]]
+        need(stage, 'each', min(done) > 0, str(done))
+
+
 def killed_holder(stage):
     """Guests that are killed while they have the device take it from nobody."""
     with guests(stage, ['', '', '']) as g:
@@ -124,4 +139,4 @@ def capped(stage):
         need(stage, 'charged', 0 < ns < 0.2 * took + 0.1, '%.3f s of %.3f s' % (ns, took))
 
 
-TESTS = [lease_of_each, killed_holder, endless_kernel, capped]
+TESTS = [lease_of_each, turns_of_processes, killed_holder, endless_kernel, capped]

@@ -89,6 +89,7 @@ static void run(uint64_t ns)
         for (unsigned i = 0; i < n; i++) {
             begin(&guest[i]);
             guest[i].t.busy = guest[i].left != 0;
+            guest[i].t.due = guest[i].left ? now + guest[i].left : 0;
             guest[i].t.moved = false;
             running += guest[i].t.busy;
         }
@@ -299,6 +300,67 @@ static void test_resume(void **state)
     assert_share(b->done, S, 50, 3);
 }
 
+/* The next one starts when the last work of the one before is about to end, so that the GPU has no
+ * pause; work that takes longer than it should is overrun only after the time for draining. */
+static void test_early(void **state)
+{
+    struct guest *a = add(256, 0, 0, 0), *b = add(256, 0, 0, 0);
+    uint64_t start = now;
+
+    a->t.busy = b->t.wants = true;
+    gs_resume(&g, &a->t, now);
+    gs_step(&g, now);
+    now = a->t.until;
+    a->t.due = now + MS;
+    assert_true(gs_step(&g, now) == now + MS - g.early);
+    assert_int_equal(a->t.state, GS_DRAINS);
+    assert_int_equal(b->t.state, GS_NEXT);
+    now += MS - g.early - 1;
+    gs_step(&g, now);
+    assert_int_equal(b->t.state, GS_NEXT);
+    now++;
+    gs_step(&g, now);
+    assert_int_equal(b->t.state, GS_HOLDS);
+    assert_int_equal(a->t.state, GS_OUT);
+    assert_true(!a->t.overrun);
+    for (start += g.slice; now < start + g.grace; now += STEP)
+        gs_step(&g, now);
+    assert_true(!a->t.overrun);
+    gs_step(&g, now);
+    assert_true(a->t.overrun == start);
+    a->t.busy = false;
+    gs_step(&g, now);
+    assert_true(!a->t.overrun);
+}
+
+/* Together on a GPU that runs work of several at the same time: nobody waits, but who is capped. */
+static void test_overlap(void **state)
+{
+    struct guest *a = add(1, 0, MS, 0), *b = add(65535, 0, MS, 0), *c = add(256, 20, MS, 0);
+    uint64_t capped = 0;
+
+    g.overlap = true;
+    gs_resume(&g, &a->t, now); /* it was alone */
+    for (int i = 0; i < 400; i++) {
+        run(10 * MS);
+        assert_int_equal(a->t.state, GS_HOLDS);
+        assert_int_equal(b->t.state, GS_HOLDS);
+        assert_true(a->t.until == GS_NEVER);
+        capped += c->t.state == GS_OUT;
+    }
+    assert_share(a->done, 4 * S, 40, 3);
+    assert_share(b->done, 4 * S, 40, 3);
+    assert_share(c->t.used, 4 * S, 20, 3);
+    assert_true(capped > 0);
+    a->t.busy = b->t.busy = c->t.busy = false;
+    gs_step(&g, now);
+    assert_true(!a->t.overrun);
+    a->t.busy = true;
+    assert_true(gs_step(&g, now) > now + MS); /* it is not asked often */
+    gs_step(&g, now + S);
+    assert_true(a->t.overrun == now);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,6 +378,8 @@ int main(void)
         cmocka_unit_test_setup(test_cap, setup),
         cmocka_unit_test_setup(test_all_capped, setup),
         cmocka_unit_test_setup(test_resume, setup),
+        cmocka_unit_test_setup(test_early, setup),
+        cmocka_unit_test_setup(test_overlap, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,6 +137,47 @@ static void test_turn(void **state)
     assert_true(told());
 }
 
+/* A lease is one process's at a time: the others wait, and it is not they who give it up. */
+static void test_turn_of_process(void **state)
+{
+    pthread_t t;
+
+    f->tenant.beat = UINT64_MAX / 2;
+    f->tenant.turn = 7;
+    set_gate(TENANT_LEASE, 1);
+    through = 0;
+    pthread_create(&t, NULL, issue_two, NULL);
+    while (!slot->waits)
+        usleep(1000);
+    assert_int_equal(through, 0);
+    assert_int_equal(slot->yields, 0);
+    f->tenant.turn = TENANT_ANY;
+    set_gate(TENANT_LEASE, UINT64_MAX);
+    pthread_join(t, NULL);
+    assert_int_equal(through, 2);
+    f->tenant.turn = 0; /* its own */
+    set_gate(TENANT_LEASE, UINT64_MAX);
+    issue();
+}
+
+/* When what is under way will be complete, for who comes next. */
+static void test_due(void **state)
+{
+    set_gate(TENANT_LEASE, UINT64_MAX);
+    ready = false;
+    issue();
+    assert_true(slot->due == UINT64_MAX); /* nothing is known of these operations yet */
+    usleep(2000);
+    ready = true;
+    issue();
+    assert_true(f->w.gate.each > 0);
+    ready = false;
+    issue();
+    assert_true(slot->due ==
+                f->w.gate.moved + (f->w.gate.entered - f->w.gate.passed) * f->w.gate.each);
+    assert_true(slot->due > f->w.gate.moved);
+}
+
 /* Of a lease whose time is over nothing is left, and the broker is told so. */
 static void test_late(void **state)
 {
@@ -192,6 +233,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_small, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lease, setup, teardown),
         cmocka_unit_test_setup_teardown(test_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_turn_of_process, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_due, setup, teardown),
         cmocka_unit_test_setup_teardown(test_late, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ahead, setup, teardown),
         cmocka_unit_test_setup_teardown(test_orphan, setup, teardown),
