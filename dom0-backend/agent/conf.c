@@ -47,6 +47,7 @@ static const struct {
     {"spin_us", NUMBER, AT(spin_us), 0, 1000000, NULL, "0..1000000 (0: never)"},
     {"slice_us", NUMBER, AT(slice_us), 1000, 1000000, NULL, "1000..1000000"},
     {"max_kernel_s", NUMBER, AT(max_kernel_s), 0, 86400, NULL, "0..86400 s (0: no limit)"},
+    {"mps_pipe_directory", PATH, AT(mps), 0, 0, NULL, "an absolute path of at most 100 octets"},
     {"device_kind", WORD, AT(kind), 0, 0, " ptx cuda ", "ptx or cuda"},
     {"log_level", WORD, AT(log_level), 0, 0, " error warning info debug ",
      "error, warning, info or debug"},

@@ -31,6 +31,7 @@ struct gvm_conf {
     unsigned threads;      /* CPU threads of the software device per worker, 0: all */
     uint32_t spin_us;      /* how long a worker polls before it sleeps */
     uint32_t slice_us;     /* how long a guest has a GPU while others want it */
+    char mps[101];         /* directory of an MPS control daemon, "": none */
     uint32_t max_kernel_s; /* how long work may keep a GPU from other guests */
     char kind[8];          /* "ptx" or "cuda"; "": the worker's default */
     char log_level[8];

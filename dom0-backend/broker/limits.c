@@ -49,6 +49,7 @@ int limits_give(struct worker *w, struct spawn *s)
 {
     struct broker *b = w->b;
 
+    s->mps = b->cfg.mps;
     if (!b->confine)
         return 0;
     if (b->cfg.uid_base) {

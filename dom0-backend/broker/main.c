@@ -24,6 +24,7 @@
 #include "dom0-backend/broker/broker.h"
 #include "dom0-backend/broker/gpushare.h"
 #include "dom0-backend/broker/cgroup.h"
+#include "dom0-backend/broker/mps.h"
 #include "dom0-backend/broker/root.h"
 #include "dom0-backend/broker/xendev.h"
 #include "dom0-backend/common/fault.h"
@@ -57,7 +58,8 @@ static const char usage[] =
     "                 [--guest SOCKET[,mem=SIZE][,weight=1..65535][,cap=1..100]]...   further "
     "guests\n"
     "                 [--slice-us 1000..1000000] [--max-kernel SECONDS]   while others want the "
-    "GPU\n";
+    "GPU\n"
+    "                 [--mps DIRECTORY]   of an MPS control daemon that runs\n";
 
 static struct broker broker = {.cfg.spin_us = -1};
 static ev_signal sig_term, sig_int;
@@ -147,6 +149,7 @@ static int parse(int argc, char **argv, struct options *o)
         CONFINE,
         KERNEL,
         SLICE,
+        MPS,
         HELP
     };
     static const struct option opts[] = {
@@ -170,6 +173,7 @@ static int parse(int argc, char **argv, struct options *o)
         {"confine", 0, NULL, CONFINE},
         {"max-kernel", 1, NULL, KERNEL},
         {"slice-us", 1, NULL, SLICE},
+        {"mps", 1, NULL, MPS},
         {NULL, 0, NULL, 0},
     };
     uint64_t v;
@@ -249,6 +253,9 @@ static int parse(int argc, char **argv, struct options *o)
                 return -1;
             }
             broker.cfg.slice_us = (uint32_t)v;
+            break;
+        case MPS:
+            broker.cfg.mps = optarg;
             break;
         case KERNEL:
             if (number("max-kernel", optarg, 86400, &v) < 0)
@@ -396,11 +403,32 @@ static int confine_local(void)
     return 0;
 }
 
+/* Said at the start, not when the first guest's program fails. */
+static int mps_start(void)
+{
+    char why[320];
+
+    if (!broker.cfg.mps)
+        return 0;
+    if (!mps_found(broker.cfg.mps, why, sizeof(why))) {
+        log_error("%s", why);
+        return -1;
+    }
+    /* Workers that are not confined have the environment of this process. */
+    if (setenv(MPS_VARIABLE, broker.cfg.mps, 1) < 0)
+        return -1;
+    log_info(
+        "guests share a GPU through the MPS server of %s: a fault of one ends the work of all, "
+        "weights have no effect, and no guest can be suspended",
+        broker.cfg.mps);
+    return 0;
+}
+
 static int run_local(struct options *o)
 {
     int fd, err;
 
-    if (broker.confine && confine_local() < 0)
+    if ((broker.confine && confine_local() < 0) || mps_start() < 0)
         return 1;
     fd = o->listen_fd >= 0 ? o->listen_fd : bind_local(o->local);
     if (fd < 0)
@@ -521,11 +549,15 @@ static int run_xen(struct options *o)
     broker.cfg.worker_memory = (uint64_t)conf.worker_memory << 20;
     if (conf.kind[0])
         broker.cfg.kind = conf.kind;
+    if (conf.mps[0])
+        broker.cfg.mps = conf.mps;
     broker.root = broker.confine = geteuid() == 0;
     if (!broker.root) {
         log_error("gvm-backd serves Xen guests as root only; gvm run needs no privileges");
         return 1;
     }
+    if (mps_start() < 0)
+        return 1;
     cgroup_start(NULL);
     if (take_run_dir(conf.run_dir) < 0 || xenbus_start(&bus, &broker) < 0)
         return 1;

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "dom0-backend/broker/mps.h"
 #include "dom0-backend/common/fdmsg.h"
 
 #define CONTEXT_BYTES (1ull << 30) /* what a context has besides its allocations, amply */
@@ -499,6 +500,10 @@ void park_command(struct broker *b, char *line, void (*reply)(void *arg, const c
         for (ch = h->chans; ch && ch->pid != c->pid; ch = ch->next)
             ;
     if (!ch)
+        goto out;
+    err = -EOPNOTSUPP;
+    why = MPS_NO_SUSPEND;
+    if (b->cfg.mps)
         goto out;
     why = NULL;
     if (strcmp(c->file, "-") == 0) {

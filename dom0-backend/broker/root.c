@@ -269,7 +269,23 @@ static int change_root(void)
     return chdir("/");
 }
 
-void root_make(bool driver, int gpu_minor)
+/* An MPS client finds its server through sockets and pipes there, takes a lock on a file, and talks to
+ * it in shared memory. What the client may do with them their modes say. */
+static void bind_mps(const char *dir)
+{
+    char at[256];
+
+    const char *const dirs[] = {dir, "/dev/shm"};
+
+    for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
+        if (under_root(dirs[i], at, sizeof(at)) < 0 || (mkdir(at, 0755) < 0 && errno != EEXIST) ||
+            mount(dirs[i], at, NULL, MS_BIND, NULL) < 0 ||
+            mount(NULL, at, NULL, MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) <
+                0)
+            root_complain(dirs[i]);
+}
+
+void root_make(bool driver, int gpu_minor, const char *mps)
 {
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
         root_complain("private mounts");
@@ -288,6 +304,8 @@ void root_make(bool driver, int gpu_minor)
     bind_files(root_files, sizeof(root_files) / sizeof(root_files[0]));
     if (driver)
         bind_gpus(gpu_minor);
+    if (mps)
+        bind_mps(mps);
     make_proc(driver);
     if (change_root() < 0) {
         root_complain("changing the root");

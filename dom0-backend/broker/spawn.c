@@ -10,6 +10,7 @@
  * Between clone and exec only system calls are made: the broker has threads.
  */
 #include "dom0-backend/broker/broker.h"
+#include "dom0-backend/broker/mps.h"
 #include "dom0-backend/broker/root.h"
 #include "dom0-backend/common/fault.h"
 
@@ -70,7 +71,7 @@ static void __attribute__((noreturn)) child(const struct spawn *s, int exe, char
     if (s->cgroup >= 0 && write(s->cgroup, "0", 1) < 0)
         root_complain("entering its cgroup");
     if (s->confine)
-        root_make(s->driver, s->gpu_minor);
+        root_make(s->driver, s->gpu_minor, s->mps);
     for (int i = 0; i < 3; i++) {
         close(targets[i]);
         if (fds[i] >= 0 && dup2(fds[i], targets[i]) != targets[i])
@@ -99,10 +100,10 @@ static void __attribute__((noreturn)) child(const struct spawn *s, int exe, char
 
 pid_t spawn_worker(const struct spawn *s, int *pidfd)
 {
-    static char jit[32], check[32];
+    static char jit[32], check[32], mps[sizeof(MPS_VARIABLE) + 128];
     /* Compiled code is not kept: it would be one guest's, found by the next. */
     static char *clean_env[] = {
-        "PATH=/usr/bin:/bin", "LANG=C", "CUDA_CACHE_DISABLE=1", NULL, NULL, NULL};
+        "PATH=/usr/bin:/bin", "LANG=C", "CUDA_CACHE_DISABLE=1", NULL, NULL, NULL, NULL};
     static bool told;
     char *const *env = s->confine ? clean_env : environ;
     unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUTS;
@@ -120,7 +121,11 @@ pid_t spawn_worker(const struct spawn *s, int *pidfd)
         if (getenv("GVM_PTX_JIT"))
             clean_env[n++] = jit;
         if (getenv("GVM_PTX_CHECK"))
-            clean_env[n] = check;
+            clean_env[n++] = check;
+        if (s->mps) {
+            snprintf(mps, sizeof(mps), MPS_VARIABLE "=%s", s->mps);
+            clean_env[n] = mps;
+        }
     }
     *pidfd = -1;
     if (exe < 0)

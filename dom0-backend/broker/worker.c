@@ -5,6 +5,7 @@
  * one that does not answer or does not read is killed.
  */
 #include "dom0-backend/broker/limits.h"
+#include "dom0-backend/broker/mps.h"
 #include "dom0-backend/broker/worker_int.h"
 
 #include <errno.h>
@@ -438,7 +439,7 @@ static void open_record(struct worker *w)
 
 struct worker *worker_start(struct broker *b, const struct worker_params *p)
 {
-    char mem[24], window[12], threads[12], spin[12];
+    char mem[24], window[12], threads[12], spin[12], why[320];
     const char *argv[24] = {"gvm-worker"};
     struct worker *w = worker_new(b, p);
     int pair[2] = {-1, -1}, lfd = -1, n = 1, err;
@@ -447,6 +448,12 @@ struct worker *worker_start(struct broker *b, const struct worker_params *p)
 
     if (!w)
         return NULL;
+    /* Without its daemon the driver would do without MPS and say nothing. */
+    if (b->cfg.mps && !mps_found(b->cfg.mps, why, sizeof(why))) {
+        log_error("%s", why);
+        worker_free(w);
+        return NULL;
+    }
     do {
         w->id = b->next_worker++;
     } while (w->id == 0);

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dom0-backend/broker/mps.h"
 #include "dom0-backend/broker/xendev.h"
 #include "vgpu_keys.h"
 
@@ -112,6 +113,11 @@ void xenpark_checkpoint(struct host *h, struct op *op)
         for (struct chan *ch = h->chans; ch; ch = ch->next)
             park_go_on(ch);
         op_answer(op, 0);
+        return;
+    }
+    if (h->b->cfg.mps) {
+        refuse(d, "not suspended: " MPS_NO_SUSPEND);
+        op_answer(op, -EBUSY); /* -EOPNOTSUPP would let it suspend without its contexts */
         return;
     }
     /* Each writes as much as the guest has on the device: it is for suspends, not for loops. */

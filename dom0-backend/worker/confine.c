@@ -24,6 +24,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <xen/xen.h>
@@ -38,6 +39,12 @@
 #else
 #define CONFINE_OFF 0
 #endif
+
+/* Whether the driver's library looks for an MPS server, to which it shows its user id. */
+static bool is_mps_client(void)
+{
+    return getenv("CUDA_MPS_PIPE_DIRECTORY") != NULL;
+}
 
 void confine_start(void)
 {
@@ -58,7 +65,8 @@ void confine_start(void)
         log_warn("PR_SET_DUMPABLE: %m");
     /* The first process of a namespace has had all of them from the broker. Without privileges they
      * come inside a new user namespace, and with them capabilities there. */
-    if (getpid() != 1 && unshare(flags) < 0 && unshare(CLONE_NEWUSER | flags) < 0)
+    if (getpid() != 1 && unshare(flags) < 0 &&
+        (is_mps_client() || unshare(CLONE_NEWUSER | flags) < 0))
         log_info("no namespaces of its own for this worker (%m); the system call filter remains");
     if (syscall(SYS_capset, &h, none_at_all) < 0)
         log_warn("capabilities cannot be given up: %m");
@@ -163,6 +171,23 @@ static const int driver_needs[] = {
     SCMP_SYS(mbind),         SCMP_SYS(mincore),
 };
 
+/* Of a client of MPS: sockets to its server, of which there is one in this process's file system. */
+static const int mps_needs[] = {
+    SCMP_SYS(connect),     SCMP_SYS(getsockopt),  SCMP_SYS(setsockopt),
+    SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(recvfrom),
+    SCMP_SYS(shutdown),    SCMP_SYS(unlink),      SCMP_SYS(ftruncate),
+};
+
+static int add_mps_rules(scmp_filter_ctx f)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < sizeof(mps_needs) / sizeof(mps_needs[0]); i++)
+        err |= seccomp_rule_add(f, SCMP_ACT_ALLOW, mps_needs[i], 0);
+    err |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+    return err;
+}
+
 /* The driver's ioctls have type 'F', those of its unified memory none at all. Never 'E' (evtchn) or
  * 'G' (gntdev): the types are told apart in the low 32 bits, as the kernel does. */
 static int add_driver_rules(scmp_filter_ctx f)
@@ -179,13 +204,21 @@ static int add_driver_rules(scmp_filter_ctx f)
     return err;
 }
 
+static bool among(const int *calls, size_t n, int call)
+{
+    for (size_t i = 0; i < n; i++)
+        if (calls[i] == call)
+            return true;
+    return false;
+}
+
+/* Has a rule of its own. */
 static bool driver_has(int call)
 {
-    for (size_t i = 0; i < sizeof(driver_needs) / sizeof(driver_needs[0]); i++) {
-        if (driver_needs[i] == call)
-            return true;
-    }
-    return false;
+    const size_t mps = is_mps_client() ? sizeof(mps_needs) / sizeof(mps_needs[0]) : 0;
+
+    return among(driver_needs, sizeof(driver_needs) / sizeof(driver_needs[0]), call) ||
+           (mps && (call == SCMP_SYS(socket) || among(mps_needs, mps, call)));
 }
 
 static int add_rules(scmp_filter_ctx f, bool xen, bool driver, bool jit)
@@ -200,6 +233,8 @@ static int add_rules(scmp_filter_ctx f, bool xen, bool driver, bool jit)
             err |= seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), harmless[i], 0);
     if (driver)
         err |= add_driver_rules(f);
+    if (driver && is_mps_client())
+        err |= add_mps_rules(f);
 
     /* Memory, but never executable; a device that makes code may turn pages from writable to
      * executable, never both at once. */

@@ -20,6 +20,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 import diag
+import mps
 import park
 import quota
 import share
@@ -363,7 +364,7 @@ TESTS = [program(n) for n in PASSING] + [
     progress, threads, staticlink, own_static, no_ptx, oob_beside_another, system_calls,
     round_trips, allocations, worker_killed, gvm_killed,
     bad_environment, shared_in_one_guest] + diag.TESTS + park.TESTS + quota.TESTS + (
-    share.TESTS + starts.TESTS)
+    share.TESTS + mps.TESTS + starts.TESTS)
 
 
 def main(argv):

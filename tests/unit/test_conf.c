@@ -37,12 +37,13 @@ static void good(void **state)
 {
     struct gvm_conf c;
 
-    assert_int_equal(parse("# comment\n\n  max_channels = 32  # more\n"
-                           "config_dirs = /a, /b/c ,/d\nwarm_workers=0\ndevice_kind = ptx\n"
-                           "max_host_pages = 100000\nuid_base = 0\nlog_level=debug\n"
-                           "run_dir = /tmp/run\nspin_us = 1000000",
-                           &c),
-                     0);
+    assert_int_equal(
+        parse("# comment\n\n  max_channels = 32  # more\n"
+              "config_dirs = /a, /b/c ,/d\nwarm_workers=0\ndevice_kind = ptx\n"
+              "max_host_pages = 100000\nuid_base = 0\nlog_level=debug\n"
+              "run_dir = /tmp/run\nspin_us = 1000000\nmps_pipe_directory = /tmp/nvidia-mps",
+              &c),
+        0);
     assert_int_equal(c.max_channels, 32);
     assert_int_equal(c.nconfig_dirs, 3);
     assert_string_equal(c.config_dirs[1], "/b/c");
@@ -53,6 +54,12 @@ static void good(void **state)
     assert_int_equal(c.spin_us, 1000000);
     assert_string_equal(c.log_level, "debug");
     assert_string_equal(c.run_dir, "/tmp/run");
+    assert_string_equal(c.mps, "/tmp/nvidia-mps");
+    assert_int_equal(parse("", &c), 0);
+    assert_string_equal(c.mps, ""); /* off */
+    assert_int_equal(parse("mps_pipe_directory = yes", &c), 1);
+    assert_non_null(strstr(last, "absolute path of at most 100 octets"));
+    assert_string_equal(c.mps, "");
 }
 
 static void profiles(void **state)

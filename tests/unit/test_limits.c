@@ -103,18 +103,38 @@ static void test_gpu_minor(void **state)
             return n;                                                                              \
     } while (0)
 
+/* What a client of MPS has besides. */
+static int look_mps(void)
+{
+    int fd;
+
+    root_make(true, -1, dir);
+    if (open("/dev/shm/gvm-test", O_RDWR | O_CREAT, 0600) < 0 || unlink("/dev/shm/gvm-test") < 0)
+        return 1;
+    if (access(dir, R_OK) < 0)
+        return 2;
+    errno = 0;
+    fd = creat("/x", 0600);
+    if (fd >= 0 || errno != EROFS)
+        return 3;
+    if (chdir(dir) < 0 || open("pipe", O_RDWR) < 0 || open("control_lock", O_RDWR) < 0)
+        return 4;
+    return setresuid(60000, 60000, 60000) == 0 && creat("x", 0600) >= 0 ? 5 : 0;
+}
+
 static int look(bool driver)
 {
     char c;
     int fd;
 
-    root_make(driver, -1);
+    root_make(driver, -1, NULL);
     GONE(1, "/etc/passwd");
     GONE(2, "/run");
     GONE(3, "/tmp");
     GONE(4, "/sys");
     GONE(5, "/dev/mem");
     GONE(6, "/dev/xen");
+    GONE(14, "/dev/shm");
     GONE(7, "/dev/tty");
     GONE(8, "/root");
     GONE(9, "/var");
@@ -146,7 +166,7 @@ static int look(bool driver)
 }
 
 /* 200: this user, or this machine, has no namespaces to give. */
-static int in_namespaces(bool driver)
+static int in_namespaces(bool driver, bool mps)
 {
     int status;
     pid_t pid = fork(), inner;
@@ -158,7 +178,7 @@ static int in_namespaces(bool driver)
         root_prepare();
         inner = fork();
         if (inner == 0)
-            _exit(look(driver));
+            _exit(mps ? look_mps() : look(driver));
         waitpid(inner, &status, 0);
         _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 201);
     }
@@ -168,14 +188,19 @@ static int in_namespaces(bool driver)
 
 static void test_root(void **state)
 {
-    int plain = in_namespaces(false);
+    int plain = in_namespaces(false, false);
+    char path[200];
 
     if (plain == 200) {
         print_message("skipped: no namespaces without privileges\n");
         skip();
     }
     assert_int_equal(plain, 0);
-    assert_int_equal(in_namespaces(true), 0);
+    assert_int_equal(in_namespaces(true, false), 0);
+    snprintf(path, sizeof(path), "%s/pipe", dir);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    put("control_lock", "");
+    assert_int_equal(in_namespaces(true, true), 0);
 }
 
 /* ---- cgroups; files that are just files */
@@ -241,7 +266,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_gpu_minor, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cgroup, set_up, tear_down),
         cmocka_unit_test(test_cgroup_none),
-        cmocka_unit_test(test_root),
+        cmocka_unit_test_setup_teardown(test_root, set_up, tear_down),
     };
 
     log_init("test", LOG_INFO_);

@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -239,6 +240,43 @@ static void test_ioctl(void **state)
     assert_ok(locked(false, notify_denied));
 }
 
+/* A client of MPS talks to its server, and to nobody else. */
+static int mps_sockets(void)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "/nowhere"};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    if (fd < 0)
+        return 1;
+    errno = 0;
+    if (connect(fd, (struct sockaddr *)&a, sizeof(a)) != -1 || errno != ENOENT)
+        return 2;
+    errno = 0;
+    if (socket(AF_INET, SOCK_STREAM, 0) != -1 || errno != EACCES)
+        return 3;
+    errno = 0;
+    if (bind(fd, (struct sockaddr *)&a, sizeof(a)) != -1 || errno != EPERM)
+        return 4;
+    return 0;
+}
+
+static int no_sockets(void)
+{
+    DENIED(1, socket(AF_UNIX, SOCK_STREAM, 0));
+    return 0;
+}
+
+static void test_mps(void **state)
+{
+    SKIP_UNFILTERED();
+    assert_ok(locked_for(true, true, false, no_sockets));
+    setenv("CUDA_MPS_PIPE_DIRECTORY", "/nowhere", 1);
+    assert_ok(locked_for(true, true, false, mps_sockets));
+    /* The software device is no client. */
+    assert_ok(locked_for(true, false, false, no_sockets));
+    unsetenv("CUDA_MPS_PIPE_DIRECTORY");
+}
+
 static void test_useful(void **state)
 {
     assert_ok(locked(false, useful));
@@ -343,10 +381,11 @@ static void test_start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forbidden), cmocka_unit_test(test_ioctl),
-        cmocka_unit_test(test_useful),    cmocka_unit_test(test_killed),
-        cmocka_unit_test(test_start),     cmocka_unit_test(test_older_threads),
-        cmocka_unit_test(test_driver),    cmocka_unit_test(test_code),
+        cmocka_unit_test(test_forbidden),     cmocka_unit_test(test_ioctl),
+        cmocka_unit_test(test_mps),           cmocka_unit_test(test_useful),
+        cmocka_unit_test(test_killed),        cmocka_unit_test(test_start),
+        cmocka_unit_test(test_older_threads), cmocka_unit_test(test_driver),
+        cmocka_unit_test(test_code),
     };
 
     log_init("test", LOG_INFO_);
