@@ -7,6 +7,8 @@
  *   calls ITERATIONS SECONDS [GAP_US]  a kernel and a wait, again and again: how many, and the
  *                            median, 99th percentile and longest time of one in microseconds
  *   mixed ITERATIONS SECONDS kernels with copies of 4 MiB to the device and back in between
+ *   narrow ITERATIONS SECONDS  as load, with kernels that leave most of the GPU unused
+ *   take MIB                 cudaMalloc, again and again until one fails: how many, and the error
  *   endless                  a kernel without end; the error of a wait for it
  * SECONDS run from the line's arrival.
  */
@@ -51,9 +53,11 @@ static double now()
     return t.tv_sec + t.tv_nsec * 1e-9;
 }
 
+static bool narrow;
+
 static void launch(unsigned iterations)
 {
-    work<<<blocks, threads>>>(iterations, out);
+    work<<<narrow ? (blocks + 63) / 64 : blocks, threads>>>(iterations, out);
 }
 
 static void calibrate(double us)
@@ -153,12 +157,20 @@ int main()
 
         if (sscanf(line, "%31s %lf %lf %lf", what, &a, &b, &c) < 1)
             continue;
+        narrow = !strcmp(what, "narrow");
         if (!strcmp(what, "calibrate")) {
             calibrate(a);
-        } else if (!strcmp(what, "load") || !strcmp(what, "mixed")) {
+        } else if (!strcmp(what, "load") || narrow || !strcmp(what, "mixed")) {
             printf("%lu\n", load((unsigned)a, start + b, what[0] == 'm'));
         } else if (!strcmp(what, "calls")) {
             calls((unsigned)a, start + b, c);
+        } else if (!strcmp(what, "take")) {
+            int n = 0, err;
+            void *p;
+
+            while (!(err = (int)cudaMalloc(&p, (size_t)a << 20)))
+                n++;
+            printf("%d %d\n", n, err);
         } else if (!strcmp(what, "endless")) {
             endless<<<1, 1>>>((unsigned *)out);
             printf("%d\n", (int)cudaDeviceSynchronize());

@@ -6,6 +6,9 @@ and what all get together against guests that have it to themselves.
 
 A guest's part is its rate of work divided by the rate of the same work alone, so that parts of
 different work can be compared; `total` is the sum of the parts. Jain's index is of parts by weight.
+Bars: shares within 5 % of the weights, Jain 0.99 (equal weights), total 0.97, and of a guest with small
+kernels beside others with kernels up to 1 ms a p99 of 1.5 times what it has alone and a slice for each
+of the others. What has no bar is for information: long, endless, narrow, one.
 """
 import argparse
 import json
@@ -61,7 +64,7 @@ class Daemon:
         self.dir = tempfile.mkdtemp(prefix='gvm-share-')
         self.sockets = [os.path.join(self.dir, 'guest%d' % i) for i in range(len(guests))]
         command = [os.path.join(build, 'gvm-backd'), '--local', os.path.join(self.dir, 'backd'),
-                   '--kind', kind, '--warm', '0', '--log-level', 'warning'] + list(more)
+                   '--kind', kind, '--warm', '0', '--log-level', 'error'] + list(more)
         for path, options in zip(self.sockets, guests):
             command += ['--guest', ','.join([path] + ([options] if options else []))]
         self.p = subprocess.Popen(command, start_new_session=True)
@@ -128,7 +131,7 @@ class Bench:
             p = Daemon.ready([d.process(0)])[0]
             for us in (KERNEL_US, SMALL_US, 100000):
                 self.iterations[us] = int(p.ask('calibrate %d' % us))
-            for what in ('load', 'mixed'):
+            for what in ('load', 'mixed', 'narrow'):
                 self.solo[what] = int(p.ask(self.line(what, seconds))) / seconds
             said = p.ask(self.line('calls', seconds)).split()
             self.solo['calls'] = int(said[0]) / seconds
@@ -151,7 +154,7 @@ class Bench:
     def run(self, name, guests):
         """guests: (weight, [what each process does])"""
         with Daemon(self.o.build, self.o.kind, ['weight=%d' % w for w, _ in guests],
-                    ['--slice-us', str(self.o.slice_us)]) as d:
+                    ['--slice-us', str(self.o.slice_us)] + self.o.more) as d:
             all_ = [[d.process(i) for _ in what] for i, (_, what) in enumerate(guests)]
             Daemon.ready([p for g in all_ for p in g])
             before = d.leases()
@@ -182,12 +185,72 @@ class Bench:
         row = {'name': name, 'weights': weights, 'parts': parts, 'total': total, 'lease': lease,
                'off': off, 'jain': jain([parts[i] / weights[i] for i in counted]), 'p99_us': p99,
                'p99_bound_us': bound}
+        row['bars'] = self.bars(row, [what for _, what in guests])
         self.rows.append(row)
-        print('%-28s parts %s  leases %s  total %.3f  off %.1f %%  Jain %.4f%s' % (
+        print('%-10s parts %s  leases %s  total %.3f  off %.1f %%  Jain %.4f%s%s' % (
             name, ' '.join('%.3f' % p for p in parts), ' '.join('%.3f' % x for x in lease), total,
             off * 100, row['jain'],
-            '' if p99 is None else '  p99 %.0f us of %.0f' % (p99, bound)), flush=True)
+            '' if p99 is None else '  p99 %.0f us of %.0f' % (p99, bound), verdict(row['bars'])),
+              flush=True)
         return row
+
+    def bars(self, row, work):
+        """name: [value, bar, kept]"""
+        if self.o.more or row['name'] in WITHOUT_BARS:
+            return {}
+        b = {'off': [row['off'], 0.05, row['off'] <= 0.05]}
+        if len(set(row['weights'])) == 1:
+            b['Jain'] = [row['jain'], 0.99, row['jain'] >= 0.99]
+        if all(x != 'seldom' for what in work for x in what): # which leaves the GPU idle by itself
+            b['total'] = [row['total'], 0.97, row['total'] >= 0.97]
+        if row['p99_us'] is not None:
+            b['p99'] = [row['p99_us'], row['p99_bound_us'], row['p99_us'] <= row['p99_bound_us']]
+        return b
+
+    def note(self, name, text, kept=None):
+        row = {'name': name, 'text': text}
+        if kept is not None:
+            row['bars'] = {'kept': [text, '', kept]}
+        self.rows.append(row)
+        print('%-10s %s%s' % (name, text, '' if kept is None else verdict(row['bars'])), flush=True)
+
+    def endless(self):
+        """A kernel without end: the other guest gets on, and the limit on kernels ends it."""
+        with Daemon(self.o.build, self.o.kind, ['', ''], ['--max-kernel', '3'] + self.o.more) as d:
+            a, b = Daemon.ready([d.process(0), d.process(1)])
+            start = time.monotonic()
+            a.tell('endless')
+            beside = int(b.ask(self.line('load', 2))) / 2 / self.solo['load']
+            b.tell(self.line('load', 3))
+            error, took = a.hear(20), time.monotonic() - start
+            b.hear()
+            after = int(b.ask(self.line('load', 1))) / self.solo['load']
+        self.note('endless', 'beside it %.3f of what is done alone; ended with error %s after %.1f s '
+                  '(max_kernel_s 3); afterwards %.3f' % (beside, error, took, after))
+
+    def quota(self):
+        """One guest takes all of its quota and more; the other computes and allocates."""
+        mem = 2048 if self.o.kind == 'cuda' else 64
+        with Daemon(self.o.build, self.o.kind, ['mem=%dM' % mem] * 2, self.o.more) as d:
+            a, b = Daemon.ready([d.process(0), d.process(1)])
+            b.tell(self.line('load', 2))
+            got, error = (int(x) for x in a.ask('take 16').split())
+            beside = int(b.hear()) / 2 / self.solo['load']
+            own = int(a.ask(self.line('load', 0.2)))
+            other = int(b.ask('take 16').split()[0])
+        least = mem // 16 - 3 # less a chunk of what is allocated already
+        self.note('quota', '%d of %d MiB, then error %d; its kernels go on: %s; beside it %.3f of what is '
+                  'done alone, and %d MiB' % (got * 16, mem, error, 'yes' if own else 'no', beside,
+                                              other * 16),
+                  error == 2 and got >= least and other >= least and own > 0 and beside > 0.97)
+
+
+def verdict(bars):
+    missed = [k for k, v in bars.items() if not v[2]]
+    return '' if not bars else '  MISSED: ' + ' '.join(missed) if missed else '  ok'
+
+
+WITHOUT_BARS = ('one', 'long', 'narrow')
 
 
 SET_UPS = {
@@ -200,7 +263,10 @@ SET_UPS = {
     'processes': [(256, ['load']), (256, ['load'] * 4)],
     'small': [(256, ['seldom']), (256, ['load']), (256, ['load']), (256, ['load'])],
     'calls': [(256, ['calls']), (256, ['load'])],
+    'narrow': [(256, ['narrow'])] * 4,
     'long': [(256, ['load']), (256, ['long'])],
+    'endless': Bench.endless,
+    'quota': Bench.quota,
 }
 
 
@@ -211,16 +277,23 @@ def main(argv):
     a.add_argument('--seconds', type=float, default=10)
     a.add_argument('--json')
     a.add_argument('--slice-us', type=int, default=SLICE_US)
+    a.add_argument('--mps', metavar='DIR', help='of an MPS control daemon that runs')
     a.add_argument('set_up', nargs='*', metavar='SET-UP', help='of ' + ' '.join(SET_UPS))
     o = a.parse_args(argv)
     for name in o.set_up:
         if name not in SET_UPS:
             a.error('there is no set-up %s; there are %s' % (name, ' '.join(SET_UPS)))
     o.build = os.path.abspath(o.build)
+    o.more = ['--mps', o.mps] if o.mps else []
     b = Bench(o)
     b.calibrate()
     for name in o.set_up or SET_UPS:
-        b.run(name, SET_UPS[name])
+        if callable(SET_UPS[name]):
+            SET_UPS[name](b)
+        else:
+            b.run(name, SET_UPS[name])
+    bars = [v[2] for r in b.rows for v in r.get('bars', {}).values()]
+    print('%d of %d bars kept' % (sum(bars), len(bars)))
     if o.json:
         with open(o.json, 'w') as f:
             json.dump({'solo': b.solo, 'solo_p99_us': b.solo_p99, 'seldom_p99_us': b.seldom_p99,
