@@ -35,7 +35,7 @@ GROUPS = [
     ('tsan', 150, ['test-tsan'], None, 'programs of several threads with ThreadSanitizer'),
     ('fuzz', 190, ['test-fuzz'], None, 'fuzz targets'),
     ('packages', 60, ['test-deb'], None, 'Debian packages in a scratch root'),
-    ('xen', 380, ['test-xen'], None, 'inside Xen'),
+    ('xen', 440, ['test-xen'], None, 'inside Xen'),
 ]
 SUMMARY = re.compile(r'^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$', re.M)
 

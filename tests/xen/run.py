@@ -21,11 +21,12 @@ from lab.paths import LOGS  # noqa: E402
 from xentest import Failed, Skip  # noqa: E402
 
 HOSTS = ("C", "oxenstored")
-MODULES = ("test_host", "test_gvm", "test_counts", "test_gvm_faults", "test_suspend")
-FULL_MODULES = MODULES + ("test_suspend_more", "test_security", "test_frontend")  # --full
+MODULES = ("test_host", "test_gvm", "test_counts", "test_gvm_faults", "test_security",
+           "test_suspend")
+FULL_MODULES = MODULES + ("test_suspend_more", "test_frontend")  # --full
 FAULT_MODULES = ("test_faults", "test_hostile")  # --faults, in a boot of their own
-SOAK_MODULES = ("test_soak",)  # --soak MINUTES, likewise
-BUDGET = 900   # seconds for all of it; what has not run by then has failed.  420 are planned
+SOAK_MODULES = ("test_soak",)  # --soak MINUTES, likewise, or after those of --faults
+BUDGET = 900   # seconds for all of it; what has not run by then has failed.  480 are planned
 KEEP_RUNS = 10
 
 
@@ -145,7 +146,8 @@ def main():
     p.add_argument("--faults", action="store_true",
                    help="instead the fault matrix, with C xenstored; GVM_FAULT_CELLS=all: all of it")
     p.add_argument("--soak", type=float, metavar="MINUTES",
-                   help="instead guests that start, compute and die at random for so long")
+                   help="instead, or after the faults, guests that start, compute and die at "
+                        "random for so long")
     p.add_argument("--list", action="store_true", help="names of the tests")
     p.add_argument("--budget", type=float, default=BUDGET, help="seconds (default %d)" % BUDGET)
     p.add_argument("pattern", nargs="*")
@@ -155,8 +157,8 @@ def main():
     if args.soak:
         os.environ["GVM_SOAK_MINUTES"] = str(args.soak)
         args.budget += 60 * args.soak
-    tests = collect(args.pattern, FAULT_MODULES if args.faults else SOAK_MODULES if args.soak else
-                    FULL_MODULES if args.full else MODULES)
+    modules = (FAULT_MODULES if args.faults else ()) + (SOAK_MODULES if args.soak else ())
+    tests = collect(args.pattern, modules or (FULL_MODULES if args.full else MODULES))
     if args.list:
         for t in tests:
             print(t.__name__ + (" (every host)" if getattr(t, "every_host", False) else ""))

@@ -64,6 +64,21 @@ def _evil(name, command, timeout):
 
 
 @needs(*PARTS)
+def test_hostile_limits(lab):
+    """A program that takes of everything until it is refused; the other guest's is served."""
+    b = bench(lab)
+    b.wait_connected(b.victim)
+    steps = b.steps()
+    rc, out = b.victim.run("vgpu_load greed %d" % FULL, 900)
+    expect((rc, out.strip().split("\n")[-1]), (0, "right"), "vgpu_load greed, which printed " + out)
+    print("       " + "; ".join(re.findall("^.*, then .*$", out, re.M)))
+    expect((b.loop.rc, b.steps() > steps), (None, True), "the program in the other guest")
+
+
+test_hostile_limits.keep_guests = True
+
+
+@needs(*PARTS)
 def test_hostile_once_reported(lab):
     """Three of each: three lines of each, and a reason in them."""
     b = bench(lab)
@@ -77,7 +92,10 @@ def test_hostile_once_reported(lab):
 
 
 test_hostile_once_reported.keep_guests = True
+
+
 test_hostile_requests = _evil("requests", "requests", 240)
+test_hostile_greed = _evil("greed", "greed", 600)
 test_hostile_flood = _evil("flood", "flood %d" % (2000 if FULL else 300), 600)
 test_hostile_flap = _evil("flap", "flap %d" % (2000 if FULL else 200), 600)
 test_hostile_storm = _evil("storm", "storm 5", 120)

@@ -10,6 +10,7 @@
  *   vgpu_evil flood N                 N of them as fast as it can
  *   vgpu_evil lies STEP               every XenStore key that it can write, with every kind of value;
  *                                     every STEP-th of them
+ *   vgpu_evil greed                   channels, and chunks of memory for one, until it is refused
  *   vgpu_evil flap N                  N changes of its state, as fast as it can
  *   vgpu_evil storm SECONDS           events on both ports, as fast as it can
  *   vgpu_evil break N                 N times each: a broken record, a broken control ring
@@ -329,6 +330,57 @@ static int flood(unsigned n)
     return bad != 0;
 }
 
+static int greed(void)
+{
+    static struct evil_channel many[VGPU_MAX_CHANNELS];
+    uint32_t refs[VGPU_MAX_CHUNKS * 4], channels = 0, chunks = 0;
+    void *pages[VGPU_MAX_CHUNKS * 4];
+    struct vgpu_ctl_req q;
+    struct vgpu_ctl_rsp r;
+
+    if (!link_up())
+        return 1;
+    while (channels < VGPU_MAX_CHANNELS && !bad) {
+        share_channel();
+        q = create_request();
+        q.channel = (uint16_t)(channels + 1);
+        q.pid += channels;
+        if (!ask(&q, &r)) {
+            complain("no answer to the request for channel %u", q.channel);
+            break;
+        }
+        many[channels] = c;
+        if (r.status)
+            break;
+        channels++;
+    }
+    if (channels == VGPU_MAX_CHANNELS || channels == 0)
+        complain("%u channels, and no limit", channels);
+    for (unsigned i = 0; i < 10 && !bad; i++) /* once more, and again */
+        refused(q, "a channel too many");
+    for (; chunks < VGPU_MAX_CHUNKS * 4 && !bad; chunks++) {
+        pages[chunks] = xengntshr_share_pages(l.gs, 0, 1, &refs[chunks], 1);
+        if (!pages[chunks])
+            complain("the guest has no page left for chunk %u", chunks);
+        many[0].dir->next = 0;
+        many[0].dir->count = 1;
+        many[0].dir->refs[0] = refs[chunks];
+        q = (struct vgpu_ctl_req){.op = VGPU_CTL_ADD_CHUNK,
+                                  .channel = 1,
+                                  .gref_dir = many[0].dir_ref,
+                                  .npages = 1,
+                                  .chunk = (uint16_t)chunks};
+        if (!ask(&q, &r) || r.status)
+            break;
+    }
+    if (chunks == VGPU_MAX_CHUNKS * 4 || chunks == 0)
+        complain("%u chunks, and no limit", chunks);
+    for (unsigned i = 0; i < 10 && !bad; i++)
+        refused(q, "a chunk too many");
+    printf("%u channels and %u chunks, and no more\n", channels, chunks);
+    return bad != 0; /* all of it goes with the process */
+}
+
 /* ---- XenStore */
 
 static int lies(unsigned step)
@@ -493,6 +545,8 @@ int main(int argc, char **argv)
         rc = flood(a);
     else if (strcmp(what, "lies") == 0)
         rc = lies(a);
+    else if (strcmp(what, "greed") == 0)
+        rc = greed();
     else if (strcmp(what, "flap") == 0)
         rc = flap(a);
     else if (strcmp(what, "storm") == 0)

@@ -5,10 +5,14 @@
  *   vgpu_load once [KIB]     all of a program's life: copies, launches, pinned memory, exit
  *   vgpu_load loop MS        one context for ever; "n N" after each round, MS ms between rounds
  *   vgpu_load storm SEED     rounds of random size until it is killed
+ *   vgpu_load greed [1]      takes memory and events (1: and streams and modules) until it is refused,
+ *                            says how much that was, gives all back and does a round
  *
- * Exit status: 0 right; 3 a CUDA call failed ("cuda CALL: ERROR"); 4 a result was wrong ("WRONG").
+ * Exit status: 0 right; 3 a CUDA call failed ("cuda CALL: ERROR"); 4 a result was wrong ("WRONG");
+ * 5 greed met no limit ("BAD").
  */
 #include <cuda.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,6 +105,73 @@ static void once(uint32_t kib)
     CALL(cuDevicePrimaryCtxRelease(dev));
 }
 
+/* ---- greed */
+
+#define MOST 200000u /* of a kind: nobody needs so many, so there is a limit below */
+
+static const char *kind;
+
+/* Counts until it is refused; a refusal is an error that says so, or the limit is none. */
+static void refused(unsigned n, CUresult r)
+{
+    const char *name = "unknown";
+
+    cuGetErrorName(r, &name);
+    printf("%s: %u, then %s\n", kind, n, name);
+    fflush(stdout);
+    if (r != CUDA_ERROR_OUT_OF_MEMORY && r != CUDA_ERROR_INVALID_VALUE) {
+        printf("BAD no refusal\n");
+        exit(5);
+    }
+}
+
+static void greed(bool all)
+{
+    static CUdeviceptr blocks[MOST];
+    static CUevent events[MOST];
+    static CUstream streams[MOST];
+    static CUmodule modules[MOST];
+    uint32_t *host = malloc(4096 * 4), n;
+    CUresult r = CUDA_SUCCESS;
+    size_t size = 256u << 20;
+
+    begin();
+    kind = "blocks of memory";
+    for (n = 0; n < MOST; n += r == CUDA_SUCCESS) {
+        r = cuMemAlloc(&blocks[n], size);
+        if (r != CUDA_SUCCESS && size == 1u << 20)
+            break;
+        if (r != CUDA_SUCCESS)
+            size /= 2;
+    }
+    refused(n, r);
+    while (n)
+        CALL(cuMemFree(blocks[--n]));
+    kind = "events";
+    for (n = 0; n < MOST && (r = cuEventCreate(&events[n], CU_EVENT_DEFAULT)) == CUDA_SUCCESS; n++)
+        ;
+    refused(n, r);
+    while (n)
+        CALL(cuEventDestroy(events[--n]));
+    if (!all)
+        goto last;
+    kind = "streams";
+    for (n = 0; n < MOST && (r = cuStreamCreate(&streams[n], CU_STREAM_NON_BLOCKING)) == 0; n++)
+        ;
+    refused(n, r);
+    while (n)
+        CALL(cuStreamDestroy(streams[--n]));
+    kind = "modules";
+    for (n = 0; n < MOST && (r = cuModuleLoadData(&modules[n], ptx)) == CUDA_SUCCESS; n++)
+        ;
+    refused(n, r);
+    while (n)
+        CALL(cuModuleUnload(modules[--n]));
+last:
+    round_trip(host, 4096, 3);
+    printf("right\n");
+}
+
 int main(int argc, char **argv)
 {
     uint32_t arg = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 0) : 0;
@@ -121,6 +192,10 @@ int main(int argc, char **argv)
             usleep(arg * 1000);
         }
     }
+    if (argc > 1 && strcmp(argv[1], "greed") == 0) {
+        greed(arg);
+        return 0;
+    }
     if (argc > 2 && strcmp(argv[1], "storm") == 0) {
         uint32_t *host = malloc(65536 * 4);
 
@@ -129,6 +204,6 @@ int main(int argc, char **argv)
         for (;;)
             round_trip(host, 1 + (uint32_t)rand() % 65536, (uint32_t)rand());
     }
-    fprintf(stderr, "usage: vgpu_load once [KIB] | loop MS | storm SEED\n");
+    fprintf(stderr, "usage: vgpu_load once [KIB] | loop MS | storm SEED | greed\n");
     return 2;
 }
