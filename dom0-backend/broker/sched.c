@@ -21,6 +21,7 @@
 #define MAX_MEMBERS 256u
 #define BEAT_NS     500000000ull /* workers give up on a broker that is silent for 2 s */
 #define EARLY_NS    100000ull    /* to be awake in time */
+#define ANYBODY     UINT32_MAX   /* whose turn it is: 1 more is 0 */
 #define SPIN_NS     2000000ull   /* longest time to watch a lease drain without sleeping */
 
 struct gpu {
@@ -42,7 +43,7 @@ struct sched_member {
     int efd;
     uint32_t issued; /* at the last look, by all its workers */
     uint32_t shown;  /* the state that the gate shows, TENANT_* */
-    uint32_t turn;   /* of its processes, by slot; TENANT_ANY */
+    uint32_t turn;   /* of its processes, by slot; ANYBODY */
     uint32_t shown_turn;
     uint64_t turn_until, turn_idle, turn_at;
     uint64_t turn_used[TENANT_SLOTS];
@@ -74,7 +75,7 @@ static void show(struct sched_member *m, uint32_t state, uint64_t until)
     if (m->shown == state && m->until == until && m->shown_turn == m->turn)
         return;
     m->shown_turn = m->turn;
-    atomic_store(&p->turn, m->turn);
+    atomic_store(&p->turn, m->turn + 1);
     m->shown = state;
     m->until = until;
     atomic_store(&p->until, until);
@@ -104,20 +105,20 @@ static void read_page(struct sched_member *m)
         issued += atomic_load(&p->slot[i].issued);
         m->t.wants |= waits;
         m->t.busy |= busy;
-        if (busy && due > m->t.due)
-            m->t.due = due;
-        m->t.yields |= waits && (m->turn == TENANT_ANY || m->turn == i) &&
+        if (busy && (!due || due > m->t.due))
+            m->t.due = due ? due : UINT64_MAX;
+        m->t.yields |= waits && (m->turn == ANYBODY || m->turn == i) &&
                        atomic_load(&p->slot[i].yields) == gate;
     }
     m->t.moved = issued != m->issued;
     m->issued = issued;
 }
 
-/* Of the processes that wait the one that has had the least. TENANT_ANY: none waits. */
+/* Of the processes that wait the one that has had the least. ANYBODY: none waits. */
 static uint32_t next_turn(struct sched_member *m, uint32_t but)
 {
     struct tenant_page *p = m->page;
-    uint32_t n = atomic_load(&p->nslot), best = TENANT_ANY;
+    uint32_t n = atomic_load(&p->nslot), best = ANYBODY;
     uint64_t most = 0;
 
     for (uint32_t i = 0; i < n && i < TENANT_SLOTS; i++)
@@ -126,10 +127,10 @@ static uint32_t next_turn(struct sched_member *m, uint32_t but)
     for (uint32_t i = 0; i < n && i < TENANT_SLOTS; i++) {
         if (i == but || !atomic_load(&p->slot[i].waits))
             continue;
-        /* Who comes back has not saved up more than a slice. */
+        /* Who comes back has not saved up more than two slices. */
         if (m->turn_used[i] + 2 * m->gpu->gs.slice < most)
             m->turn_used[i] = most - 2 * m->gpu->gs.slice;
-        if (best == TENANT_ANY || m->turn_used[i] < m->turn_used[best])
+        if (best == ANYBODY || m->turn_used[i] < m->turn_used[best])
             best = i;
     }
     return best;
@@ -142,16 +143,16 @@ static void take_turns(struct sched_member *m, uint64_t now, uint64_t *next)
     const struct tenant_slot *s;
     uint32_t to;
 
-    if (m->turn != TENANT_ANY && now > m->turn_at)
+    if (m->turn != ANYBODY && now > m->turn_at)
         m->turn_used[m->turn] += now - m->turn_at;
     m->turn_at = now;
     if (m->t.state != GS_HOLDS || m->t.until == GS_NEVER) {
-        m->turn = TENANT_ANY;
+        m->turn = ANYBODY;
         m->turn_until = 0;
         return;
     }
-    if (m->turn == TENANT_ANY || m->t.until > m->turn_until) {
-        m->turn = next_turn(m, TENANT_ANY);
+    if (m->turn == ANYBODY || m->t.until > m->turn_until) {
+        m->turn = next_turn(m, ANYBODY);
         m->turn_until = m->t.until;
         m->turn_idle = 0;
         return;
@@ -162,7 +163,7 @@ static void take_turns(struct sched_member *m, uint64_t now, uint64_t *next)
         return;
     }
     to = next_turn(m, m->turn);
-    if (to == TENANT_ANY)
+    if (to == ANYBODY)
         return;
     if (!m->turn_idle)
         m->turn_idle = now;
@@ -422,7 +423,7 @@ struct sched_member *sched_add(struct broker *b, struct tenant *tenant, const ch
     m->efd = tenant->efd;
     snprintf(m->name, sizeof(m->name), "%s", tenant->name);
     m->shown = UINT32_MAX;
-    m->turn = TENANT_ANY;
+    m->turn = ANYBODY;
     g->members++;
     settle(g);
     /* Whoever had the GPU to itself goes on with it for the time being. */

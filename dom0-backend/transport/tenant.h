@@ -18,19 +18,19 @@
 
 #define TENANT_SLOTS 256u /* VGPU_MAX_CHANNELS: one for each process */
 
-#define TENANT_ANY UINT32_MAX
-
+/* The page outlives a broker, and workers one of another version: what is new comes behind what was
+ * there, and 0 means that nobody says anything. */
 struct tenant_slot {
     _Atomic uint64_t mem; /* octets of device memory that this process holds */
     /* Since when nothing of what is under way has come to an end; 0: nothing is under way. Times are
      * CLOCK_MONOTONIC, nanoseconds. */
     _Atomic uint64_t since;
-    _Atomic uint64_t due;    /* when all that is under way will be complete, by experience */
     _Atomic uint32_t issued; /* operations, counted while the gate is not open */
     _Atomic uint32_t waits;  /* threads that wait at the gate */
     _Atomic uint32_t
         yields; /* value of the gate: so little is left of this lease that it is no use */
     _Atomic uint32_t bell; /* futex, counts: look at the gate again; broker and worker */
+    _Atomic uint64_t due;  /* when what is under way is likely to be complete; 0: not known */
 } __attribute__((aligned(64)));
 
 /* Lower bits of the gate; the rest counts its changes. */
@@ -46,13 +46,13 @@ struct tenant_page {
     /* The broker's. */
     _Atomic uint64_t mem_limit;   /* octets for all processes together; 0: no limit */
     _Atomic uint32_t mem_blocked; /* the driver knows of more than is counted: nothing is given */
-    _Atomic uint64_t mem_twice;   /* octets that are in several slots, and there is only once */
     _Atomic uint32_t nslot;       /* slots from here on have never been used */
+    _Atomic uint64_t mem_twice;   /* octets that are in several slots, and there is only once */
     _Atomic uint32_t gate __attribute__((aligned(64))); /* futex */
     _Atomic uint32_t tell;  /* who becomes idle writes to the broker's eventfd */
-    _Atomic uint32_t turn;  /* the slot whose process has the lease; TENANT_ANY: all of them */
     _Atomic uint64_t until; /* nothing is issued any more at this time; UINT64_MAX: no end */
     _Atomic uint64_t beat;  /* when the broker last looked */
+    _Atomic uint32_t turn;  /* 1 + the slot whose process has the lease; 0: all of them */
     struct tenant_slot slot[TENANT_SLOTS];
 };
 

@@ -74,8 +74,7 @@ static void set_due(struct wk *w)
 {
     const struct wk_gate *g = &w->gate;
 
-    atomic_store(&slot_of(w)->due,
-                 g->each ? g->moved + (g->entered - g->passed) * g->each : UINT64_MAX);
+    atomic_store(&slot_of(w)->due, g->each ? g->moved + (g->entered - g->passed) * g->each : 0);
 }
 
 /* Marks that have passed. */
@@ -138,7 +137,7 @@ static bool my_turn(const struct wk *w)
 {
     uint32_t turn = atomic_load(&w->tenant->turn);
 
-    return turn == TENANT_ANY || turn == w->slot;
+    return turn == 0 || turn == w->slot + 1;
 }
 
 enum verdict { GO, TOO_MUCH, TOO_LATE };
@@ -273,7 +272,7 @@ static void begin(struct wk *w, uint64_t now)
     g->entered++;
     g->submitted++;
     g->at = g->moved = now;
-    atomic_store(&slot_of(w)->due, UINT64_MAX);
+    atomic_store(&slot_of(w)->due, 0);
     atomic_store(&slot_of(w)->since, now);
     record(w);
 }

@@ -151,11 +151,11 @@ static void test_turn_of_process(void **state)
         usleep(1000);
     assert_int_equal(through, 0);
     assert_int_equal(slot->yields, 0);
-    f->tenant.turn = TENANT_ANY;
+    f->tenant.turn = 0;
     set_gate(TENANT_LEASE, UINT64_MAX);
     pthread_join(t, NULL);
     assert_int_equal(through, 2);
-    f->tenant.turn = 0; /* its own */
+    f->tenant.turn = 1; /* its own */
     set_gate(TENANT_LEASE, UINT64_MAX);
     issue();
 }
@@ -166,7 +166,7 @@ static void test_due(void **state)
     set_gate(TENANT_LEASE, UINT64_MAX);
     ready = false;
     issue();
-    assert_true(slot->due == UINT64_MAX); /* nothing is known of these operations yet */
+    assert_true(slot->due == 0); /* nothing is known of these operations yet */
     usleep(2000);
     ready = true;
     issue();
