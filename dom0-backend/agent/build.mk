@@ -1,8 +1,10 @@
 # The toolstack half.
 # AGENT_PURE_OBJS: parsers, which touch nothing and link with nothing.
-# AGENT_XS_OBJS: XenStore nodes, also for the gvm tool.
+# AGENT_XS_OBJS: XenStore nodes and state_dir, also for the gvm tool.
 AGENT_PURE_OBJS := $(call objs,$(addprefix dom0-backend/agent/,spec.c conf.c xlcfg.c))
-AGENT_XS_OBJS := $(call objs,dom0-backend/agent/nodes.c dom0-backend/agent/saved.c dom0-backend/common/xs.c)
+AGENT_XS_OBJS := $(call objs,dom0-backend/agent/nodes.c dom0-backend/agent/saved.c dom0-backend/common/xs.c \
+	dom0-backend/common/states.c)
+UNIT_states_OBJS = $(call objs,dom0-backend/common/states.c) $(COMMON_OBJS)
 UNIT_xslife_OBJS := $(call objs,dom0-backend/common/xslife.c)
 UNIT_xslife_LIBS := -lxenstore
 AGENT_OBJS := $(AGENT_XS_OBJS) $(call objs,dom0-backend/common/xslife.c $(addprefix dom0-backend/agent/,agent.c find.c))

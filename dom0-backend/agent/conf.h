@@ -26,7 +26,8 @@ struct gvm_conf {
     char config_dirs[GVM_CONF_MAX_DIRS][256]; /* where xl's files are looked for by name */
     unsigned nconfig_dirs;
     char run_dir[64];      /* sockets of workers and of the daemon */
-    char state_dir[128];   /* accepted vgpu= entries by domain UUID */
+    char state_dir[128];   /* accepted vgpu= entries by domain UUID, states of saved domains */
+    unsigned state_days;   /* for which what is in it and not in use is kept; 0: for ever */
     unsigned warm_workers; /* kept ready per device in use */
     unsigned threads;      /* CPU threads of the software device per worker, 0: all */
     uint32_t spin_us;      /* how long a worker polls before it sleeps */

@@ -205,6 +205,7 @@ struct broker_config {
     int spin_us;            /* polling of workers, microseconds; -1: as they like */
     bool no_pin;            /* local: memory of guests is not pinned either, as in a PV backend */
     const char *state_dir;  /* saved workers; NULL: none */
+    unsigned state_days;    /* for which they are kept; 0: for ever */
     uint32_t uid_base;      /* workers get uid_base .. uid_base + 999; 0: the broker's own */
     uint64_t worker_memory; /* octets of this domain's that a worker may take; 0: no limit */
     uint32_t max_channels;  /* per device */

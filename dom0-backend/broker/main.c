@@ -545,6 +545,7 @@ static int run_xen(struct options *o)
     broker.cfg.max_pages = conf.max_pages;
     broker.cfg.host_pages = conf.max_host_pages;
     broker.cfg.state_dir = conf.state_dir;
+    broker.cfg.state_days = conf.state_days;
     broker.cfg.uid_base = conf.uid_base;
     broker.cfg.worker_memory = (uint64_t)conf.worker_memory << 20;
     if (conf.kind[0])
@@ -570,6 +571,7 @@ static int run_xen(struct options *o)
     else if (agent_start(broker.loop, &conf) < 0)
         goto out;
     audit_start(&broker);
+    xenpark_start(&broker);
     notify_ready();
     ev_run(broker.loop, 0);
     status = broker.stopping ? 0 : 1;

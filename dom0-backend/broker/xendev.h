@@ -99,6 +99,8 @@ void xenctl_forget(struct xendev *d);
 void xenctl_drain(struct xendev *d);
 /* xenpark.c */
 void xenpark_checkpoint(struct host *h, struct op *op);
+/* Removes states that are older than state_days, now and every day. */
+void xenpark_start(struct broker *b);
 int xenpark_restore(struct host *h, struct chan *ch, const struct vgpu_ctl_req *r);
 
 void xenctl_prepare(struct op *op);

@@ -16,9 +16,11 @@
 
 #include "dom0-backend/broker/mps.h"
 #include "dom0-backend/broker/xendev.h"
+#include "dom0-backend/common/states.h"
 #include "vgpu_keys.h"
 
 #define CHECKPOINT_S 1.
+#define DAY_S        (24 * 3600.)
 
 /* One CHECKPOINT under way; of the device. */
 struct checkpoint {
@@ -51,6 +53,16 @@ static void __attribute__((format(printf, 2, 3))) refuse(struct xendev *d, const
     xs_put(d->bus->xs, XBT_NULL, d->back, VGPU_XS_ERROR, "%s", text);
 }
 
+/* States of an earlier save: its image can no longer be restored with them. */
+static void forget_older(struct xendev *d)
+{
+    const char *dir = d->h.b->cfg.state_dir;
+    char uuid[40];
+
+    if (dir && !xs_get(d->bus->xs, XBT_NULL, d->back, VGPU_XS_UUID, uuid, sizeof(uuid)))
+        states_drop_older(dir, uuid, d->h.devid, (time_t)d->checkpoint - 1);
+}
+
 /* All have answered. */
 static void finish(struct checkpoint *c)
 {
@@ -66,6 +78,7 @@ static void finish(struct checkpoint *c)
         }
     } else {
         log_info("%s: %u processes saved", d->h.name, d->h.nchans);
+        forget_older(d);
     }
     op_answer(c->op, c->err);
     free(c);
@@ -192,4 +205,22 @@ out:
     ch->park.state = PARK_LOADING;
     ch->park.keep = false;
     return 0;
+}
+
+static void on_day(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    const struct broker *b = timer->data;
+
+    states_expire(b->cfg.state_dir, b->cfg.run_dir, b->cfg.state_days, time(NULL));
+}
+
+void xenpark_start(struct broker *b)
+{
+    static ev_timer day;
+
+    if (!b->cfg.state_dir || !b->cfg.state_days)
+        return;
+    ev_timer_init(&day, on_day, 0., DAY_S);
+    day.data = b;
+    ev_timer_start(b->loop, &day);
 }

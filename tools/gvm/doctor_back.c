@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "dom0-backend/agent/conf.h"
+#include "dom0-backend/common/states.h"
 #include "dom0-backend/common/xs.h"
 #include "gvm_version.h"
 #include "tools/gvm/doctor.h"
@@ -18,6 +19,7 @@
 
 #define MAPTRACK_FRAMES  1024u /* Xen's default of gnttab_max_maptrack_frames */
 #define MAPTRACK_ENTRIES 256u  /* in a frame */
+#define STATES_OLD_DAYS  7u    /* after which a state's image may have been forgotten */
 #define GRANT_FRAMES     64u   /* default of gnttab_max_frames; 512 entries each */
 
 static void check_xen(struct doctor *d)
@@ -195,6 +197,45 @@ static void check_boot(struct doctor *d)
                  "gvm-backd is installed, but not started at boot");
 }
 
+struct kept {
+    unsigned n;
+    uint64_t size;
+    time_t oldest;
+};
+
+static void count_state(void *arg, const struct state_file *f)
+{
+    struct kept *k = arg;
+
+    if (f->entries)
+        return;
+    k->oldest = !k->n || f->time < k->oldest ? f->time : k->oldest;
+    k->size += f->size;
+    k->n++;
+}
+
+/* What is kept for images that, perhaps, nobody will restore. */
+static void check_states(struct doctor *d, const struct gvm_conf *conf)
+{
+    struct kept k = {0};
+    char dir[4096], until[64] = "for ever: state_days is 0";
+    unsigned days;
+
+    if ((size_t)snprintf(dir, sizeof(dir), "%s%s", d->root, conf->state_dir) >= sizeof(dir) ||
+        states_each(dir, count_state, &k) || !k.n)
+        return;
+    days = (unsigned)(time(NULL) > k.oldest ? (time(NULL) - k.oldest) / (24 * 3600) : 0);
+    if (conf->state_days)
+        snprintf(until, sizeof(until), "for %u days", conf->state_days);
+    if (days < STATES_OLD_DAYS)
+        doc_good(d, "saved domains", "%u programs' states in %s, %" PRIu64 " MiB, kept %s", k.n,
+                 conf->state_dir, k.size >> 20, until);
+    else
+        doc_warn(d, "saved domains", "gvm saved   (gvm saved remove UUID, if that image is gone)",
+                 "%u programs' states in %s, %" PRIu64 " MiB, the oldest for %u days; kept %s", k.n,
+                 conf->state_dir, k.size >> 20, days, until);
+}
+
 /* Ids of workers that are somebody's. */
 static void check_uids(struct doctor *d, const struct gvm_conf *conf)
 {
@@ -279,6 +320,7 @@ void doctor_back(struct doctor *d)
     check_worker(d);
     check_boot(d);
     check_uids(d, &conf);
+    check_states(d, &conf);
     if (doc_live(d))
         l = check_daemon(d);
     check_budget(d, &conf, l ? l->s : NULL);

@@ -18,6 +18,7 @@ static const struct {
     {"detach", cmd_detach, "take it away again"},
     {"set", cmd_set, "change quota, share and limits of a vgpu in use"},
     {"list", cmd_list, "show domains with vgpus and what they use"},
+    {"saved", cmd_saved, "show or remove what is kept of saved domains for their restore"},
     {"top", cmd_top, "what guests and their processes do with their vgpus, live"},
     {"trace", cmd_trace, "show the calls of a domain or process as they are made"},
     {"metrics", cmd_metrics, "print the counters for Prometheus"},
@@ -32,7 +33,7 @@ static void help(FILE *f)
     fprintf(f, "usage: gvm COMMAND [OPTION...] [ARGUMENT...]\n");
     for (unsigned i = 0; i < NCOMMANDS; i++)
         fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].what);
-    fprintf(f, "gvm COMMAND --help shows the rest.\n");
+    fprintf(f, "gvm COMMAND --help shows the rest, gvm --version the version.\n");
 }
 
 int main(int argc, char **argv)
