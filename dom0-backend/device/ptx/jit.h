@@ -40,6 +40,14 @@ typedef uint32_t (*jit_fn)(struct warp *warps, uint32_t mask, uint32_t entry, ui
 #define JIT_ENDED UINT32_MAX
 #define JIT_MIXED (UINT32_MAX - 1)
 
+/* A register that compiled code keeps as base + lane * stride: on the way in and out at a plain
+ * barrier only the part's first lane is in the frame. */
+struct jit_keep {
+    uint32_t off; /* in the frame */
+    bool wide;    /* lanes of 8 octets, else 4 */
+    int64_t stride;
+};
+
 struct jit_code {
     jit_fn fn;
     void *mem; /* executable and data pages, for release() */
@@ -50,6 +58,8 @@ struct jit_code {
     uint32_t nuops;
     int32_t *entry; /* by micro-op: argument of fn, -1 = none */
     struct jit_site *sites;
+    struct jit_keep *keeps; /* of entry e: keeps[keep_at[e]] to keeps[keep_at[e + 1] - 1] */
+    uint32_t *keep_at;
 };
 
 /* What compiled code calls. mask: lanes of the whole warp. */
@@ -62,6 +72,8 @@ struct jit_helpers {
     void (*yield)(struct warp *w, const struct uop *u, uint32_t mask);
     void (*stop)(struct warp *w, const struct uop *u, uint32_t mask);
     void (*trap)(struct warp *w, const struct uop *u, uint32_t mask);
+    /* base + lane * stride to the lanes of the mask, lanes of 8 octets or 4. */
+    void (*spread)(void *to, uint64_t base, uint64_t stride, uint32_t mask, uint32_t wide);
 };
 
 struct jit_job {
@@ -69,7 +81,7 @@ struct jit_job {
     const struct prog *virt; /* the same micro-ops with a slot for every register: its identity */
     const char *name;        /* of the kernel */
     uint32_t param_bytes;
-    uint32_t lanes; /* wanted; the code may have more */
+    uint32_t lanes; /* wanted; the code may have more, or fewer; 0: as the compiler likes */
     uint32_t row; /* so many lanes have tid.x one after the other and the same tid.y, tid.z; or 0 */
     const struct jit_helpers *helpers;
 };

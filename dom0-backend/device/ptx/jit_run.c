@@ -110,12 +110,52 @@ static void h_trap(struct warp *w, const struct uop *u, uint32_t mask)
     ptx_throw(w, u, E_LAUNCH_FAILED, __builtin_ctz(mask), 0, "trap");
 }
 
+static void h_spread(void *to, uint64_t base, uint64_t stride, uint32_t mask, uint32_t wide)
+{
+    for (uint32_t k = mask; k; k &= k - 1) {
+        unsigned l = (unsigned)__builtin_ctz(k);
+
+        if (wide)
+            ((uint64_t *)to)[l] = base + l * stride;
+        else
+            ((uint32_t *)to)[l] = (uint32_t)(base + l * stride);
+    }
+}
+
+/* The registers that entry e of the code wants in a part's first lane, from one that is there... */
+static void keep_first(const struct warp *w, const struct jit_code *jc, uint32_t e, uint32_t lane0,
+                       unsigned from)
+{
+    for (uint32_t i = jc->keep_at[e]; from && i < jc->keep_at[e + 1]; i++) {
+        const struct jit_keep *k = &jc->keeps[i];
+        uint8_t *at = w->frame0->regs + k->off + (size_t)lane0 * (k->wide ? 8 : 4);
+
+        if (k->wide)
+            *(uint64_t *)at = ((uint64_t *)at)[from] - from * (uint64_t)k->stride;
+        else
+            *(uint32_t *)at = ((uint32_t *)at)[from] - (uint32_t)(from * (uint64_t)k->stride);
+    }
+}
+
+/* ... and from there to all lanes, where the interpreter wants them. */
+static void keep_all(const struct warp *w, const struct jit_code *jc, uint32_t e, uint32_t lane0)
+{
+    for (uint32_t i = jc->keep_at[e]; i < jc->keep_at[e + 1]; i++) {
+        const struct jit_keep *k = &jc->keeps[i];
+        uint8_t *at = w->frame0->regs + k->off + (size_t)lane0 * (k->wide ? 8 : 4);
+
+        h_spread(at, k->wide ? *(uint64_t *)at : *(uint32_t *)at, (uint64_t)k->stride,
+                 jc->lanes == WARP ? FULL : (1u << jc->lanes) - 1, k->wide);
+    }
+}
+
 static const struct jit_helpers helpers = {.handler = h_handler,
                                            .barrier = h_barrier,
                                            .park = h_park,
                                            .yield = h_yield,
                                            .stop = h_stop,
-                                           .trap = h_trap};
+                                           .trap = h_trap,
+                                           .spread = h_spread};
 
 /* The entry of the group that runs, or -1: compiled code keeps whole parts of the frame, so no
  * other lanes of the same parts may wait with registers of theirs in it. */
@@ -149,6 +189,8 @@ static void run_parts(struct warp *w, const struct jit_code *jc, int entry)
     for (uint32_t l = 0; l < WARP; l += n) {
         uint32_t part = n == WARP ? m : m >> l & ((1u << n) - 1);
 
+        if (part)
+            keep_first(w, jc, (uint32_t)entry, l, (unsigned)__builtin_ctz(part));
         if (part)
             jc->fn(w->cta->warps, part, (uint32_t)entry, (w->index * WARP + l) / n, 1, uops);
     }
@@ -211,6 +253,8 @@ static void unravel(struct cta *c, const struct jit_code *jc)
             uint32_t at = w->jit_wait[l / n], m = w->alive & part << l;
 
             w->jit_wait[l / n] = 0;
+            if (at && m)
+                keep_all(w, jc, (uint32_t)jc->entry[at], l);
             if (at && m)
                 h_barrier(w, &uops[at - 1], m);
         }
@@ -298,7 +342,7 @@ static bool emulated(void)
 
 static unsigned best_lanes(void)
 {
-    return force_lanes ? force_lanes : emulated() ? 1 : 16;
+    return force_lanes ? force_lanes : emulated() ? 1 : 0;
 }
 
 static void request_free(struct request *r)

@@ -194,8 +194,8 @@ static void load_cl(const char *name)
         die(log, 1);
     }
     for (int i = 0; i < NBUF; i++) {
-        clbuf[i] = clCreateBuffer(ctx, CL_MEM_READ_WRITE, BYTES, NULL, &err);
-        err |= clEnqueueWriteBuffer(queue, clbuf[i], CL_TRUE, 0, BYTES, buf[i], 0, NULL, NULL);
+        clbuf[i] =
+            clCreateBuffer(ctx, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, BYTES, buf[i], &err);
         if (err)
             die("buffer", err);
     }

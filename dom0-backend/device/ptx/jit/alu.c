@@ -460,6 +460,10 @@ int gen_alu(struct gen *g, const struct jop *j, uint32_t i)
         }
     }
     x.v = shape == S_VAR; /* S_TOP: no write of a source was seen, so any value will do */
+    if (x.v && (j->op == OP_DIV || j->op == OP_REM) && bits_of(j->ty) == 64 && !fp(j)) {
+        gen_handler(g, j, i); /* no vectors of it: its loop is as fast, and much smaller */
+        return 0;
+    }
     bool raw = takes_any_nan(j) || (j->op == OP_MOV && d->loose);
 
     if (x.v && j->ty == TY_PRED && pred_logic(g, j))

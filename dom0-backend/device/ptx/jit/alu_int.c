@@ -5,6 +5,43 @@
  */
 #include "alu.h"
 
+/*
+ * 32 bits by way of double precision: a quotient that is no whole number is at least 1/b away from
+ * one, which 53 bits tell, so that cutting off the fraction is exact. b is not 0.
+ */
+static LLVMValueRef divide32(const struct alu *x, LLVMValueRef a, LLVMValueRef d, bool sign)
+{
+    LLVMBuilderRef b = x->g->b;
+    LLVMTypeRef ft = ty_of(x, x->g->f64);
+    LLVMValueRef p, q, two52 = k_fp(x, true, 4503599627370496.0);
+
+    if (sign) {
+        p = LLVMBuildFDiv(b, LLVMBuildSIToFP(b, a, ft, ""), LLVMBuildSIToFP(b, d, ft, ""), "");
+        return LLVMBuildFPToSI(b, p, int_ty(x, 32), "");
+    }
+    /* unsigned numbers as the low bits of 2^52 and more: there is no instruction for them */
+    p = LLVMBuildOr(b, widen(x, a, 64, false), k_int(x, 64, 0x4330000000000000), "");
+    q = LLVMBuildOr(b, widen(x, d, 64, false), k_int(x, 64, 0x4330000000000000), "");
+    p = LLVMBuildFSub(b, LLVMBuildBitCast(b, p, ft, ""), two52, "");
+    q = LLVMBuildFSub(b, LLVMBuildBitCast(b, q, ft, ""), two52, "");
+    p = call1(x, "llvm.floor", LLVMBuildFDiv(b, p, q, ""));
+    return cut_to(x, as_int(x, LLVMBuildFAdd(b, p, two52, ""), true), 32);
+}
+
+static LLVMValueRef quotient(const struct alu *x, LLVMValueRef d, bool sign, bool rem)
+{
+    LLVMBuilderRef b = x->g->b;
+
+    if (x->v && bits_of(x->j->ty) == 32) {
+        LLVMValueRef q = divide32(x, x->a, d, sign);
+
+        return rem ? LLVMBuildSub(b, x->a, LLVMBuildMul(b, q, d, ""), "") : q;
+    }
+    if (sign)
+        return rem ? LLVMBuildSRem(b, x->a, d, "") : LLVMBuildSDiv(b, x->a, d, "");
+    return rem ? LLVMBuildURem(b, x->a, d, "") : LLVMBuildUDiv(b, x->a, d, "");
+}
+
 LLVMValueRef alu_divide(const struct alu *x)
 {
     LLVMBuilderRef b = x->g->b;
@@ -14,13 +51,13 @@ LLVMValueRef alu_divide(const struct alu *x)
 
     if (!sign) {
         d = sel(x, zero, one, x->b);
-        r = rem ? LLVMBuildURem(b, x->a, d, "") : LLVMBuildUDiv(b, x->a, d, "");
+        r = quotient(x, d, false, rem);
         return sel(x, zero, k_int(x, n, ~0ull), r);
     }
     LLVMValueRef minus = icmp(x, LLVMIntEQ, x->b, k_int(x, n, ~0ull));
 
     d = sel(x, LLVMBuildOr(b, zero, minus, ""), one, x->b);
-    r = rem ? LLVMBuildSRem(b, x->a, d, "") : LLVMBuildSDiv(b, x->a, d, "");
+    r = quotient(x, d, true, rem);
     r = sel(x, minus, rem ? k_int(x, n, 0) : LLVMBuildNeg(b, x->a, ""), r);
     return sel(x, zero, k_int(x, n, ~0ull), r);
 }

@@ -37,7 +37,7 @@ static LLVMBasicBlockRef tail(struct gen *g, uint32_t x)
     at(g, some);
     for (uint32_t r = 0; r < t->nregs; r++)
         if (set_has(t->live_in + (size_t)x * t->words, r))
-            to_frame(g, r, m);
+            to_frame_rarely(g, r, m);
     call_helper(g, (const void *)(uintptr_t)t->job->helpers->park, t->blocks[x].start, m);
     LLVMBuildBr(g->b, next);
     at(g, here);
@@ -52,7 +52,7 @@ static void leave(struct gen *g, const void *fn, uint32_t i, LLVMValueRef m, con
 
     for (uint32_t r = 0; r < t->nregs; r++)
         if (set_has(live, r))
-            to_frame(g, r, waits ? m : NULL);
+            to_frame_rarely(g, r, waits ? m : NULL);
     call_helper(g, fn, i, m);
     if (!waits)
         LLVMBuildBr(g->b, g->ret);
@@ -327,7 +327,7 @@ static void gen_arrive(struct gen *g, uint32_t i, const uint64_t *live)
     at(g, all);
     for (uint32_t r = 0; r < t->nregs; r++)
         if (set_has(live, r))
-            to_frame(g, r, NULL);
+            to_first(g, r);
     store_at(g, wait_addr(g), LLVMConstInt(g->i16, i + 1, 0), 2);
     old = LLVMBuildLoad2(g->b, g->i32, g->dest, "");
     same = LLVMBuildOr(g->b, LLVMBuildICmp(g->b, LLVMIntEQ, old, ci32(g, i), ""),

@@ -387,6 +387,53 @@ static unsigned slot_align(const struct gen *g, const struct reg *r)
     return n > 64 ? 64 : n;
 }
 
+/* A register whose lanes are base and stride, and what there is of it. */
+bool is_kept(const struct gen *g, uint32_t reg)
+{
+    const struct reg *r = &g->t->regs[reg];
+
+    return g->w > 1 && r->shape != S_VAR && r->cls != C_PRED;
+}
+
+static LLVMValueRef kept(struct gen *g, uint32_t reg)
+{
+    const struct reg *r = &g->t->regs[reg];
+    LLVMValueRef v = raw(g, r);
+
+    return r->loose ? canon(g, v) : v;
+}
+
+void to_first(struct gen *g, uint32_t reg)
+{
+    const struct reg *r = &g->t->regs[reg];
+
+    if (is_kept(g, reg))
+        store_at(g, slot(g, r), kept(g, reg), r->cls == C_64 ? 8 : 4);
+    else
+        to_frame(g, reg, NULL);
+}
+
+/* By a helper: what is not often needed should not be much code. */
+void to_frame_rarely(struct gen *g, uint32_t reg, LLVMValueRef m)
+{
+    const struct reg *r = &g->t->regs[reg];
+    LLVMTypeRef args[5] = {g->i64, g->i64, g->i64, g->i32, g->i32};
+    LLVMTypeRef ft = LLVMFunctionType(LLVMVoidTypeInContext(g->ctx), args, 5, 0);
+    uint64_t fn = (uint64_t)(uintptr_t)g->t->job->helpers->spread;
+
+    if (!is_kept(g, reg)) {
+        to_frame(g, reg, m);
+        return;
+    }
+    m = m ? LLVMBuildZExtOrBitCast(g->b, m, g->i32, "")
+          : ci32(g, g->w == WARP ? ~0u : (1u << g->w) - 1);
+    LLVMValueRef v[5] = {slot(g, r), LLVMBuildZExtOrBitCast(g->b, kept(g, reg), g->i64, ""),
+                         ci64(g, r->shape == S_AFF ? (uint64_t)r->stride : 0), m,
+                         ci32(g, r->cls == C_64)};
+
+    LLVMBuildCall2(g->b, ft, LLVMConstIntToPtr(ci64(g, fn), LLVMPointerType(ft, 0)), v, 5, "");
+}
+
 /* Writes a register's lanes to the frame: all of this part of the warp, or those in m. */
 void to_frame(struct gen *g, uint32_t reg, LLVMValueRef m)
 {
@@ -437,8 +484,14 @@ LLVMValueRef first_of(struct gen *g, LLVMValueRef m)
 void reload(struct gen *g, uint32_t reg, LLVMValueRef lane)
 {
     const struct reg *r = &g->t->regs[reg];
-    LLVMValueRef v = from_frame(g, r);
+    LLVMValueRef v;
 
+    if (is_kept(g, reg)) {
+        v = load_at(g, slot(g, r), lane_type(g, r->cls), r->cls == C_64 ? 8 : 4);
+        LLVMBuildStore(g->b, v, r->var);
+        return;
+    }
+    v = from_frame(g, r);
     if (r->cls == C_PRED) {
         if (r->shape == S_VAR)
             v = LLVMBuildSExt(g->b, mask_vec(g, v), vec(g, g->i32), "");
@@ -447,15 +500,7 @@ void reload(struct gen *g, uint32_t reg, LLVMValueRef lane)
                 g->b, LLVMBuildLShr(g->b, LLVMBuildZExtOrBitCast(g->b, v, g->i32, ""), lane, ""),
                 g->i1, "");
     } else if (r->shape != S_VAR) {
-        LLVMTypeRef t = lane_type(g, r->cls);
-        LLVMValueRef l = LLVMBuildZExtOrBitCast(g->b, lane, t, ""),
-                     off = LLVMBuildShl(g->b, LLVMBuildZExt(g->b, lane, g->i64, ""),
-                                        ci64(g, r->cls == C_32 ? 2 : 3), "");
-
-        v = load_at(g, LLVMBuildAdd(g->b, slot(g, r), off, ""), t, r->cls == C_32 ? 4 : 8);
-        if (r->shape == S_AFF)
-            v = LLVMBuildSub(
-                g->b, v, LLVMBuildMul(g->b, l, LLVMConstInt(t, (uint64_t)r->stride, 1), ""), "");
+        v = LLVMBuildExtractElement(g->b, v, ci32(g, 0), ""); /* one lane at a time */
     }
     LLVMBuildStore(g->b, v, r->var);
 }
@@ -474,7 +519,7 @@ static void frame_cb(void *arg, const struct opd *o, bool def)
     if (def != f->defs || o == &f->j->guard)
         return;
     if (!def) {
-        to_frame(g, o->idx, NULL);
+        to_frame_rarely(g, o->idx, NULL);
     } else {
         const struct reg *r = &g->t->regs[o->idx];
         LLVMValueRef v = from_frame(g, r);

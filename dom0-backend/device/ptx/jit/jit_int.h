@@ -309,6 +309,9 @@ LLVMTypeRef var_type(const struct gen *g, const struct reg *r); /* of the regist
 LLVMValueRef first_of(struct gen *g, LLVMValueRef m);           /* lowest lane of a mask, i32 */
 /* A register to the interpreter's frame in the lanes m, and back; lane: one that has been written. */
 void to_frame(struct gen *g, uint32_t reg, LLVMValueRef m);
+void to_frame_rarely(struct gen *g, uint32_t reg, LLVMValueRef m); /* the same, less code */
+void to_first(struct gen *g, uint32_t reg); /* as code is entered with it, see jit_keep */
+bool is_kept(const struct gen *g, uint32_t reg);
 void reload(struct gen *g, uint32_t reg, LLVMValueRef lane);
 
 /* alu.c: true when it has code for j (also asked before shapes are known); gen_alu emits it. */

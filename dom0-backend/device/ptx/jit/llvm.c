@@ -196,6 +196,8 @@ static void release(struct jit_code *c)
         munmap((uint8_t *)c->mem + ARENA / 2, c->data_size);
     free(c->entry);
     free(c->sites);
+    free(c->keeps);
+    free(c->keep_at);
     free(c);
 }
 
@@ -210,6 +212,33 @@ static void init(void)
     LLVMInitializeX86AsmPrinter();
 }
 
+static int fill_keeps(struct unit *t, struct jit_code *c)
+{
+    const struct gen g = {.t = t, .w = t->lanes};
+    uint32_t n = 0, cap = 0;
+
+    for (uint32_t e = 0; e < t->nentries; e++) {
+        c->keep_at[e] = n;
+        for (uint32_t b = 1; b < t->nblocks; b++) /* nothing is alive at the start */
+            for (uint32_t r = 0; r < t->nregs && t->blocks[b].entry == (int32_t)e; r++) {
+                const struct reg *k = &t->regs[r];
+
+                if (!set_has(t->live_in + (size_t)b * t->words, r) || !is_kept(&g, r))
+                    continue;
+                struct jit_keep *to = grow(c->keeps, sizeof(*to), n, &cap);
+
+                if (!to)
+                    return -1;
+                c->keeps = to;
+                to[n++] = (struct jit_keep){.off = k->off,
+                                            .wide = k->cls == C_64,
+                                            .stride = k->shape == S_AFF ? k->stride : 0};
+            }
+    }
+    c->keep_at[t->nentries] = n;
+    return 0;
+}
+
 static int fill_entries(struct unit *t, struct jit_code *c)
 {
     uint32_t mem = 0;
@@ -219,10 +248,11 @@ static int fill_entries(struct unit *t, struct jit_code *c)
     c->csr = t->csr;
     c->alive = t->alive;
     c->entry = malloc(t->n * sizeof(*c->entry));
+    c->keep_at = calloc(t->nentries + 1, sizeof(*c->keep_at));
     for (uint32_t i = 0; i < t->n; i++)
         mem += t->ops[i].op >= OP_LD && t->ops[i].op <= OP_ATOM;
     c->sites = calloc(2 * mem + 1, sizeof(*c->sites)); /* with all lanes, and with some */
-    if (!c->entry || !c->sites)
+    if (!c->entry || !c->sites || !c->keep_at || fill_keeps(t, c))
         return unit_fail(t, "out of memory");
     for (uint32_t i = 0; i < t->n; i++)
         c->entry[i] = -1;
@@ -256,6 +286,52 @@ static bool looks_at_alive(const struct unit *t)
     return crosses_lanes(t);
 }
 
+static int understand(struct unit *t, uint32_t lanes)
+{
+    const struct jit_job *job = t->job;
+
+    t->lanes = lanes;
+    t->n = job->virt->funcs[0].nuops;
+    t->virt = job->virt->funcs[0].uops;
+    if (crosses_lanes(t)) {
+        if (t->lanes == 1)
+            return unit_fail(t, "lanes work together");
+        t->lanes = WARP;
+    } else if (job->row && job->row < t->lanes) {
+        t->lanes = job->row;
+    }
+    t->rows = job->row >= t->lanes;
+    t->alive = looks_at_alive(t);
+    return unit_decode(t) || unit_analyse(t) ? -1 : 0;
+}
+
+/* Loops whose values do not fit into sixteen registers of 32 octets: addresses of 64 bits that every
+ * lane has for itself, or many values that live through it. */
+static bool too_wide(const struct unit *t)
+{
+    for (uint32_t b = 0; b < t->nblocks; b++) {
+        const struct uop *u = &t->virt[t->blocks[b].end - 1];
+        uint32_t head, weight = 0;
+
+        if (u->kind != K_BRA || t->block_of[u->target] > b)
+            continue;
+        head = t->block_of[u->target];
+        for (uint32_t r = 0; r < t->nregs; r++)
+            if (set_has(t->live_in + (size_t)head * t->words, r) && t->regs[r].shape == S_VAR)
+                weight += t->regs[r].cls == C_64 ? 2 : 1;
+        if (weight > 10)
+            return true;
+        for (uint32_t i = t->blocks[head].start; i < t->blocks[b].end; i++) {
+            const struct jop *j = &t->ops[i];
+
+            if ((j->op == OP_LD || j->op == OP_ST) && j->a.kind == OPD_REG && j->a.cls == C_64 &&
+                t->regs[j->a.idx].shape == S_VAR)
+                return true;
+        }
+    }
+    return false;
+}
+
 static int compile(const struct jit_job *job, struct jit_code **out, char *log, size_t log_n)
 {
     struct unit t = {.job = job, .log = log, .log_n = log_n};
@@ -265,20 +341,14 @@ static int compile(const struct jit_job *job, struct jit_code **out, char *log, 
     pthread_once(&once, init);
     log[0] = 0;
     *out = NULL;
-    t.lanes = job->lanes;
-    t.n = job->virt->funcs[0].nuops;
-    t.virt = job->virt->funcs[0].uops;
-    if (crosses_lanes(&t)) {
-        if (t.lanes == 1)
-            return unit_fail(&t, "lanes work together");
-        t.lanes = WARP;
-    } else if (job->row && job->row < t.lanes) {
-        t.lanes = job->row;
-    }
-    t.rows = job->row >= t.lanes;
-    t.alive = looks_at_alive(&t);
-    if (unit_decode(&t) || unit_analyse(&t))
+    if (understand(&t, job->lanes ? job->lanes : WARP))
         goto out;
+    if (!job->lanes && t.lanes == WARP && !crosses_lanes(&t) && too_wide(&t)) {
+        unit_free(&t);
+        t = (struct unit){.job = job, .log = log, .log_n = log_n};
+        if (understand(&t, 16))
+            goto out;
+    }
     g.code = calloc(1, sizeof(*g.code));
     if (!g.code || fill_entries(&t, g.code)) {
         unit_fail(&t, "out of memory");

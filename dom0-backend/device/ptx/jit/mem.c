@@ -337,29 +337,23 @@ static void store_side(struct access *x, LLVMValueRef p)
 }
 
 /* Some lanes only, and those that are not there may be out of range: the address that the part's first
- * lane would have. */
-static LLVMValueRef part_base(struct access *x, LLVMValueRef a, int64_t stride)
+ * lane would have, as the first one that is there has it. */
+static LLVMValueRef part_base(struct access *x, int64_t stride)
 {
     struct gen *g = x->g;
-    LLVMBasicBlockRef good = new_bb(g, "good"), look = new_bb(g, "look"),
-                      here = LLVMGetInsertBlock(g->b), from;
-    LLVMValueRef all, lane, first, phi;
+    LLVMTypeRef t = x->j->a.cls == C_64 ? g->i64 : g->i32;
+    LLVMValueRef l[2] = {first_of(g, x->mask), last_of(g, x->mask)}, a[2], off = NULL;
 
-    branch_rarely(g, x->good, good, look);
-    at(g, look);
-    all = fill_in(x, addr_vec(x));
-    lane = first_of(g, x->mask);
-    first = LLVMBuildExtractElement(g->b, all, lane, "");
-    first = LLVMBuildSub(
-        g->b, first,
-        LLVMBuildMul(g->b, LLVMBuildZExt(g->b, lane, g->i64, ""), ci64(g, (uint64_t)stride), ""),
-        "");
-    from = LLVMGetInsertBlock(g->b);
-    LLVMBuildCondBr(g->b, is_good(x, all, NULL), good, x->slow);
-    at(g, good);
-    phi = LLVMBuildPhi(g->b, g->i64, "");
-    LLVMAddIncoming(phi, (LLVMValueRef[]){a, first}, (LLVMBasicBlockRef[]){here, from}, 2);
-    return phi;
+    for (int k = 2; k-- > 0;) {
+        off = LLVMBuildMul(g->b, LLVMBuildZExtOrBitCast(g->b, l[k], t, ""),
+                           LLVMConstInt(t, (uint64_t)stride, 1), "");
+        a[k] =
+            LLVMBuildAdd(g->b, get_one(g, &x->j->a),
+                         LLVMBuildAdd(g->b, off, LLVMConstInt(t, (uint64_t)x->j->imm, 1), ""), "");
+        a[k] = LLVMBuildZExtOrBitCast(g->b, a[k], g->i64, "");
+    }
+    require(x, is_good(x, a[0], a[1]));
+    return LLVMBuildSub(g->b, a[0], LLVMBuildZExtOrBitCast(g->b, off, g->i64, ""), "");
 }
 
 static void side_by_side(struct access *x, int64_t stride)
@@ -383,10 +377,7 @@ static void side_by_side(struct access *x, int64_t stride)
         LLVMBuildUnreachable(g->b);
         return;
     }
-    if (x->j->space == AS_SHARED)
-        a = part_base(x, a, stride);
-    else
-        require(x, x->good);
+    a = part_base(x, stride);
     note_site(x, a, stride, NULL, false);
     p = host(x, a, false);
     LLVMTypeRef vt = vec(g, x->et), over[2] = {vt, LLVMPointerType(vt, 0)};

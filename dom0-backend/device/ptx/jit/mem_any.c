@@ -197,6 +197,21 @@ void find_places(struct access *x, struct places *p)
     struct indexed by;
     LLVMValueRef a, n, top, last;
 
+    if (x->j->space == AS_SHARED && x->j->a.kind == OPD_REG && x->j->a.cls == C_32) {
+        LLVMTypeRef vt = vec(g, g->i32);
+
+        n = LLVMBuildAdd(g->b, get_vec(g, &x->j->a), splat(g, ci32(g, (uint32_t)x->j->imm)), "");
+        n = fill_in(x, n);
+        top = intrinsic(g, "llvm.vector.reduce.umax", &vt, 1, &n, 1);
+        last = intrinsic(g, "llvm.vector.reduce.or", &vt, 1, &n, 1);
+        last = LLVMBuildAnd(g->b, last, ci32(g, x->total - 1), "");
+        top = LLVMBuildOr(g->b, LLVMBuildZExt(g->b, top, g->i64, ""),
+                          LLVMBuildZExt(g->b, last, g->i64, ""), "");
+        require(x, is_good(x, top, NULL));
+        *p = (struct places){g->shared, 1};
+        note_site(x, NULL, 0, n, false);
+        return;
+    }
     if ((x->j->space != AS_GLOBAL && x->j->space != AS_GENERIC) || !by_number(x, &by) ||
         by.scale % x->total) {
         *p = (struct places){0};
