@@ -22,6 +22,7 @@
 #include "dom0-backend/agent/find.h"
 #include "dom0-backend/agent/nodes.h"
 #include "dom0-backend/agent/saved.h"
+#include "dom0-backend/agent/wanted.h"
 #include "dom0-backend/common/log.h"
 #include "dom0-backend/common/xs.h"
 #include "dom0-backend/common/xslife.h"
@@ -64,7 +65,15 @@ static bool rebooted(const char *uuid)
     return false;
 }
 
-/* One entry. True if the domain has the device now. */
+/* Is this domain named by its number, which the next one that is started will not have? */
+static bool is_number(const char *backend)
+{
+    uint64_t v;
+
+    return xs_parse_uint(backend, 0, XS_MAX_DOMID, &v);
+}
+
+/* One entry. True if the domain has the device now, or as soon as its backend's domain is there. */
 static bool give(uint32_t id, const char *name, uint32_t devid, const char *text)
 {
     struct vgpu_spec spec;
@@ -78,6 +87,12 @@ static bool give(uint32_t id, const char *name, uint32_t devid, const char *text
     err = nodes_create(agent.xs, id, &devid, &spec);
     if (err == -EEXIST)
         return true;
+    if (err == -ENOENT && !is_number(spec.backend) &&
+        wanted_put(agent.xs, XBT_NULL, id, devid, &spec) == 0) {
+        log_info("domain %u '%s': vgpu %u: waits for backend domain %s", id, name, devid,
+                 spec.backend);
+        return true;
+    }
     if (err) {
         log_warn("domain %u '%s': vgpu entry '%s': %s%s", id, name, text,
                  err == -ENOENT ? "no such backend domain: " : "",
@@ -213,18 +228,10 @@ static void new_domain(uint32_t id, const char *uuid)
     }
 }
 
-static void remove_back(void *arg, uint32_t back, uint32_t front, uint32_t devid)
-{
-    uint32_t *id = arg;
-
-    if (*id == front)
-        nodes_remove(agent.xs, front, back, devid);
-}
-
 static void lost_domain(struct domain *d)
 {
     log_debug("domain %u is gone", d->id);
-    nodes_each_back(agent.xs, remove_back, &d->id);
+    nodes_remove_domain(agent.xs, d->id);
     set_known(d->id, d->uuid, false);
     d->died = ev_time();
 }
@@ -247,6 +254,41 @@ static void forget_old(void)
 static bool is_there(uint32_t id)
 {
     return xs_is_domain_introduced(agent.xs, id);
+}
+
+/*
+ * A device whose backend is another domain. If that has ended, nobody but us can take the other half
+ * away, by which the guest's driver sees that the device is gone; and nobody but us knows what to
+ * make it of when the domain is there again.
+ */
+static void look_after(void *arg, uint32_t front, uint32_t devid, const char *entry)
+{
+    struct vgpu_spec spec;
+    char why[256];
+    int err;
+
+    if (nodes_has_back(agent.xs, front, devid) || xs_lost(agent.xs))
+        return;
+    if (!is_there(front) || vgpu_spec_parse(entry, &spec, why, sizeof(why))) {
+        wanted_forget(agent.xs, front, devid);
+        return;
+    }
+    if (nodes_remove_front(agent.xs, front, devid) == 0)
+        log_warn("domain %u: vgpu %u: backend domain %s is gone: the device is taken away%s", front,
+                 devid, spec.backend,
+                 is_number(spec.backend) ? "" : " until a domain of this name is there");
+    if (is_number(spec.backend)) {
+        wanted_forget(agent.xs, front, devid);
+        return;
+    }
+    err = nodes_create(agent.xs, front, &devid, &spec);
+    if (!err)
+        log_info("domain %u: vgpu %u: backend domain %s is there: device %s, mem %llu, weight %u, "
+                 "cap %u",
+                 front, devid, spec.backend, spec.device, (unsigned long long)spec.mem, spec.weight,
+                 spec.cap);
+    else if (err != -ENOENT)
+        log_warn("domain %u: vgpu %u: '%s': %s", front, devid, entry, strerror(-err));
 }
 
 static void enumerate(void)
@@ -287,6 +329,7 @@ static void enumerate(void)
         if (!d->seen && !d->died)
             lost_domain(d);
     }
+    wanted_each(agent.xs, look_after, NULL);
     forget_old();
 }
 

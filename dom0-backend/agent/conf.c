@@ -11,6 +11,7 @@ void gvm_conf_default(struct gvm_conf *c)
     *c = (struct gvm_conf){
         .config_dirs = {"/etc/xen", "/etc/xen/auto"},
         .nconfig_dirs = 2,
+        .agent = 1,
         .run_dir = "/run/gvm",
         .state_dir = "/var/lib/gvm",
         .state_days = 90,
@@ -41,6 +42,7 @@ static const struct {
 #define AT(m) offsetof(struct gvm_conf, m), sizeof(((struct gvm_conf *)0)->m)
     {"config_dirs", DIRS, AT(config_dirs), 0, 0, NULL,
      "up to 8 absolute paths, separated by commas"},
+    {"agent", NUMBER, AT(agent), 0, 1, NULL, "0 or 1"},
     {"run_dir", PATH, AT(run_dir), 0, 0, NULL, "an absolute path of at most 63 octets"},
     {"state_dir", PATH, AT(state_dir), 0, 0, NULL, "an absolute path of at most 127 octets"},
     {"state_days", NUMBER, AT(state_days), 0, 36500, NULL, "0..36500 (0: for ever)"},

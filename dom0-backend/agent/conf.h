@@ -25,6 +25,7 @@ struct gvm_profile {
 struct gvm_conf {
     char config_dirs[GVM_CONF_MAX_DIRS][256]; /* where xl's files are looked for by name */
     unsigned nconfig_dirs;
+    uint32_t agent;        /* 0: the toolstack makes vgpus itself (packaging/xen) */
     char run_dir[64];      /* sockets of workers and of the daemon */
     char state_dir[128];   /* accepted vgpu= entries by domain UUID, states of saved domains */
     unsigned state_days;   /* for which what is in it and not in use is kept; 0: for ever */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "dom0-backend/agent/wanted.h"
 #include "dom0-backend/common/clock.h"
 #include "dom0-backend/common/xs.h"
 #include "vgpu_keys.h"
@@ -54,6 +55,32 @@ static int make_dir(struct xs_handle *xs, xs_transaction_t t, const char *path, 
     if (!xs_mkdir(xs, t, path) || !xs_set_permissions(xs, t, path, perms, 2))
         return -errno;
     return 0;
+}
+
+/* A driver domain may see the name of a domain that it serves, for gvm list and gvm top there. */
+static int show_name(struct xs_handle *xs, xs_transaction_t t, uint32_t front, uint32_t back)
+{
+    struct xs_permissions *old, new[16];
+    char path[64];
+    unsigned n = 0;
+    int err = 0;
+
+    snprintf(path, sizeof(path), "/local/domain/%u/name", front);
+    old = xs_get_permissions(xs, t, path, &n);
+    if (!old)
+        return errno == ENOENT ? 0 : -errno;
+    for (unsigned i = 1; i < n && n < 16; i++) {
+        if (old[i].id == back)
+            n = 16; /* it may already */
+    }
+    if (n < 16) {
+        memcpy(new, old, n * sizeof(*old));
+        new[n] = (struct xs_permissions){.id = back, .perms = XS_PERM_READ};
+        if (!xs_set_permissions(xs, t, path, new, n + 1))
+            err = -errno;
+    }
+    free(old);
+    return err;
 }
 
 static int write_back(struct xs_handle *xs, xs_transaction_t t, const struct create *c,
@@ -113,7 +140,8 @@ static int create_in(struct xs_handle *xs, xs_transaction_t t, void *arg)
         return -ENOENT;
     for (d = c->wanted == UINT32_MAX ? 0 : c->wanted; d < VGPU_MAX_DEVICES; d++) {
         snprintf(front, sizeof(front), VGPU_XS_FRONT_FMT, c->front, d);
-        if (!xs_exists(xs, t, front))
+        if (!xs_exists(xs, t, front) &&
+            (c->wanted != UINT32_MAX || !wanted_has(xs, t, c->front, d)))
             break;
         if (c->wanted != UINT32_MAX)
             return -EEXIST;
@@ -125,7 +153,13 @@ static int create_in(struct xs_handle *xs, xs_transaction_t t, void *arg)
     if (xs_exists(xs, t, back) && !xs_rm(xs, t, back)) /* of a domain that had this number before */
         return -errno;
     err = write_back(xs, t, c, back, front);
-    return err ? err : write_front(xs, t, c, back, front);
+    if (!err)
+        err = write_front(xs, t, c, back, front);
+    if (!err && c->back != 0)
+        err = show_name(xs, t, c->front, c->back);
+    if (!err && c->back != 0)
+        err = wanted_put(xs, t, c->front, d, c->spec);
+    return err;
 }
 
 int nodes_create(struct xs_handle *xs, uint32_t front, uint32_t *devid,
@@ -144,8 +178,7 @@ int nodes_create(struct xs_handle *xs, uint32_t front, uint32_t *devid,
     return err;
 }
 
-/* Removes `path`, and then each parent that is empty, up to but without `stop`. */
-static int prune(struct xs_handle *xs, xs_transaction_t t, char *path, const char *stop)
+int nodes_prune(struct xs_handle *xs, xs_transaction_t t, char *path, const char *stop)
 {
     unsigned n;
 
@@ -177,19 +210,39 @@ static int remove_in(struct xs_handle *xs, xs_transaction_t t, void *arg)
 
     snprintf(path, sizeof(path), VGPU_XS_FRONT_FMT, c->front, c->devid);
     snprintf(stop, sizeof(stop), "/local/domain/%u/device", c->front);
-    err = prune(xs, t, path, stop);
+    err = nodes_prune(xs, t, path, stop);
     if (err)
         return err;
     snprintf(path, sizeof(path), VGPU_XS_BACK_FMT, c->back, c->front, c->devid);
     snprintf(stop, sizeof(stop), "/local/domain/%u/backend/vgpu", c->back);
-    return prune(xs, t, path, stop);
+    return nodes_prune(xs, t, path, stop);
 }
 
 int nodes_remove(struct xs_handle *xs, uint32_t front, uint32_t back, uint32_t devid)
 {
     struct create c = {.front = front, .back = back, .devid = devid};
+    int err = xs_transact(xs, remove_in, &c);
 
-    return xs_transact(xs, remove_in, &c);
+    if (!err && back != 0)
+        wanted_forget(xs, front, devid);
+    return err;
+}
+
+static int remove_front_in(struct xs_handle *xs, xs_transaction_t t, void *arg)
+{
+    const struct create *c = arg;
+    char path[XS_PATH_MAX], stop[64];
+
+    snprintf(path, sizeof(path), VGPU_XS_FRONT_FMT, c->front, c->devid);
+    snprintf(stop, sizeof(stop), "/local/domain/%u/device", c->front);
+    return xs_exists(xs, t, path) ? nodes_prune(xs, t, path, stop) : -ENOENT;
+}
+
+int nodes_remove_front(struct xs_handle *xs, uint32_t front, uint32_t devid)
+{
+    struct create c = {.front = front, .devid = devid};
+
+    return xs_transact(xs, remove_front_in, &c);
 }
 
 static int remove_domain_in(struct xs_handle *xs, xs_transaction_t t, void *arg)
@@ -201,11 +254,18 @@ static int remove_domain_in(struct xs_handle *xs, xs_transaction_t t, void *arg)
     return !xs_exists(xs, t, path) || xs_rm(xs, t, path) ? 0 : -errno;
 }
 
-int nodes_remove_domain(struct xs_handle *xs, uint32_t front, uint32_t back)
+void nodes_remove_domain(struct xs_handle *xs, uint32_t front)
 {
-    struct create c = {.front = front, .back = back};
+    struct create c = {.front = front};
+    unsigned n;
+    uint32_t *doms = xs_numbers(xs, "/local/domain", XS_MAX_DOMID, &n);
 
-    return xs_transact(xs, remove_domain_in, &c);
+    for (unsigned i = 0; doms && i < n; i++) {
+        c.back = doms[i];
+        xs_transact(xs, remove_domain_in, &c);
+    }
+    free(doms);
+    wanted_forget(xs, front, UINT32_MAX);
 }
 
 static int offline_in(struct xs_handle *xs, xs_transaction_t t, void *arg)
@@ -279,6 +339,10 @@ void nodes_each_back(struct xs_handle *xs,
     char path[XS_PATH_MAX];
 
     doms = xs_numbers(xs, "/local/domain", XS_MAX_DOMID, &nd);
+    if (!doms && (doms = malloc(sizeof(*doms)))) { /* a driver domain may not list them */
+        doms[0] = xs_own_domid(xs);
+        nd = 1;
+    }
     for (unsigned i = 0; doms && i < nd; i++) {
         snprintf(path, sizeof(path), "/local/domain/%u/backend/vgpu", doms[i]);
         fronts = xs_numbers(xs, path, XS_MAX_DOMID, &nf);
@@ -309,6 +373,24 @@ static void find_back(void *arg, uint32_t back, uint32_t front, uint32_t devid)
     }
 }
 
+bool nodes_has_back(struct xs_handle *xs, uint32_t front, uint32_t devid)
+{
+    struct find f = {.front = front, .devid = devid};
+
+    nodes_each_back(xs, find_back, &f);
+    return f.found;
+}
+
+/* A device whose backend's domain is not there. 0, -ENOENT: it is not remembered either. */
+static int detach_waiting(struct xs_handle *xs, uint32_t front, uint32_t devid)
+{
+    if (!wanted_has(xs, XBT_NULL, front, devid))
+        return -ENOENT;
+    wanted_forget(xs, front, devid);
+    nodes_remove_front(xs, front, devid);
+    return 0;
+}
+
 int nodes_detach(struct xs_handle *xs, uint32_t front, uint32_t devid, unsigned timeout_s)
 {
     /* What the guest's own directory says about its backend is the guest's to change. */
@@ -319,7 +401,7 @@ int nodes_detach(struct xs_handle *xs, uint32_t front, uint32_t devid, unsigned 
 
     nodes_each_back(xs, find_back, &f);
     if (!f.found)
-        return -ENOENT;
+        return detach_waiting(xs, front, devid);
     snprintf(back, sizeof(back), VGPU_XS_BACK_FMT, f.back, front, devid);
     err = xs_transact(xs, offline_in, back);
     late = err == -ENOENT ? 0 : err;
@@ -346,11 +428,13 @@ int nodes_wait_offer(struct xs_handle *xs, uint32_t front, uint32_t devid, unsig
         return err;
     if (xs_get(xs, XBT_NULL, back, VGPU_XS_ERROR, why, why_n))
         snprintf(why, why_n, "the backend closed it");
+    xs_printable(why);
     return -EIO;
 }
 
 struct set {
     char back[XS_PATH_MAX];
+    uint32_t front, devid;
     const struct vgpu_spec *spec;
 };
 
@@ -370,13 +454,13 @@ static int set_in(struct xs_handle *xs, xs_transaction_t t, void *arg)
         err = xs_put(xs, t, s->back, VGPU_XS_CAP, "%u", s->spec->cap);
     if (!err && given & VGPU_GIVEN_PROCESSES)
         err = xs_put(xs, t, s->back, VGPU_XS_PROCESSES, "%u", s->spec->processes);
-    return err;
+    return err ? err : wanted_change(xs, t, s->front, s->devid, s->spec);
 }
 
 int nodes_set(struct xs_handle *xs, uint32_t front, uint32_t devid, const struct vgpu_spec *spec)
 {
     struct find f = {.front = front, .devid = devid};
-    struct set s = {.spec = spec};
+    struct set s = {.front = front, .devid = devid, .spec = spec};
 
     nodes_each_back(xs, find_back, &f);
     if (!f.found)

@@ -5,6 +5,7 @@
 #ifndef GVM_NODES_H
 #define GVM_NODES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <xenstore.h>
 
@@ -45,14 +46,25 @@ int nodes_set(struct xs_handle *xs, uint32_t front, uint32_t devid, const struct
 /* What the backend's directory says now. 0, -ENOENT: no such device, or -EINVAL. */
 int nodes_get(struct xs_handle *xs, uint32_t front, uint32_t devid, struct vgpu_spec *spec);
 
+/* Has any domain a backend's directory for this device? */
+bool nodes_has_back(struct xs_handle *xs, uint32_t front, uint32_t devid);
+
+/* Removes the frontend's directory of a device whose backend's domain is gone. 0, -ENOENT: there is
+ * none; or -errno. */
+int nodes_remove_front(struct xs_handle *xs, uint32_t front, uint32_t devid);
+
 /* Removes what is left of a device. `back`: the backend's domain. 0 or -errno. */
 int nodes_remove(struct xs_handle *xs, uint32_t front, uint32_t back, uint32_t devid);
 
-/* Removes /local/domain/<back>/backend/vgpu/<front>. 0 or -errno. */
-int nodes_remove_domain(struct xs_handle *xs, uint32_t front, uint32_t back);
+/* Removes `path`, and then each parent that is empty, up to but without `stop`. 0 or -errno. */
+int nodes_prune(struct xs_handle *xs, xs_transaction_t t, char *path, const char *stop);
+
+/* Removes /local/domain/<any>/backend/vgpu/<front>, of a domain that is gone. */
+void nodes_remove_domain(struct xs_handle *xs, uint32_t front);
 
 /*
- * For each device directory in any domain's backend/vgpu: fn(arg, back, front, devid).
+ * For each device directory in any domain's backend/vgpu: fn(arg, back, front, devid). A driver
+ * domain sees its own only.
  */
 void nodes_each_back(struct xs_handle *xs,
                      void (*fn)(void *arg, uint32_t back, uint32_t front, uint32_t devid),

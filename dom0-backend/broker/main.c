@@ -528,6 +528,7 @@ static int run_xen(struct options *o)
     static struct xenbus bus;
     char path[108];
     int status = 1, err;
+    bool with_agent;
 
     gvm_conf_default(&conf);
     conf_load(o->config ? o->config : GVM_CONF_FILE, &conf);
@@ -560,14 +561,18 @@ static int run_xen(struct options *o)
     if (mps_start() < 0)
         return 1;
     cgroup_start(NULL);
+    with_agent = in_control_domain() && conf.agent;
+    bus.conf = &conf;
+    bus.tidy = !with_agent;
     if (take_run_dir(conf.run_dir) < 0 || xenbus_start(&bus, &broker) < 0)
         return 1;
     snprintf(path, sizeof(path), "%s/backd.sock", conf.run_dir);
     err = query_start(&broker, path);
     if (err)
         log_warn("%s: %s: gvm list, top and trace will not work", path, strerror(-err));
-    if (!in_control_domain())
-        log_info("not the control domain: vgpu= entries are the agent's in dom0");
+    if (!with_agent)
+        log_info(in_control_domain() ? "agent = 0: vgpu= entries are the toolstack's"
+                                     : "a driver domain: vgpu= entries are the agent's in dom0");
     else if (agent_start(broker.loop, &conf) < 0)
         goto out;
     audit_start(&broker);

@@ -17,6 +17,8 @@
 #include "dom0-backend/common/fault.h"
 #include "vgpu_keys.h"
 
+#define AWAY_S 1. /* between state 6 and the end of the directory */
+
 /* A guest can drive its device round in circles; the log need not follow each time. */
 static void __attribute__((format(printf, 2, 3))) note(struct xendev *d, const char *fmt, ...)
 {
@@ -117,6 +119,40 @@ static bool read_live(struct xendev *d, struct live *v)
            (cap == 0 || cap == -ENOENT) && (processes == 0 || processes == -ENOENT);
 }
 
+/*
+ * A toolstack that does not know gvm.conf (xl with packaging/xen's patch) writes the profile's name:
+ * what it has not written itself is the profile's, and is written here, once.
+ */
+static int fill_profile(struct xendev *d)
+{
+    struct xs_handle *xs = d->bus->xs;
+    char name[VGPU_PROFILE_MAX + 1], text[VGPU_PROFILE_MAX + 16], why[256], path[XS_PATH_MAX];
+    struct vgpu_spec spec;
+    int err = xs_get(xs, XBT_NULL, d->back, VGPU_XS_PROFILE, name, sizeof(name));
+
+    if (err == -ENOENT)
+        return 0;
+    snprintf(text, sizeof(text), "profile=%s", err ? "" : name);
+    if (gvm_conf_spec(d->bus->conf, text, &spec, why, sizeof(why))) {
+        xendev_fail(d, "%s", why);
+        d->bad_config = true;
+        return -EINVAL;
+    }
+    xs_path(path, sizeof(path), d->back, VGPU_XS_MEM);
+    if (!xs_exists(xs, XBT_NULL, path))
+        xs_put(xs, XBT_NULL, d->back, VGPU_XS_MEM, "%" PRIu64, spec.mem);
+    xs_path(path, sizeof(path), d->back, VGPU_XS_WEIGHT);
+    if (!xs_exists(xs, XBT_NULL, path))
+        xs_put(xs, XBT_NULL, d->back, VGPU_XS_WEIGHT, "%u", spec.weight);
+    xs_path(path, sizeof(path), d->back, VGPU_XS_CAP);
+    if (!xs_exists(xs, XBT_NULL, path))
+        xs_put(xs, XBT_NULL, d->back, VGPU_XS_CAP, "%u", spec.cap);
+    xs_path(path, sizeof(path), d->back, VGPU_XS_PROCESSES);
+    if (spec.processes && !xs_exists(xs, XBT_NULL, path))
+        xs_put(xs, XBT_NULL, d->back, VGPU_XS_PROCESSES, "%u", spec.processes);
+    return 0;
+}
+
 static void take_live(struct xendev *d, const struct live *v)
 {
     d->h.params.mem = v->mem;
@@ -149,7 +185,7 @@ static void offer(struct xendev *d)
     struct xs_handle *xs = d->bus->xs;
 
     d->failed = false;
-    if (read_config(d))
+    if (fill_profile(d) || read_config(d))
         return;
     switch (worker_probe(d->h.b, &d->h.params)) {
     case 0:
@@ -312,6 +348,7 @@ static void xendev_free(struct xendev *d)
     if (!others_want(d, &d->h.params))
         worker_drop_warm(d->h.b, &d->h.params);
     ev_timer_stop(d->h.b->loop, &d->update);
+    ev_timer_stop(d->h.b->loop, &d->away);
     if (d->watched) {
         char path[XS_PATH_MAX], token[32];
 
@@ -370,6 +407,53 @@ static void step_open(struct xendev *d, uint64_t front)
     }
 }
 
+/* oxenstored answers this to dom0 only; a driver domain learns of an end by the directory's. */
+static bool is_introduced(struct xs_handle *xs, uint32_t domid)
+{
+    errno = 0;
+    return xs_is_domain_introduced(xs, domid) || errno == EACCES;
+}
+
+/* Removes the directory if nothing has made it anew since it was closed for good. */
+static int remove_own(struct xs_handle *xs, xs_transaction_t t, void *arg)
+{
+    const struct xendev *d = arg;
+    uint64_t state, online = 0;
+
+    if (xs_get_uint(xs, t, d->back, VGPU_XS_STATE, 0, 8, &state))
+        return -ENOENT;
+    xs_get_uint(xs, t, d->back, VGPU_XS_ONLINE, 0, 1, &online);
+    if (state != XB_CLOSED || (online && !d->dead))
+        return -EBUSY;
+    return xs_rm(xs, t, d->back) ? 0 : -errno;
+}
+
+static void on_away(struct ev_loop *loop, ev_timer *t, int revents)
+{
+    struct xendev *d = t->data;
+
+    int err =
+        d->state == XB_CLOSED && d->link == LINK_NONE ? xs_transact(d->bus->xs, remove_own, d) : 0;
+
+    if (err && err != -EBUSY && err != -ENOENT)
+        note(d, "%s: %s cannot be removed: %s", d->h.name, d->back, strerror(-err));
+    else
+        xendev_touch(d);
+}
+
+/*
+ * libxl leaves a driver domain's directories to the driver domain, and waits for their end. Not at
+ * once: it waits for state 6 first.
+ */
+static void go_away(struct xendev *d)
+{
+    if (!d->bus->tidy || ev_is_active(&d->away))
+        return;
+    ev_timer_init(&d->away, on_away, AWAY_S, 0.);
+    d->away.data = d;
+    ev_timer_start(d->h.b->loop, &d->away);
+}
+
 void xendev_update(struct xendev *d)
 {
     struct xs_handle *xs = d->bus->xs;
@@ -383,7 +467,7 @@ void xendev_update(struct xendev *d)
     no_online = xs_get_uint(xs, XBT_NULL, d->back, VGPU_XS_ONLINE, 0, 1, &online);
     if (!no_back) {
         no_front = xs_get_uint(xs, XBT_NULL, d->front, VGPU_XS_STATE, 0, 8, &front);
-        introduced = xs_is_domain_introduced(xs, d->h.domid);
+        introduced = is_introduced(xs, d->h.domid);
     }
     /* What cannot be asked looks as if it were not there: a guest would lose its device. */
     if ((no_back || no_online || no_front || !introduced) && xs_lost(xs)) {
@@ -399,7 +483,8 @@ void xendev_update(struct xendev *d)
     }
     if (no_online)
         online = 0;
-    d->dead = no_front == -ENOENT || !introduced;
+    /* xenstored says EACCES for what is gone where this domain may not see the directory above. */
+    d->dead = no_front == -ENOENT || no_front == -EACCES || !introduced;
     if (back == XB_INITIALISING && d->state != XB_INITIALISING) { /* the toolstack made it anew */
         d->state = XB_INITIALISING;
         d->failed = d->bad_config = false;
@@ -414,6 +499,8 @@ void xendev_update(struct xendev *d)
         step_open(d, front);
     if (d->link == LINK_UP)
         look_at_live(d);
+    if (d->state == XB_CLOSED && d->link == LINK_NONE && (d->dead || !online))
+        go_away(d);
 }
 
 /* ---- making */

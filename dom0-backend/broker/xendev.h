@@ -8,6 +8,7 @@
 #ifndef GVM_XENDEV_H
 #define GVM_XENDEV_H
 
+#include "dom0-backend/agent/conf.h"
 #include "dom0-backend/broker/broker.h"
 #include "dom0-backend/broker/ctlring.h"
 #include "dom0-backend/broker/grants.h"
@@ -49,6 +50,7 @@ struct xendev {
 
     ev_tstamp checkpoint; /* the last one */
 
+    ev_timer away;   /* until the directory goes */
     ev_timer update; /* coalesces watch events */
     ev_tstamp updated;
     struct log_rate rate, notes;
@@ -57,7 +59,9 @@ struct xendev {
 struct xenbus {
     struct broker *b;
     struct xs_handle *xs;
+    const struct gvm_conf *conf;
     uint32_t domid; /* ours */
+    bool tidy;      /* directories of devices that are gone are removed by us, not by an agent */
     ev_io io, hangup;
     int hangup_fd; /* readable when XenStore has hung up */
     bool lost;     /* it has: nothing that it seems to say is true */

@@ -65,6 +65,14 @@ int xs_get_uint(struct xs_handle *xs, xs_transaction_t t, const char *dir, const
     return xs_parse_uint(buf, min, max, out) ? 0 : -EINVAL;
 }
 
+void xs_printable(char *s)
+{
+    for (; *s; s++) {
+        if (*s < ' ' || *s > '~')
+            *s = '?';
+    }
+}
+
 int xs_put(struct xs_handle *xs, xs_transaction_t t, const char *dir, const char *key,
            const char *fmt, ...)
 {

@@ -38,6 +38,9 @@ int xs_get_uint(struct xs_handle *xs, xs_transaction_t t, const char *dir, const
 /* A string of decimal digits in min..max. */
 bool xs_parse_uint(const char *s, uint64_t min, uint64_t max, uint64_t *out);
 
+/* Text of another domain, for a terminal or a log: '?' for what is not printable ASCII. */
+void xs_printable(char *s);
+
 /* Writes dir/key. 0 or -errno. */
 int xs_put(struct xs_handle *xs, xs_transaction_t t, const char *dir, const char *key,
            const char *fmt, ...) __attribute__((format(printf, 5, 6)));

@@ -62,6 +62,18 @@ static void good(void **state)
     assert_string_equal(c.mps, "");
 }
 
+static void agent_switch(void **state)
+{
+    static struct gvm_conf c;
+
+    assert_int_equal(parse("", &c), 0);
+    assert_int_equal(c.agent, 1);
+    assert_int_equal(parse("agent = 0", &c), 0);
+    assert_int_equal(c.agent, 0);
+    assert_int_equal(parse("agent = 2", &c), 1);
+    assert_non_null(strstr(last, "0 or 1"));
+}
+
 static void profiles(void **state)
 {
     static struct gvm_conf c;
@@ -195,11 +207,9 @@ static void find_by_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good),
-        cmocka_unit_test(profiles),
-        cmocka_unit_test(bad_lines_change_nothing),
-        cmocka_unit_test(saved_files),
-        cmocka_unit_test(find_by_name),
+        cmocka_unit_test(good),        cmocka_unit_test(agent_switch),
+        cmocka_unit_test(profiles),    cmocka_unit_test(bad_lines_change_nothing),
+        cmocka_unit_test(saved_files), cmocka_unit_test(find_by_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

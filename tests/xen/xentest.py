@@ -114,10 +114,10 @@ def backd(lab):
     return lab.backd.start()
 
 
-def connected(lab, guest, device=0, timeout=60):
-    """Waits until both ends of a device are in state 4."""
-    lab.wait_xenstore("/local/domain/0/backend/vgpu/%d/%d/state" % (guest.domid, device), "4",
-                      timeout)
+def connected(lab, guest, device=0, timeout=60, back=0):
+    """Waits until both ends of a device are in state 4.  back: the backend's domain."""
+    lab.wait_xenstore("/local/domain/%d/backend/vgpu/%d/%d/state" % (back, guest.domid, device),
+                      "4", timeout)
     lab.wait_xenstore("/local/domain/%d/device/vgpu/%d/state" % (guest.domid, device), "4", timeout)
 
 

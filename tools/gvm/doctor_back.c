@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "dom0-backend/agent/conf.h"
+#include "dom0-backend/agent/nodes.h"
+#include "dom0-backend/agent/wanted.h"
 #include "dom0-backend/common/states.h"
 #include "dom0-backend/common/xs.h"
 #include "gvm_version.h"
@@ -275,6 +277,25 @@ static void check_vgpu(struct doctor *d, const struct vgpu *v)
     }
 }
 
+struct waiting {
+    struct doctor *d;
+    struct xs_handle *xs;
+};
+
+/* A device whose backend's domain is not there. */
+static void check_waiting(void *arg, uint32_t front, uint32_t devid, const char *entry)
+{
+    struct waiting *w = arg;
+    struct vgpu_spec spec;
+    char what[32], mend[120], why[256];
+
+    if (nodes_has_back(w->xs, front, devid) || vgpu_spec_parse(entry, &spec, why, sizeof(why)))
+        return;
+    snprintf(what, sizeof(what), "vgpu d%u.%u", front, devid);
+    snprintf(mend, sizeof(mend), "xl create /etc/xen/%s.cfg", spec.backend);
+    doc_bad(w->d, what, mend, "waits for its backend domain %s, which is not there", spec.backend);
+}
+
 /* Live things only. Returns what gvm-backd says, NULL if it does not. */
 static struct vgpus *check_daemon(struct doctor *d)
 {
@@ -304,6 +325,8 @@ static struct vgpus *check_daemon(struct doctor *d)
                 "does not answer on %s: %s", l->path, strerror(l->err));
     for (unsigned i = 0; l && i < l->n; i++)
         check_vgpu(d, &l->v[i]);
+    if (xs && d->role == DOC_DOM0)
+        wanted_each(xs, check_waiting, &(struct waiting){d, xs});
     if (xs)
         xs_close(xs);
     return l;

@@ -48,6 +48,8 @@ static void collect_one(void *arg, uint32_t back, uint32_t front, uint32_t devid
     snprintf(path, sizeof(path), VGPU_XS_BACK_FMT, back, front, devid);
     xs_get(c->xs, XBT_NULL, path, VGPU_XS_DEVICE, v->device, sizeof(v->device));
     xs_get(c->xs, XBT_NULL, path, VGPU_XS_ERROR, v->error, sizeof(v->error));
+    xs_printable(v->device); /* a driver domain can write there */
+    xs_printable(v->error);
     xs_get_uint(c->xs, XBT_NULL, path, VGPU_XS_STATE, 0, 8, &v->bstate);
     xs_get_uint(c->xs, XBT_NULL, path, VGPU_XS_MEM, 0, INT64_MAX, &v->mem);
     xs_get_uint(c->xs, XBT_NULL, path, VGPU_XS_WEIGHT, 0, 65535, &v->weight);

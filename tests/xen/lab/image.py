@@ -312,8 +312,23 @@ def guest_image(packages, agent, parts):
     return img
 
 
-def dom0_image(packages, agent, parts, guest_path, config):
-    """config: text of /etc/gvm/gvm.conf, or None."""
+def driver_image(packages, parts):
+    """What a driver domain has beside the guest's image, to be appended to that."""
+    img = Image([packages.root])
+    for n in ("gvm-backd", "gvm-worker", "gvm"):
+        if parts[n]:
+            img.file("usr/lib/gvm/bin/" + n, parts[n])
+    modules = img.kernel_modules(packages, ["xen-evtchn", "xen-gntdev", "xenfs"])
+    # PATH's libcuda.so.1 is a guest's: the daemon is not to take it for a driver
+    img.text("usr/bin/driver-domain", "#!/bin/sh\n"
+             + "".join("insmod %s || exit 1\n" % m for m in modules)
+             + "mount -t xenfs xenfs /proc/xen && unset LD_LIBRARY_PATH && exec gvm-backd\n", 0o755)
+    img.text("etc/gvm/gvm.conf", "device_kind = ptx\nprofile small = mem=64M, weight=128\n")
+    return img
+
+
+def dom0_image(packages, agent, parts, guest_path, config, driver_path=None):
+    """config: text of /etc/gvm/gvm.conf, or None.  driver_path: what driver_image() made."""
     img = Image([packages.root])
     img.busybox()
     img.file("usr/bin/labagent", agent)
@@ -341,6 +356,8 @@ def dom0_image(packages, agent, parts, guest_path, config):
     img.text("etc/xen/xl.conf", "autoballoon=\"off\"\nvif.default.script=\"none\"\n")
     img.file("boot/vmlinux", packages.kernel, 0o644)
     img.file("boot/guest.img", guest_path, 0o644)
+    if driver_path:
+        img.file("boot/driver.img", driver_path, 0o644)
     img.text("init", DOM0_INIT % {"modules": " ".join(modules)}, 0o755)
     img.text("etc/profile", PROFILE)
     return img

@@ -115,8 +115,10 @@ class Lab:
     def _images(self, agent):
         guest = os.path.join(XEN, "guest.img")
         image.guest_image(self.packages, agent, self.parts).write(guest)
+        driver = os.path.join(XEN, "driver.img")
+        image.driver_image(self.packages, self.parts).write(driver)
         self.initrd = os.path.join(XEN, "dom0.img")
-        image.dom0_image(self.packages, agent, self.parts, guest, self._config()).write(
+        image.dom0_image(self.packages, agent, self.parts, guest, self._config(), driver).write(
             self.initrd)
 
     @staticmethod
