@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -194,6 +195,30 @@ def test_guest_default(root):
     matches(out, r'as root', 'gvm-guest enable')
 
 
+def test_guest_disabled(root):
+    """disable takes all back, enable does not mind being asked twice, or says who is before it."""
+    conf = '/etc/ld.so.conf.d/0000-gvm.conf'
+    for _ in range(2):
+        matches(root.sh('gvm-guest', 'disable'), r'^Programs no longer find', 'gvm-guest disable')
+        expect(os.path.exists(root.path(conf)), False, conf)
+    expect(LIBDIR in root.sh('ldconfig', '-p'), False, 'ldconfig -p')
+    rc, out = root.run('gvm-guest', 'status')
+    expect(rc, 1, 'status after disable')
+    for _ in range(2):
+        root.sh('gvm-guest', 'enable')
+        expect(open(root.path(conf)).read().count(LIBDIR + '\n'), 1, conf)
+    first = root.path('/etc/ld.so.conf.d/000-first.conf')  # before 0000-gvm.conf
+    os.mkdir(root.path('/tmp/first'))
+    shutil.copy(root.path(LIBDIR + '/libcuda.so.1'), root.path('/tmp/first'))
+    with open(first, 'w') as f:
+        f.write('/tmp/first\n')
+    rc, out = root.run('gvm-guest', 'enable')
+    os.unlink(first)
+    expect(rc, 1, 'gvm-guest enable behind another')
+    matches(out, r"libcuda.so.1 is still found as '/tmp/first/libcuda.so.1'", 'gvm-guest enable')
+    root.sh('gvm-guest', 'enable')
+
+
 def test_own_path(root):
     """A program with an RPATH to another runtime gets that one, and ours by the line of gvm-guest."""
     cmd = ('gvm', 'run', '--kind', 'ptx', '--', '/tmp/withpath', '/tmp')
@@ -201,6 +226,51 @@ def test_own_path(root):
     matches(out, r'^cudaMalloc: error 999$', 'the other runtime')
     rc, out = root.run(*cmd, env={'LD_PRELOAD': LIBDIR + '/libcudart.so.13'})
     expect((rc, out.split('\n')[-2]), (0, 'PASSED'), 'with LD_PRELOAD, which printed ' + out)
+
+
+def test_sysv(root):
+    """The init script, where no systemd runs: in place of the daemon a program that sleeps."""
+    script = '/etc/init.d/gvm-backd'
+    root.sh('sh', '-n', script)
+    defaults = root.path('/etc/default/gvm-backd')
+    shutil.copy(root.path('/bin/sleep'), root.path('/tmp/gvm-backd'))
+    with open(defaults, 'w') as f:
+        f.write('DAEMON=/tmp/gvm-backd\nDAEMON_ARGS=1000\nCAPABILITIES=/proc/self/status\n')
+    pidfile = root.path('/run/gvm-backd.pid')
+
+    def daemon():
+        """Its pid. This process is init here, and buries it when it ends."""
+        pid, end = int(open(pidfile).read()), time.monotonic() + 10
+        while open(root.path('/proc/%d/cmdline' % pid)).read() != '/tmp/gvm-backd\0' + '1000\0':
+            if time.monotonic() > end:
+                raise Failed('pid %d is not the daemon' % pid)
+            time.sleep(0.01)
+        threading.Thread(target=os.waitpid, args=(pid, 0), daemon=True).start()
+        return pid
+    try:
+        expect(root.run(script, 'status')[0], 3, 'status before start')
+        root.sh(script, 'start')
+        first = daemon()
+        expect(root.run(script, 'status')[0], 0, 'status')
+        root.sh(script, 'start')
+        expect(int(open(pidfile).read()), first, 'pid after a second start')
+        # An upgrade puts another file there.
+        shutil.copy(root.path('/bin/sleep'), root.path('/tmp/gvm-backd.new'))
+        os.rename(root.path('/tmp/gvm-backd.new'), root.path('/tmp/gvm-backd'))
+        root.sh(script, 'restart')
+        second = daemon()
+        expect((second != first, os.path.exists(root.path('/proc/%d' % first))), (True, False), 'restart')
+        root.sh(script, 'force-reload')
+        daemon()
+        root.sh(script, 'stop')
+        expect(root.run(script, 'status')[0], 3, 'status after stop')
+        root.sh(script, 'stop')
+        rc, out = root.run(script, 'begin')
+        expect(rc, 2, 'an unknown word')
+        matches(out, r'^Usage: .*start.stop.restart', 'usage')
+    finally:
+        root.run(script, 'stop')
+        os.unlink(defaults)
 
 
 def test_service_without_xen(root):
