@@ -4,7 +4,8 @@ WORKER_SRC := $(sort $(wildcard dom0-backend/worker/*.c))
 WORKER_OBJS := $(call objs,$(filter-out %/main.c,$(WORKER_SRC))) $(PROTO_DECODE_OBJS) \
 	$(TRANSPORT_OBJS) $(COMMON_OBJS)
 WORKER_MAIN_OBJS := $(call objs,dom0-backend/worker/main.c)
-WORKER_LIBS := -lb2 -lseccomp -lzstd
+# fopen: device/cuda/cuda_comm.c
+WORKER_LIBS := -lb2 -lseccomp -lzstd -Wl,--export-dynamic-symbol=fopen,--export-dynamic-symbol=fopen64
 
 # A worker is of use only with a device.
 ifneq ($(PTX_OBJS),)

@@ -37,7 +37,7 @@ def evil(lab, command, timeout):
     def clean():
         s = b.tool.look(v.domid)
         return len(s["workers"]) <= 2 and s["sockets"] <= 2 and s
-    after = eventually("no worker left over", clean, 30)
+    after = eventually("no worker left over", clean, 60)
     # two are mapped of every domain: those of its console and its XenStore ring
     expect(b.tool.grants(v.domid), 2, "grants of the guest that somebody has mapped")
     expect(after["backd"], before["backd"], "gvm-backd's pid")

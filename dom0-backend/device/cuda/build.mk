@@ -24,6 +24,7 @@ UNIT_cuda_device_OBJS = $(CUDA_OBJS) $(COMMON_OBJS)
 UNIT_cuda_device_CFLAGS = -DBUILD_DIR='"$(BUILD)"'
 UNIT_cuda_device_LIBS = -lzstd -llz4
 UNIT_cuda_device_NEEDS = $(FAKE_CUDA)
+UNIT_cuda_comm_OBJS = $(call objs,dom0-backend/device/cuda/cuda_comm.c)
 FUZZ_image_OBJS = $(call objs,$(addprefix dom0-backend/device/cuda/,cuda_image.c cuda_look.c cuda_vars.c))
 FUZZ_image_LIBS = -lzstd -llz4
 FUZZ_image_SEEDS = tests/fuzz/seeds/ptx
