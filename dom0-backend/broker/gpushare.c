@@ -173,14 +173,16 @@ static void watch_lease(struct gs *g, uint64_t now)
         t->until = now + g->slice;
         return;
     }
-    if (t->busy || t->moved || (t->wants && !t->yields)) {
+    if (t->busy || (t->wants && !t->yields)) {
         t->idle = 0;
-    } else {
-        if (!t->idle)
-            t->idle = now;
-        if (now - t->idle >= g->linger)
-            end_lease(g);
+        return;
     }
+    /* Since the last look it may have had something to do, but that it has nothing now is all that
+     * is told: there is to be another look. */
+    if (!t->idle || t->moved)
+        t->idle = now;
+    else if (now - t->idle >= g->linger)
+        end_lease(g);
 }
 
 static void watch_drain(struct gs *g, uint64_t now)

@@ -125,7 +125,7 @@ static void record(struct wk *w)
 /* Operations between two marks. */
 static uint64_t batch(const struct wk_gate *g)
 {
-    uint64_t n = g->each ? DEPTH_NS(g) / 4 / g->each : 1;
+    uint64_t n = g->each ? DEPTH_NS(g) / 2 / g->each : 1;
 
     return n < 1 ? 1 : n > 64 ? 64 : n;
 }
@@ -277,8 +277,8 @@ static void begin(struct wk *w, uint64_t now)
     record(w);
 }
 
-/* One look. True: something is under way, or was until a moment ago. */
-static bool watch(struct wk *w, uint64_t now, uint64_t *active)
+/* One look. ending: the lease is over. True: something is under way, or was until a moment ago. */
+static bool watch(struct wk *w, uint64_t now, bool ending, uint64_t *active)
 {
     struct wk_gate *g = &w->gate;
     bool busy, guest = wk_upcalls_busy(w);
@@ -287,9 +287,11 @@ static bool watch(struct wk *w, uint64_t now, uint64_t *active)
     if (!g->managed)
         begin(w, now);
     look(w, now);
-    /* What is behind the last mark gets one, once that is all there is to wait for. */
-    if (g->n == 0)
+    /* What is behind the last mark gets one, once that is all there is to wait for; not in the middle
+     * of calls that follow each other and will be marked, as a mark takes some microseconds. */
+    if (g->n == 0 && (ending || g->submitted == g->seen || now - g->at > DEPTH_NS(g) / 2))
         record(w);
+    g->seen = g->submitted;
     busy = g->entered != g->passed;
     if (busy && guest) /* that is waited for, not the GPU */
         atomic_store(&slot_of(w)->since, now);
@@ -314,7 +316,7 @@ static void *gate_main(void *arg)
     for (;;) {
         uint32_t bell = atomic_load(&s->bell), gate = atomic_load(&p->gate);
         uint64_t now = now_ns(), until = atomic_load(&p->until);
-        bool ending;
+        bool leased = (gate & TENANT_GATE_MASK) == TENANT_LEASE, ending;
 
         if ((gate & TENANT_GATE_MASK) == TENANT_OPEN) {
             pthread_mutex_lock(&g->lock);
@@ -325,7 +327,7 @@ static void *gate_main(void *arg)
             futex_wait(&s->bell, bell, 0);
             continue;
         }
-        if (!watch(w, now, &active)) {
+        if (!watch(w, now, !leased || now + NAP_NS(g) >= until, &active)) {
             futex_wait(&s->bell, bell, 0);
             continue;
         }
@@ -333,8 +335,7 @@ static void *gate_main(void *arg)
             tell(g);
         was_busy = atomic_load(&s->since) != 0;
         /* The end of a lease is where others lose time. */
-        ending = was_busy && ((gate & TENANT_GATE_MASK) != TENANT_LEASE ||
-                              now + NAP_NS(g) >= until || !my_turn(w));
+        ending = was_busy && (!leased || now + NAP_NS(g) >= until || !my_turn(w));
         shut = !ending ? 0 : shut ? shut : now;
         if (ending && g->spin && now - shut < DRAIN_NS)
             __builtin_ia32_pause();

@@ -26,6 +26,7 @@ struct wk_gate {
     bool spin;    /* there are CPUs enough */
     _Atomic int tell; /* eventfd of the broker */
     uint64_t entered, submitted, fenced, passed;
+    uint64_t seen; /* submitted, at the last look of the watching thread */
     /* Marks behind what was submitted, oldest first. */
     struct {
         uint64_t seq,

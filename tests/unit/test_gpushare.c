@@ -234,6 +234,26 @@ static void test_pieces_missed(void **state)
     assert_true(g.holder == &b->t);
 }
 
+/* A piece and then nothing: nobody says anything further, and the next look is soon. */
+static void test_one_piece(void **state)
+{
+    struct guest *a = add(256, 0, 0, 0), *b = add(256, 0, 0, 0);
+    uint64_t next;
+
+    a->t.wants = b->t.wants = true;
+    gs_step(&g, now);
+    assert_true(g.holder == &b->t);
+    b->t.wants = false;
+    b->t.busy = b->t.moved = true;
+    gs_step(&g, now += 10 * US);
+    b->t.busy = false; /* it is told that it has nothing more, in the same look as that it had */
+    next = gs_step(&g, now += 20 * US);
+    assert_true(g.holder == &b->t && next == now + g.linger);
+    b->t.moved = false;
+    gs_step(&g, next);
+    assert_true(g.holder == &a->t);
+}
+
 /* Kernels far longer than a slice: they lose exclusivity, and pay for it. */
 static void test_long(void **state)
 {
@@ -373,6 +393,7 @@ int main(void)
         cmocka_unit_test_setup(test_little, setup),
         cmocka_unit_test_setup(test_pieces, setup),
         cmocka_unit_test_setup(test_pieces_missed, setup),
+        cmocka_unit_test_setup(test_one_piece, setup),
         cmocka_unit_test_setup(test_long, setup),
         cmocka_unit_test_setup(test_endless, setup),
         cmocka_unit_test_setup(test_cap, setup),
