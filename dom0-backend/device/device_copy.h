@@ -53,11 +53,21 @@ static inline bool dev_copy_span(const struct dev_copy_side *s, uint64_t width, 
     return true;
 }
 
+#define DEV_NOT_STAGED (-1)
+
 struct dev_copy_ops {
     /* cuMemcpy3DAsync_v2. Host ranges are good for the whole span (the worker has checked); device
      * ranges and the bounds of arrays are checked here: 1. The descriptor is not kept. Both ends
      * may be host memory, then it is a copy in stream order that the device does on its own. */
     int (*copy3d)(struct dev *d, struct dev_stream *s, const struct dev_copy *c);
+    /* Optional: copies of pool memory that nothing in the stream uses but the copy. stage_put: the
+     * source has been read on return. stage_get: not a step of the stream for its host side; when the
+     * octets are there, value is stored at `where` (counter page) and told(arg) called (any thread,
+     * must not block). 0, a CUresult, or DEV_NOT_STAGED: nothing done, copy_h2d() or copy_d2h() and
+     * stream_write32() are to be used. */
+    int (*stage_put)(struct dev *d, struct dev_stream *s, uint64_t dst, const void *src, size_t n);
+    int (*stage_get)(struct dev *d, struct dev_stream *s, void *dst, uint64_t src, size_t n,
+                     uint32_t *where, uint32_t value, void (*told)(void *arg), void *arg);
 };
 
 #endif

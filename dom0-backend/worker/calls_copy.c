@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * calls_copy.c - copies of boxes.
+ * calls_copy.c - copies of boxes, and of the staging buffers of the guest's library.
  */
 #include <string.h>
 
 #include "decode.h"
+#include "dom0-backend/common/fault.h"
 #include "dom0-backend/worker/copy3d.h"
 
 /* The address of `len` octets from `off` of a chunk on, over the edge to the next chunk where that
@@ -124,4 +125,68 @@ int wk_Copy3D(struct wk_lane *lane, const struct vgpu_args_Copy3D *a, struct vgp
     if (c.dst.type == DEV_MEM_HOST)
         wk_count(w, bytes_out, n);
     return WK_OK;
+}
+
+static void staged(void *arg)
+{
+    wk_notify_waiters(arg);
+}
+
+/* A buffer is free, or full, also if its copy has failed: the guest hears of that apart. */
+static int stage_mark(struct wk *w, struct wk_stream *s, uint32_t counter, uint32_t value, int err)
+{
+    int late = wk_flow_mark(w, s, counter, value, staged);
+
+    return err ? err : late;
+}
+
+int wk_StagePut(struct wk_lane *lane, const struct vgpu_args_StagePut *a,
+                struct vgpu_out_StagePut *o)
+{
+    struct wk *w = lane->w;
+    const struct dev_copy_ops *ops = w->ops->copy;
+    struct wk_stream *s = a->stream;
+    int err = wk_work_enter_for(w, s, a->src_len);
+    bool read = false;
+
+    fault_point("worker.copy-in", w->assign.domid);
+    if (!err && ops && ops->stage_put) {
+        err = ops->stage_put(w->dev, s->s, a->dst, a->src, a->src_len);
+        read = !err;
+    } else if (!err) {
+        err = DEV_NOT_STAGED;
+    }
+    if (err == DEV_NOT_STAGED)
+        err = w->ops->copy_h2d(w->dev, s->s, a->dst, a->src, a->src_len);
+    if (!err)
+        wk_count(w, bytes_in, a->src_len);
+    if (!read)
+        return stage_mark(w, s, a->counter, a->value, err);
+    VGPU_STORE_RELEASE(&w->ch.counters[a->counter], a->value);
+    wk_notify_waiters(w);
+    return 0;
+}
+
+int wk_StageGet(struct wk_lane *lane, const struct vgpu_args_StageGet *a,
+                struct vgpu_out_StageGet *o)
+{
+    struct wk *w = lane->w;
+    const struct dev_copy_ops *ops = w->ops->copy;
+    struct wk_stream *s = a->stream;
+    int err = wk_work_enter_for(w, s, a->dst_len);
+    bool staged_out = false;
+
+    if (!err && ops && ops->stage_get) {
+        err = ops->stage_get(w->dev, s->s, a->dst, a->src, a->dst_len, &w->ch.counters[a->counter],
+                             a->value, staged, w);
+        staged_out = !err;
+    } else if (!err) {
+        err = DEV_NOT_STAGED;
+    }
+    if (err == DEV_NOT_STAGED)
+        err = w->ops->copy_d2h(w->dev, s->s, a->dst, a->src, a->dst_len);
+    fault_point("worker.copy-out", w->assign.domid);
+    if (!err)
+        wk_count(w, bytes_out, a->dst_len);
+    return staged_out ? 0 : stage_mark(w, s, a->counter, a->value, err);
 }

@@ -79,23 +79,28 @@ uint32_t gvm_slot_value(uint32_t slot)
     return __atomic_load_n(&slots.value[slot], __ATOMIC_RELAXED);
 }
 
+uint32_t gvm_slot_next(uint32_t slot)
+{
+    return __atomic_add_fetch(&slots.value[slot], 1, __ATOMIC_RELAXED);
+}
+
 int gvm_slot_mark(struct gvm_chan *c, uint32_t slot, const struct gvm_sref *s, uint32_t due,
                   uint32_t *value)
 {
-    *value = __atomic_add_fetch(&slots.value[slot], 1, __ATOMIC_RELAXED);
+    *value = gvm_slot_next(slot);
     return vgpu_StreamMark(c, 0, s->id, slot, *value, due);
 }
 
 int gvm_slot_answered(struct gvm_chan *c, uint32_t slot, const struct gvm_sref *s, uint32_t *value)
 {
-    *value = __atomic_add_fetch(&slots.value[slot], 1, __ATOMIC_RELAXED);
+    *value = gvm_slot_next(slot);
     return vgpu_StreamMark(c, VGPU_REC_REPLY, s->id, slot, *value, 0);
 }
 
 int gvm_slot_land(struct gvm_chan *c, uint32_t slot, const struct gvm_sref *s, uint64_t src,
                   uint32_t n, uint32_t *value)
 {
-    *value = __atomic_add_fetch(&slots.value[slot], 1, __ATOMIC_RELAXED);
+    *value = gvm_slot_next(slot);
     return vgpu_CopyLand(c, VGPU_REC_REPLY, s->id, src, n, slot, *value);
 }
 

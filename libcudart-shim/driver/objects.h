@@ -171,6 +171,8 @@ int gvm_slot_take(struct gvm_chan *c);
 void gvm_slot_give(uint32_t slot);
 /* What it has, or will have when what is under way is done. */
 uint32_t gvm_slot_value(uint32_t slot);
+/* The value that the counter gets next: for a call that stores it. */
+uint32_t gvm_slot_next(uint32_t slot);
 /* Marks this point of the stream: the counter gets *value there. One caller for a slot at a time.
  * due: microseconds, at most GVM_DUE_MAX, after which this is expected, and the next call with it, so
  * that the worker is awake by then; 0: unknown. */

@@ -214,15 +214,24 @@ static int post(struct pipe *p, struct flight *f)
 {
     const struct gvm_box *b = &f->box;
     const struct gvm_pool_ref *ref = &f->b->ref;
+    uint32_t before, value;
     int rc;
 
-    if (b->height > 1 || b->depth > 1 || b->dst.array || b->src.array)
+    if (b->height > 1 || b->depth > 1 || b->dst.array || b->src.array) {
         rc = gvm_box_send(p->c, p->s, b, p->put);
-    else if (p->put)
-        rc = vgpu_CopyToDevice(p->c, 0, p->s->id, b->dst.addr, ref->chunk, ref->off, b->width);
+        return rc ? rc : gvm_stage_mark(p->c, f->b, p->s);
+    }
+    before = f->b->value;
+    value = gvm_stage_next(f->b);
+    if (p->put)
+        rc = vgpu_StagePut(p->c, 0, p->s->id, b->dst.addr, ref->chunk, ref->off, b->width,
+                           f->b->slot, value);
     else
-        rc = vgpu_CopyFromDevice(p->c, 0, p->s->id, b->src.addr, ref->chunk, ref->off, b->width);
-    return rc ? rc : gvm_stage_mark(p->c, f->b, p->s);
+        rc = vgpu_StageGet(p->c, 0, p->s->id, b->src.addr, ref->chunk, ref->off, b->width,
+                           f->b->slot, value);
+    if (rc) /* not sent: nobody is going to store it */
+        f->b->value = before;
+    return rc;
 }
 
 /* ---- both ways ---------------------------------------------------------------------------- */

@@ -136,6 +136,12 @@ int gvm_stage_mark(struct gvm_chan *c, struct gvm_stage *b, const struct gvm_sre
     return gvm_slot_mark(c, b->slot, s, 0, &b->value);
 }
 
+uint32_t gvm_stage_next(struct gvm_stage *b)
+{
+    b->value = gvm_slot_next(b->slot);
+    return b->value;
+}
+
 int gvm_stage_wait(struct gvm_chan *c, struct gvm_stage *b)
 {
     return gvm_counter_wait(c, b->slot, b->value, true);

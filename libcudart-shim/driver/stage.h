@@ -36,6 +36,9 @@ size_t gvm_stage_size(const struct gvm_stage *s);
 /* After the copy was posted on `s`: marks the point in the stream after which it is free. */
 int gvm_stage_mark(struct gvm_chan *c, struct gvm_stage *b, const struct gvm_sref *s);
 
+/* The value that its counter is going to get instead by the call that copies. */
+uint32_t gvm_stage_next(struct gvm_stage *b);
+
 /* Waits for that point. */
 int gvm_stage_wait(struct gvm_chan *c, struct gvm_stage *b);
 

@@ -1,128 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * device/cuda on a library that only pretends to be a driver's (fake_cuda.c). Each case runs in a
- * child of its own, as the device takes descriptors 1 and 2 and its library stays loaded.
+ * device/cuda on a library that only pretends to be a driver's.
  */
-#include <dlfcn.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <cmocka.h>
 #include <lz4.h>
 #include <zstd.h>
 
-#include "dom0-backend/device/device.h"
 #include "dom0-backend/device/device_link.h"
 #include "dom0-backend/device/device_memory.h"
 #include "dom0-backend/device/device_share.h"
 #include "dom0-backend/device/device_texture.h"
-#include "tests/unit/fake_cuda.h"
-
-#ifndef BUILD_DIR
-#define BUILD_DIR "build"
-#endif
-#define DIR    BUILD_DIR "/unit/fake/"
-#define DRIVER DIR "libcuda.so.1"
-#define OLD    DIR "libcuda-old.so.1"  /* lacks cuMemCreate */
-#define BARE   DIR "libcuda-bare.so.1" /* lacks cuModuleGetFunctionCount */
-#define SHIM   DIR "libcuda-shim.so.1" /* has the mark of GVM's own */
-#define POOL   0x180000000000ull
-#define MIB    (1ull << 20)
-#define UUID1  "GPU-a1a1a1a1-a1a1-a1a1-a1a1-a1a1a1a1a1a1"
-
-/* Not there without CUDA's headers. */
-extern const struct dev_ops dev_cuda_ops __attribute__((weak));
-static const struct dev_ops *const ops = &dev_cuda_ops;
-static struct fake *f;
-static struct dev *dev;
-static int tell; /* the test's own descriptor 2 */
-static int faults, fault_error;
-static char text[256];
-static size_t text_len;
-static uint64_t busy;
-
-#define CHECK(cond)                                                                                \
-    do {                                                                                           \
-        if (!(cond)) {                                                                             \
-            dprintf(tell, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond);                       \
-            _exit(1);                                                                              \
-        }                                                                                          \
-    } while (0)
-
-static void on_fault(void *arg, int err, const char *what)
-{
-    faults++;
-    fault_error = err;
-}
-
-static void on_output(void *arg, int fd, const char *t, size_t n)
-{
-    if (n > sizeof(text) - text_len)
-        n = sizeof(text) - text_len;
-    memcpy(text + text_len, t, n);
-    text_len += n;
-}
-
-static int open_with(const char *library, const char *select, uint64_t limit, bool no_pin)
-{
-    struct dev_config cfg = {.select = select,
-                             .mem_limit = limit,
-                             .pool_base = (void *)POOL,
-                             .pool_size = 64 * MIB,
-                             .no_pin = no_pin,
-                             .on_fault = on_fault,
-                             .on_output = on_output,
-                             .busy_ns = &busy};
-
-    setenv("GVM_LIBCUDA", library, 1);
-    return ops->open(&cfg, &dev);
-}
-
-static void open_driver(uint64_t limit)
-{
-    CHECK(open_with(DRIVER, NULL, limit, false) == 0);
-    f = dlsym(dlopen(DRIVER, RTLD_NOW), "fake");
-    CHECK(f);
-    f->calls[0] = '\0';
-}
-
-static void run(void (*body)(void))
-{
-    int status;
-    pid_t pid;
-
-    if (!ops) {
-        print_message("device/cuda is not built: skipped\n");
-        skip();
-    }
-    pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        tell = dup(2);
-        alarm(20);
-        body();
-        _exit(0);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
-}
-
-#define CASE(name)                                                                                 \
-    static void name##_body(void);                                                                 \
-    static void name(void **state)                                                                 \
-    {                                                                                              \
-        run(name##_body);                                                                          \
-    }                                                                                              \
-    static void name##_body(void)
+#include "tests/unit/cuda_case.h"
 
 /* ---- which library, which device */
 
@@ -326,114 +216,6 @@ CASE(test_no_pin)
     CHECK(f->registered == 0 && word == 0);
     f->host_fn(f->host_arg);
     CHECK(word == 7);
-}
-
-/* Until the stream would go on. */
-static void stream_passes(void)
-{
-    while ((int32_t)(__atomic_load_n(f->wait_word, __ATOMIC_ACQUIRE) - f->wait_value) < 0)
-        usleep(100);
-}
-
-static uint8_t *open_no_pin(size_t pool)
-{
-    CHECK(open_with(DRIVER, NULL, 0, true) == 0);
-    f = dlsym(dlopen(DRIVER, RTLD_NOW), "fake");
-    CHECK(mmap((void *)POOL, pool, PROT_READ | PROT_WRITE,
-               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == (void *)POOL);
-    CHECK(ops->pool_add(dev, (void *)POOL, pool) == 0);
-    return (void *)POOL;
-}
-
-/* Memory that must not be pinned is never named to the driver. */
-CASE(test_staged)
-{
-    const size_t n = 3 * MIB - 7, sizes[] = {1, 4096, 70000, 512 * 1024, MIB + 1, n};
-    uint8_t *pool = open_no_pin(8 * MIB);
-    uint64_t p;
-
-    CHECK(ops->mem_alloc(dev, 4 * MIB, &p) == 0);
-    for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
-        for (size_t i = 0; i < sizes[k]; i++)
-            pool[i] = (uint8_t)(i * 7 + (i >> 8) + k);
-        memset(pool + 4 * MIB, 0xee, 4 * MIB);
-        CHECK(ops->copy_h2d(dev, NULL, p + 3, pool, sizes[k]) == 0);
-        stream_passes();
-        CHECK(memcmp(f->vram + (p - f->base) + 3, pool, sizes[k]) == 0);
-        CHECK(ops->copy_d2h(dev, NULL, pool + 4 * MIB, p + 3, sizes[k]) == 0);
-        stream_passes();
-        CHECK(memcmp(pool + 4 * MIB, pool, sizes[k]) == 0 && pool[4 * MIB + sizes[k]] == 0xee);
-    }
-    CHECK(f->foreign == 0 && f->registered == 0);
-    CHECK(ops->copy_h2d(dev, NULL, p + 4 * MIB - n + 1, pool, n) == 1); /* leaves its allocation */
-    CHECK(ops->copy_d2h(dev, NULL, pool, POOL, 8) == 1);
-    ops->pool_drop(dev, pool, 8 * MIB); /* no copy is under way */
-}
-
-/* A copy starts when its stream is there, and a fault ends the wait for that. */
-CASE(test_staged_order)
-{
-    uint8_t *pool = open_no_pin(2 * MIB);
-    uint64_t p;
-
-    CHECK(ops->mem_alloc(dev, MIB, &p) == 0);
-    memset(pool, 1, MIB);
-    f->hold = 1;
-    CHECK(ops->copy_d2h(dev, NULL, pool, p, MIB) == 0);
-    usleep(20000); /* long enough for a crew that does not wait to be caught */
-    CHECK(pool[0] == 1 && pool[MIB - 1] == 1);
-    CHECK((int32_t)(*f->wait_word - f->wait_value) < 0);
-    f->fail = "cuCtxSynchronize";
-    f->error = 700;
-    CHECK(ops->ctx_sync(dev) == 700 && faults == 1);
-    ops->pool_drop(dev, pool, 2 * MIB);
-    CHECK(pool[0] == 1);
-}
-
-static void *limit(void *arg)
-{
-    CHECK(ops->set_limit(dev, 0, 4096) == 0);
-    return arg;
-}
-
-/* A call that may wait for the device keeps others out: no copy may be under way then. */
-CASE(test_staged_hold)
-{
-    uint8_t *pool = open_no_pin(2 * MIB);
-    pthread_t t;
-    uint64_t p;
-
-    CHECK(ops->mem_alloc(dev, MIB, &p) == 0);
-    f->hold = 1;
-    CHECK(ops->copy_h2d(dev, NULL, p, pool, MIB) == 0);
-    CHECK(pthread_create(&t, NULL, limit, NULL) == 0);
-    usleep(20000); /* long enough for one that does not wait to be caught */
-    CHECK(!strstr(f->calls, "cuCtxSetLimit "));
-    f->hold = 0;
-    *f->write_word = f->write_value; /* what was not written then */
-    CHECK(pthread_join(t, NULL) == 0);
-    CHECK(strstr(strstr(f->calls, "cuMemcpyHtoDAsync"), "cuCtxSetLimit "));
-    CHECK(ops->copy_h2d(dev, NULL, p, pool, MIB) == 0); /* and after it they may again */
-    stream_passes();
-    ops->pool_drop(dev, pool, 2 * MIB);
-}
-
-/* A first launch would load code: so that is done before it, and once. */
-CASE(test_staged_launch)
-{
-    const char ptx[] = ".version 9.0\n.target sm_90\n";
-    const struct dev_launch l = {.grid = {1, 1, 1}, .block = {1, 1, 1}};
-    struct dev_module *m;
-    const char *first;
-    char log[64];
-
-    open_no_pin(2 * MIB);
-    f->kernels = 1;
-    CHECK(ops->module_load(dev, ptx, sizeof(ptx), &m, log, sizeof(log)) == 0);
-    for (int i = 0; i < 2; i++)
-        CHECK(ops->launch(dev, ops->module_func(m, 0), &l, NULL) == 0);
-    first = strstr(f->calls, "cuFuncLoad ");
-    CHECK(first && strstr(first, "cuLaunchKernelEx ") && !strstr(first + 1, "cuFuncLoad "));
 }
 
 /* ---- images */
@@ -1046,10 +828,6 @@ int main(void)
         cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_spare),
         cmocka_unit_test(test_no_pin),
-        cmocka_unit_test(test_staged),
-        cmocka_unit_test(test_staged_order),
-        cmocka_unit_test(test_staged_hold),
-        cmocka_unit_test(test_staged_launch),
         cmocka_unit_test(test_images),
         cmocka_unit_test(test_ready),
         cmocka_unit_test(test_event_order),

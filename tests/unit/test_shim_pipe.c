@@ -46,7 +46,7 @@ struct op {
     void *dst;
     const void *src;
     size_t n;
-    uint32_t slot, value; /* n 0: a mark */
+    uint32_t slot, value; /* stored behind the copy; value 0: none */
 };
 
 static struct {
@@ -70,7 +70,7 @@ static void *run_device(void *arg)
         pthread_mutex_unlock(&device.lock);
         if (o.n)
             memcpy(o.dst, o.src, o.n);
-        else
+        if (o.value)
             __atomic_store_n(&counters[o.slot], o.value, __ATOMIC_RELEASE);
         pthread_mutex_lock(&device.lock);
         device.head++;
@@ -111,6 +111,20 @@ int vgpu_CopyFromDevice(struct gvm_chan *c, unsigned flags, uint32_t stream, uin
     return enqueue((struct op){.dst = pool + off, .src = (void *)(uintptr_t)src, .n = len});
 }
 
+int vgpu_StagePut(struct gvm_chan *c, unsigned flags, uint32_t stream, uint64_t dst, uint32_t chunk,
+                  uint64_t off, uint64_t len, uint32_t slot, uint32_t value)
+{
+    return enqueue((struct op){
+        .dst = (void *)(uintptr_t)dst, .src = pool + off, .n = len, .slot = slot, .value = value});
+}
+
+int vgpu_StageGet(struct gvm_chan *c, unsigned flags, uint32_t stream, uint64_t src, uint32_t chunk,
+                  uint64_t off, uint64_t len, uint32_t slot, uint32_t value)
+{
+    return enqueue((struct op){
+        .dst = pool + off, .src = (void *)(uintptr_t)src, .n = len, .slot = slot, .value = value});
+}
+
 /* Rows one by one. */
 int gvm_box_send(struct gvm_chan *c, const struct gvm_sref *s, const struct gvm_box *b, bool put)
 {
@@ -139,10 +153,15 @@ uint32_t gvm_slot_value(uint32_t slot)
     return __atomic_load_n(&values[slot], __ATOMIC_RELAXED);
 }
 
+uint32_t gvm_slot_next(uint32_t slot)
+{
+    return __atomic_add_fetch(&values[slot], 1, __ATOMIC_RELAXED);
+}
+
 int gvm_slot_mark(struct gvm_chan *c, uint32_t slot, const struct gvm_sref *s, uint32_t due,
                   uint32_t *value)
 {
-    *value = __atomic_add_fetch(&values[slot], 1, __ATOMIC_RELAXED);
+    *value = gvm_slot_next(slot);
     return enqueue((struct op){.slot = slot, .value = *value});
 }
 

@@ -29,4 +29,8 @@ FUZZ_image_OBJS = $(call objs,$(addprefix dom0-backend/device/cuda/,cuda_image.c
 FUZZ_image_LIBS = -lzstd -llz4
 FUZZ_image_SEEDS = tests/fuzz/seeds/ptx
 $(BUILD)/fuzz/obj/tests/fuzz/fuzz_image.o: FUZZ_CFLAGS += -isystem $(dir $(CUDA_INC))
+UNIT_cuda_stage_OBJS = $(CUDA_OBJS) $(COMMON_OBJS)
+UNIT_cuda_stage_CFLAGS = -DBUILD_DIR='"$(BUILD)"'
+UNIT_cuda_stage_LIBS = -lzstd -llz4
+UNIT_cuda_stage_NEEDS = $(FAKE_CUDA)
 endif

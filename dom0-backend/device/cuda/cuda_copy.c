@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cuda_copy.c - copies of boxes. */
 #include "cuda_array.h"
+#include "cuda_stage.h"
 #include "dom0-backend/device/device_copy.h"
 
 /* Rows and slices that the box does not reach need no size: the driver wants one that fits. */
@@ -59,4 +60,6 @@ static int copy3d(struct dev *d, struct dev_stream *s, const struct dev_copy *c)
 
 const struct dev_copy_ops dev_cuda_copy_ops = {
     .copy3d = copy3d,
+    .stage_put = cudev_stage_put,
+    .stage_get = cudev_stage_get,
 };

@@ -11,6 +11,13 @@
  * word after the last piece, so that whatever follows in the stream, completion included, follows
  * the CPU's copy.
  *
+ * That serves memory which the program sees, and which later steps of the stream may use. Staging
+ * buffers of the guest's library are used by nothing but their copy: no stream has to wait for the
+ * CPU, and the GPU for no word (cudev_stage_put(), cudev_stage_get()). The octets pass through a berth,
+ * pinned memory for one buffer: to the device, the caller and the crew fill it at once; from it, the
+ * crew empties it when the GPU has said that it is full. With all berths taken, which may last as long
+ * as what is before them in their streams, such a copy goes the other way.
+ *
  * The pieces' streams have the highest priority, for a queue to the GPU of their own: in a queue
  * shared with a stream that waits for them they would wait for ever.
  */
@@ -22,244 +29,21 @@
 
 #include "cuda_int.h"
 #include "cuda_memory.h"
-#include "cuda_stage.h"
+#include "cuda_stage_int.h"
 #include "dom0-backend/common/clock.h"
 #include "dom0-backend/common/log.h"
 
-#define PIECE_MAX (2u << 20)
 #define PIECE_MIN (64u << 10)
-#define HANDS_MAX 6u
-#define SLOTS     2u
-#define WORDS     4096u /* so many copies under way at a time, nearly times three */
 #define HOLD_NS   1000000000ull
 #define IDLE_NS   200000u
 #define LOOK_US   20
 
-/* Written by the GPU when the stream is there; by the GPU, and by the CPU, when the copy is done.
- * Each has one writer, so that values only ever grow. */
-enum { REACHED, DONE_GPU, DONE_CPU, JOB_WORDS };
-
-struct job {
-    bool in; /* to the device */
-    uint64_t dev;
-    uint8_t *host;
-    uint64_t n, piece;
-    uint64_t next, done; /* octets handed out, octets finished */
-    uint32_t *word;
-    uint32_t value;
-    struct job *link;
-};
-
-struct slot {
-    uint8_t *mem;
-    uint32_t *word; /* written by the GPU behind the slot's transfer */
-    uint32_t value;
-    struct job *job; /* whose piece is on its way from the device */
-    uint64_t at, n;
-};
-
-struct hand {
-    struct cudev_stage *st;
-    struct slot slot[SLOTS];
-    unsigned turn;
-};
-
-struct cudev_stage {
-    struct dev *d;
-    pthread_mutex_t lock;
-    pthread_cond_t come, gone;
-    struct job *waiting, **waiting_end; /* not reached yet, as issued */
-    struct job *ready, **ready_end;     /* with pieces left */
-    struct job *busy;                   /* all pieces handed out */
-    struct job *free;
-    _Atomic unsigned open; /* jobs waiting or ready: looked at without the lock */
-    bool looking;          /* somebody looks at the words of waiting ones now and then */
-    unsigned held;
-    uint32_t *words;
-    unsigned words_used;
-    CUstream to, from;
-    unsigned nhand;
-    struct hand hand[HANDS_MAX];
-    bool may_spin;
-};
-
-static bool come_to(const uint32_t *word, uint32_t value)
-{
-    return (int32_t)(__atomic_load_n(word, __ATOMIC_ACQUIRE) - value) >= 0;
-}
-
-static void tell(const char *what, int err)
+void cudev_stage_tell(const char *what, int err)
 {
     static _Atomic bool said;
 
     if (err && !atomic_exchange(&said, true))
         log_warn("a staged copy fails: %s: CUDA error %d", what, err);
-}
-
-/* ---- jobs; with the lock held -------------------------------------------------------------- */
-
-/* All are allocated at the start: later, with copies under way, that call might wait for them. */
-static uint32_t *words_get(struct cudev_stage *st, unsigned n)
-{
-    if (st->words_used + n > WORDS)
-        return NULL;
-    st->words_used += n;
-    return st->words + st->words_used - n;
-}
-
-static struct job *job_get(struct cudev_stage *st)
-{
-    struct job **at, *j;
-
-    for (at = &st->free; (j = *at); at = &j->link) {
-        /* The GPU may not have come to write its last word yet. */
-        if (!j->in || come_to(&j->word[DONE_GPU], j->value)) {
-            *at = j->link;
-            return j;
-        }
-    }
-    j = calloc(1, sizeof(*j));
-    if (j)
-        j->word = words_get(st, JOB_WORDS);
-    if (j && !j->word) {
-        free(j);
-        j = NULL;
-    }
-    return j;
-}
-
-static void wait_until(pthread_cond_t *c, pthread_mutex_t *m, uint64_t ns)
-{
-    struct timespec t = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
-
-    pthread_cond_timedwait(c, m, &t);
-}
-
-/* A job, as soon as there are words for it. NULL: the context has faulted, or no memory. */
-static struct job *job_wait(struct cudev_stage *st)
-{
-    struct job *j;
-
-    for (;;) {
-        if (atomic_load(&st->d->sticky))
-            return NULL;
-        j = st->held ? NULL : job_get(st);
-        if (j || (!st->held && st->words_used + JOB_WORDS <= WORDS))
-            return j;
-        /* The GPU tells nobody when it has written a word. */
-        wait_until(&st->gone, &st->lock, now_ns() + 1000000);
-    }
-}
-
-static void append(struct job ***end, struct job *j)
-{
-    j->link = NULL;
-    **end = j;
-    *end = &j->link;
-}
-
-static void close_one(struct cudev_stage *st)
-{
-    atomic_fetch_sub(&st->open, 1);
-}
-
-/* The context is gone: nothing is reached any more. Jobs are not used again, as the GPU may write
- * their words at any time, or never. */
-static void drop_open(struct cudev_stage *st)
-{
-    struct job *j;
-
-    while ((j = st->waiting)) {
-        st->waiting = j->link;
-        close_one(st);
-        free(j);
-    }
-    st->waiting_end = &st->waiting;
-    while ((j = st->ready)) {
-        st->ready = j->link;
-        close_one(st);
-        j->n = j->next;
-        if (j->done == j->n) {
-            free(j);
-        } else {
-            j->link = st->busy;
-            st->busy = j;
-        }
-    }
-    st->ready_end = &st->ready;
-    pthread_cond_broadcast(&st->gone);
-}
-
-/* Streams that have got to their copies. True if there is work. */
-static bool look(struct cudev_stage *st)
-{
-    struct job **at = &st->waiting, *j;
-    bool more = false;
-
-    if (atomic_load_explicit(&st->d->sticky, memory_order_relaxed)) {
-        drop_open(st);
-        return false;
-    }
-    while ((j = *at)) {
-        if (!come_to(&j->word[REACHED], j->value)) {
-            at = &j->link;
-            continue;
-        }
-        *at = j->link;
-        append(&st->ready_end, j);
-        more = true;
-    }
-    st->waiting_end = at;
-    if (more && st->ready->n > st->ready->piece)
-        pthread_cond_broadcast(&st->come);
-    return st->ready != NULL;
-}
-
-/* A piece of the first job that has one, into the slot. */
-static void claim(struct cudev_stage *st, struct slot *s)
-{
-    struct job *j = st->ready;
-
-    s->job = j;
-    s->at = j->next;
-    s->n = j->n - j->next < j->piece ? j->n - j->next : j->piece;
-    j->next += s->n;
-    if (j->next < j->n)
-        return;
-    st->ready = j->link;
-    if (!st->ready)
-        st->ready_end = &st->ready;
-    j->link = st->busy;
-    st->busy = j;
-    close_one(st);
-}
-
-/* A piece is finished (from the device) or on its way (to it). */
-static void finish(struct cudev_stage *st, struct job *j, uint64_t n)
-{
-    struct job **at;
-
-    pthread_mutex_lock(&st->lock);
-    j->done += n;
-    if (j->done == j->n && j->next == j->n) {
-        for (at = &st->busy; *at && *at != j; at = &(*at)->link)
-            ;
-        if (*at)
-            *at = j->link;
-        if (j->in) {
-            int err = cudev_rc(st->d,
-                               cu.cuStreamWriteValue32_v2(
-                                   st->to, (CUdeviceptr)(uintptr_t)&j->word[DONE_GPU], j->value, 0),
-                               "cuStreamWriteValue32");
-            tell("cuStreamWriteValue32", err);
-        } else {
-            __atomic_store_n(&j->word[DONE_CPU], j->value, __ATOMIC_RELEASE);
-        }
-        j->link = st->free;
-        st->free = j;
-        pthread_cond_broadcast(&st->gone);
-    }
-    pthread_mutex_unlock(&st->lock);
 }
 
 /* ---- the crew ------------------------------------------------------------------------------ */
@@ -274,7 +58,8 @@ static bool slot_wait(struct cudev_stage *st, struct slot *s)
         if (i % 256 == 0) {
             sched_yield();
             if (i % 65536 == 0 && cudev_enter(st->d) == 0) /* a fault is told to who asks */
-                cudev_rc(st->d, cu.cuStreamQuery(s->job && s->job->in ? st->to : st->from),
+                cudev_rc(st->d,
+                         cu.cuStreamQuery(s->job && s->job->kind == JOB_IN ? st->to : st->from),
                          "cuStreamQuery");
         }
     }
@@ -284,23 +69,40 @@ static bool slot_wait(struct cudev_stage *st, struct slot *s)
 /* The word behind a transfer that was issued. */
 static void slot_mark(struct cudev_stage *st, struct slot *s, CUstream stream, int err)
 {
-    tell("cuMemcpyAsync", err);
+    cudev_stage_tell("cuMemcpyAsync", err);
     s->value++;
     err = cudev_rc(st->d,
                    cu.cuStreamWriteValue32_v2(stream, (CUdeviceptr)(uintptr_t)s->word, s->value, 0),
                    "cuStreamWriteValue32");
     if (err) /* nobody else will */
         __atomic_store_n(s->word, s->value, __ATOMIC_RELEASE);
-    tell("cuStreamWriteValue32", err);
+    cudev_stage_tell("cuStreamWriteValue32", err);
+}
+
+void cudev_piece_move(struct cudev_stage *st, struct slot *s)
+{
+    struct job *j = s->job;
+
+    if (j->kind == JOB_FILL)
+        memcpy(j->berth->mem + s->at, j->host + s->at, s->n);
+    else
+        memcpy(j->host + s->at, j->berth->mem + s->at, s->n);
+    s->job = NULL;
+    cudev_job_finish(st, j, s->n);
 }
 
 static void piece_start(struct cudev_stage *st, struct slot *s)
 {
     struct job *j = s->job;
     uint64_t dev = j->dev + s->at;
-    int err = cudev_enter(st->d);
+    int err;
 
-    if (!j->in) {
+    if (j->kind == JOB_FILL || j->kind == JOB_LAND) {
+        cudev_piece_move(st, s);
+        return;
+    }
+    err = cudev_enter(st->d);
+    if (j->kind == JOB_OUT) {
         if (!err)
             err = cudev_rc(st->d, cu.cuMemcpyDtoHAsync_v2(s->mem, dev, s->n, st->from),
                            "cuMemcpyDtoHAsync");
@@ -314,7 +116,7 @@ static void piece_start(struct cudev_stage *st, struct slot *s)
                        "cuMemcpyHtoDAsync");
     slot_mark(st, s, st->to, err);
     s->job = NULL;
-    finish(st, j, s->n);
+    cudev_job_finish(st, j, s->n);
 }
 
 static void piece_end(struct cudev_stage *st, struct slot *s)
@@ -324,7 +126,7 @@ static void piece_end(struct cudev_stage *st, struct slot *s)
     if (slot_wait(st, s))
         memcpy(j->host + s->at, s->mem, s->n);
     s->job = NULL;
-    finish(st, j, s->n);
+    cudev_job_finish(st, j, s->n);
 }
 
 /* Waits for a piece. Polls for a short time, as copies come in rows; then one of the crew looks at
@@ -339,15 +141,15 @@ static void claim_wait(struct cudev_stage *st, struct slot *s)
         if (!atomic_load_explicit(&st->open, memory_order_relaxed) ||
             pthread_mutex_trylock(&st->lock))
             continue;
-        if (look(st)) {
-            claim(st, s);
+        if (cudev_job_look(st)) {
+            cudev_job_claim(st, st->ready, s);
             pthread_mutex_unlock(&st->lock);
             return;
         }
         pthread_mutex_unlock(&st->lock);
     }
     pthread_mutex_lock(&st->lock);
-    while (!look(st)) {
+    while (!cudev_job_look(st)) {
         if (!st->waiting || st->looking) {
             pthread_cond_wait(&st->come, &st->lock);
             continue;
@@ -358,7 +160,7 @@ static void claim_wait(struct cudev_stage *st, struct slot *s)
         pthread_mutex_lock(&st->lock);
         st->looking = false;
     }
-    claim(st, s);
+    cudev_job_claim(st, st->ready, s);
     if (st->waiting) /* whoever sleeps goes on looking */
         pthread_cond_signal(&st->come);
     pthread_mutex_unlock(&st->lock);
@@ -371,8 +173,8 @@ static bool claim_now(struct cudev_stage *st, struct slot *s)
     if (!atomic_load_explicit(&st->open, memory_order_relaxed))
         return false;
     pthread_mutex_lock(&st->lock);
-    if (look(st)) {
-        claim(st, s);
+    if (cudev_job_look(st)) {
+        cudev_job_claim(st, st->ready, s);
         got = true;
     }
     pthread_mutex_unlock(&st->lock);
@@ -410,7 +212,7 @@ bool cudev_stage_owns(struct dev *d, const void *host)
     return d->stage && (uintptr_t)host - (uintptr_t)d->cfg.pool_base < d->cfg.pool_size;
 }
 
-static bool in_device(struct dev *d, uint64_t dev, uint64_t n)
+bool cudev_stage_inside(struct dev *d, uint64_t dev, uint64_t n)
 {
     uint64_t base, size;
 
@@ -424,44 +226,43 @@ int cudev_stage_copy(struct dev *d, struct dev_stream *s, bool in, uint64_t dev,
                      size_t n)
 {
     struct cudev_stage *st = d->stage;
-    CUdeviceptr reached, done;
+    CUdeviceptr done;
     struct job *j;
     int err = cudev_enter(d);
 
     if (err || !n)
         return err;
-    if (!in_device(d, dev, n))
+    if (!cudev_stage_inside(d, dev, n))
         return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&st->lock);
-    j = job_wait(st);
+    j = cudev_job_await(st);
     pthread_mutex_unlock(&st->lock);
     if (!j) {
         err = cudev_enter(d);
         return err ? err : CUDA_ERROR_OUT_OF_MEMORY;
     }
-    j->in = in;
+    j->kind = in ? JOB_IN : JOB_OUT;
     j->dev = dev;
     j->host = host;
     j->n = n;
     j->next = j->done = 0;
     j->piece = (n / st->nhand + 4095) & ~4095ull;
-    j->piece = j->piece < PIECE_MIN ? PIECE_MIN : j->piece > PIECE_MAX ? PIECE_MAX : j->piece;
+    j->piece = j->piece < PIECE_MIN ? PIECE_MIN : j->piece > STEP_MAX ? STEP_MAX : j->piece;
     j->value++;
-    reached = (CUdeviceptr)(uintptr_t)&j->word[REACHED];
-    done = (CUdeviceptr)(uintptr_t)&j->word[in ? DONE_GPU : DONE_CPU];
-    err = cudev_rc(d, cu.cuStreamWriteValue32_v2(cudev_stream(s), reached, j->value, 0),
+    err = cudev_rc(d,
+                   cu.cuStreamWriteValue32_v2(
+                       cudev_stream(s), (CUdeviceptr)(uintptr_t)&j->word[REACHED], j->value, 0),
                    "cuStreamWriteValue32");
     if (err) {
         free(j); /* its words are not used again */
         return err;
     }
+    done = (CUdeviceptr)(uintptr_t)&j->word[in ? DONE_GPU : DONE_CPU];
     err = cudev_rc(
         d, cu.cuStreamWaitValue32_v2(cudev_stream(s), done, j->value, CU_STREAM_WAIT_VALUE_GEQ),
         "cuStreamWaitValue32");
     pthread_mutex_lock(&st->lock);
-    append(&st->waiting_end, j);
-    atomic_fetch_add(&st->open, 1);
-    pthread_cond_signal(&st->come);
+    cudev_job_wait_for(st, j);
     pthread_mutex_unlock(&st->lock);
     return err;
 }
@@ -484,7 +285,7 @@ void cudev_stage_leave(struct dev *d, const void *addr, size_t n)
     pthread_mutex_lock(&st->lock);
     for (;;) {
         if (atomic_load(&d->sticky))
-            drop_open(st);
+            cudev_job_drop_open(st);
         if (!overlaps(st->waiting, addr, n) && !overlaps(st->ready, addr, n) &&
             !overlaps(st->busy, addr, n))
             break;
@@ -503,10 +304,10 @@ void cudev_stage_hold(struct dev *d)
     end = now_ns() + HOLD_NS;
     pthread_mutex_lock(&st->lock);
     st->held++;
-    while ((st->waiting || st->ready || st->busy) && now_ns() < end) {
+    while (st->steps && now_ns() < end) {
         if (atomic_load(&d->sticky))
-            drop_open(st);
-        wait_until(&st->gone, &st->lock, end);
+            cudev_job_drop_open(st);
+        cudev_stage_until(&st->gone, &st->lock, end);
     }
     pthread_mutex_unlock(&st->lock);
 }
@@ -525,7 +326,7 @@ void cudev_stage_release(struct dev *d)
 
 static int make_slots(struct cudev_stage *st)
 {
-    const size_t size = (size_t)st->nhand * SLOTS * PIECE_MAX;
+    const size_t slots = (size_t)st->nhand * SLOTS, size = slots * STEP_MAX + BERTHS * BERTH_MAX;
     uint8_t *mem = NULL;
     int err = (int)cu.cuMemHostAlloc((void **)&mem, size, CU_MEMHOSTALLOC_PORTABLE);
 
@@ -538,11 +339,17 @@ static int make_slots(struct cudev_stage *st)
         for (unsigned k = 0; k < SLOTS && !err; k++) {
             struct slot *s = &st->hand[i].slot[k];
 
-            s->mem = mem + (size_t)(i * SLOTS + k) * PIECE_MAX;
-            s->word = words_get(st, 1);
+            s->mem = mem + (size_t)(i * SLOTS + k) * STEP_MAX;
+            s->word = cudev_words_get(st, 1);
             if (!s->word)
                 err = CUDA_ERROR_OUT_OF_MEMORY;
         }
+    }
+    for (unsigned i = 0; i < BERTHS && !err; i++) {
+        st->berth[i].mem = mem + slots * STEP_MAX + i * BERTH_MAX;
+        st->berth[i].word = cudev_words_get(st, 1);
+        if (!st->berth[i].word)
+            err = CUDA_ERROR_OUT_OF_MEMORY;
     }
     return err;
 }

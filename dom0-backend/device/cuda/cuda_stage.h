@@ -20,6 +20,15 @@ bool cudev_stage_owns(struct dev *d, const void *host);
  * all of it is device memory. */
 int cudev_stage_copy(struct dev *d, struct dev_stream *s, bool in, uint64_t dev, void *host,
                      size_t n);
+/* The same for staging buffers of the guest's library, which nothing else uses. put: the host's octets
+ * have been read when it returns. get: when they are there, stores value at `where` and calls
+ * told(arg) (any thread; must not block), also if the context faults. At most 2 MiB. Returns at once:
+ * 0, a CUresult, or DEV_NOT_STAGED: it is to be done as a step of the stream. */
+int cudev_stage_put(struct dev *d, struct dev_stream *s, uint64_t dev, const void *host, size_t n);
+int cudev_stage_get(struct dev *d, struct dev_stream *s, void *host, uint64_t dev, size_t n,
+                    uint32_t *where, uint32_t value, void (*told)(void *arg), void *arg);
+/* Lends a hand, for a piece. True: copies are under way. */
+bool cudev_stage_look(struct dev *d);
 /* Returns when no copy uses [addr, addr + n) any more: the memory is about to go. Work of the
  * streams has been waited for, or the context has faulted. */
 void cudev_stage_leave(struct dev *d, const void *addr, size_t n);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cuda_int.h"
+#include "cuda_stage.h"
 #include "dom0-backend/common/clock.h"
 #include "dom0-backend/common/log.h"
 
@@ -260,7 +261,7 @@ unsigned cudev_watch_look(struct dev *d)
     look(w);
     left = w->n;
     pthread_mutex_unlock(&w->lock);
-    return left;
+    return left + cudev_stage_look(d);
 }
 
 static void *watcher(void *arg)
