@@ -86,8 +86,8 @@
  * 2.6 Suspend. CHECKPOINT with phase 0, when no process of the guest runs any more: each worker
  * finishes what it was asked for and saves its state; the answer has a token, never 0. An error: none
  * is saved, all go on, and the suspend should be given up (the reason is in the node `error`). Until
- * the guest goes on nothing of it is done: the worker has its sleep flag set, and goes on with a
- * doorbell, or for all channels with CHECKPOINT, phase 1 (the suspend was cancelled). In a restored
+ * the guest goes on nothing of it is done: the worker has its sleep flag set, and goes on with
+ * CHECKPOINT, phase 1 (the suspend was cancelled); where it can, with a doorbell before that. In a restored
  * domain, on a new connection, for each channel: CREATE with the token, pages granted and port bound
  * anew, everything else as before; ADD_CHUNK for each chunk, with the number and size that it had;
  * RESUME_CHANNEL, upon which the worker reads its state and drains. The same addresses are answered as

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,9 @@ static bool read_record(struct worker *w)
 
     worker_path(w, "info", path, sizeof(path));
     w->rec_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (w->rec_fd < 0 || pread(w->rec_fd, &w->rec, sizeof(w->rec), 0) != (ssize_t)sizeof(w->rec) ||
+    if (w->rec_fd < 0 ||
+        pread(w->rec_fd, &w->rec, sizeof(w->rec), 0) <
+            (ssize_t)offsetof(struct worker_record, park) ||
         w->rec.magic != RECORD_MAGIC || w->rec.start == 0)
         return false;
     w->pid = w->rec.pid;
@@ -81,6 +84,20 @@ static void forget(struct worker *w)
     worker_free(w);
 }
 
+/* What takes a worker off its device, or puts it back, is not disturbed in that. */
+static void wait_helper(const struct worker *w)
+{
+    struct pollfd p = {.events = POLLIN};
+
+    if (w->rec.park.state != PARK_REC_MOVING || w->rec.park.helper <= 0)
+        return;
+    p.fd = (int)syscall(SYS_pidfd_open, w->rec.park.helper, 0);
+    if (p.fd < 0)
+        return;
+    poll(&p, 1, ADOPT_MS);
+    close(p.fd);
+}
+
 /* A worker that is there and has been asked; NULL: there is none, and its files are gone. */
 static struct worker *ask(struct broker *b, uint32_t id)
 {
@@ -94,6 +111,7 @@ static struct worker *ask(struct broker *b, uint32_t id)
         forget(w);
         return NULL;
     }
+    wait_helper(w);
     if (!say_hello(w)) {
         worker_kill(w);
         forget(w);
@@ -120,6 +138,7 @@ static void adopt_one(struct worker *w, int64_t until,
     fault_point("broker.adopt", w->ready.domid);
     worker_link(w);
     if (!adopt(b, w)) {
+        w->rec.park.uuid[0] = '\0';
         log_info("worker %d has lost its guest: ended", (int)w->pid);
         worker_end(w);
     }

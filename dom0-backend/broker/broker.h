@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "dom0-backend/broker/audit.h"
@@ -50,6 +51,24 @@ enum worker_state {
     WORKER_WARM,     /* ready, without a channel */
     WORKER_SERVING,  /* WK_ASSIGN was sent */
     WORKER_ENDING,   /* asked to end, or killed */
+    WORKER_KEPT,     /* its domain is saved and gone; see keep.c */
+};
+
+/* Of a worker whose state stays in it while its guest is suspended. */
+struct park_record {
+    enum {
+        PARK_REC_NONE,
+        PARK_REC_MOVING,    /* a helper takes it off the device, or puts it back */
+        PARK_REC_OFF,       /* it is off; with a uuid: so says CHECKPOINT's answer */
+        PARK_REC_KEPT,      /* and its domain is gone */
+        PARK_REC_RETURNING, /* the restored domain has it, but it does not run yet */
+    } state;
+    int32_t helper; /* its pid */
+    uint32_t devid, channel, order, npages, window_try, uid, pid;
+    uint8_t token[16];
+    char uuid[40];
+    uint64_t bytes; /* of the device's memory that it comes back to */
+    uint64_t since; /* seconds of CLOCK_REALTIME */
 };
 
 /* Kept in run_dir/worker-<id>.info for a restarted broker. */
@@ -63,6 +82,7 @@ struct worker_record {
     uint32_t slot; /* in its tenant's page */
     uint32_t chunk_pages[VGPU_MAX_CHUNKS];
     uint64_t chunk_addr[VGPU_MAX_CHUNKS];
+    struct park_record park; /* last: an older broker's record ends here */
 };
 
 struct worker {
@@ -110,8 +130,9 @@ struct park {
     bool keep;                             /* the channel outlives its worker */
     uint32_t chunk_pages[VGPU_MAX_CHUNKS]; /* to come back */
     unsigned next;                         /* of those */
-    bool off;                              /* the driver has taken the worker off the GPU */
-    struct helper *helper;                 /* doing that, or the contrary */
+    struct helper *helper;                 /* takes the worker off the device, or puts it back */
+    bool wake;                             /* put it back as soon as it is off */
+    struct worker *kept;                   /* that a CREATE is to be given */
     void (*done)(void *arg, struct chan *ch, int err, const char *why);
     void *arg;
 };
@@ -206,6 +227,7 @@ struct broker_config {
     bool no_pin;            /* local: memory of guests is not pinned either, as in a PV backend */
     const char *state_dir;  /* saved workers; NULL: none */
     unsigned state_days;    /* for which they are kept; 0: for ever */
+    uint32_t drain_ms;      /* how long a guest's work may take to end when it is suspended */
     uint32_t uid_base;      /* workers get uid_base .. uid_base + 999; 0: the broker's own */
     uint64_t worker_memory; /* octets of this domain's that a worker may take; 0: no limit */
     uint32_t max_channels;  /* per device */
@@ -260,6 +282,8 @@ void worker_end(struct worker *w);
 void worker_kill(struct worker *w);
 /* Its guest process gets cudaErrorLaunchTimeout, and it ends. */
 void worker_time_out(struct worker *w);
+/* Kills it in `s` seconds, 0: not any more. */
+void worker_limit(struct worker *w, double s);
 /* Writes w->rec to its file. */
 void worker_save(struct worker *w);
 /* False if there is nothing to read. The worker is the only writer, without locks; the numbers are
@@ -322,7 +346,7 @@ void chan_go_on(struct chan *ch);
  * written here; fd stays the caller's). done() follows: err 0, or -errno and the worker goes on. 0,
  * or -errno at once. drain_ms: how long the process's work may take to end. flags: WK_ON_RING.
  */
-#define PARK_DRAIN_MS 5000u
+#define PARK_DRAIN_MS 5000u /* broker_config.drain_ms unless told otherwise */
 int park_save(struct chan *ch, int fd, const uint8_t token[16], const char *uuid, uint32_t drain_ms,
               uint32_t flags, void (*done)(void *arg, struct chan *ch, int err, const char *why),
               void *arg);
@@ -334,14 +358,65 @@ int park_read_head(int fd, struct wk_state_head *head, const char **why);
  * goes on, then done(). 0 or -errno. */
 int park_load(struct chan *ch, int fd,
               void (*done)(void *arg, struct chan *ch, int err, const char *why), void *arg);
+/* A worker that stands still and is complete goes on, then done(). 0 or -errno. */
+int park_go(struct chan *ch, void (*done)(void *arg, struct chan *ch, int err, const char *why),
+            void *arg);
 /* Upcalls of chan.c. True: it was about this. */
 bool park_worker_done(struct chan *ch, const struct wk_msg *m);
 bool park_worker_dead(struct chan *ch, const char *why);
+/* The channel's end: whoever waits for something about it is told. */
+void park_finish(struct chan *ch, int err, const char *why);
 void park_gone(struct chan *ch);
 /* "park PID FILE [MS]", "resume PID FILE" of the query socket of a local daemon; reply() once. FILE "-":
  * the state stays with the worker, which the driver takes off the GPU. */
 void park_command(struct broker *b, char *line, void (*reply)(void *arg, const char *text),
                   void *arg);
+
+/* ---- parkgpu.c: workers whose state stays in them while the driver takes them off its GPU */
+
+/* It is, or may be, off. */
+static inline bool park_is_off(const struct worker *w)
+{
+    return w->rec.park.state != PARK_REC_NONE;
+}
+/* Of the GPU's memory, context included: what goes into this domain's when it is taken off. */
+uint64_t park_bytes(const struct worker *w);
+/* Whether this domain has so much memory. 0, or -ENOMEM with *why. */
+int park_room(uint64_t bytes, const char **why);
+/* Takes the worker of a channel that stands still off, within `ms`; then done(), ch NULL: it is gone.
+ * After an error it is where it was, still. 0 or -errno. */
+int park_off(struct chan *ch, uint32_t ms,
+             void (*done)(void *arg, struct chan *ch, int err, const char *why), void *arg);
+/* Puts it back; it stands still. After an error it is lost, and killed. */
+int park_on(struct chan *ch, void (*done)(void *arg, struct chan *ch, int err, const char *why),
+            void *arg);
+/* The guest is not suspended any more: the worker goes on, however long it takes to put it back. */
+void park_wake(struct chan *ch);
+/* Tells the guests' workers how much of their GPU is for those that are off. */
+void park_account(struct broker *b);
+/* Octets of the GPU with this name that are. */
+uint64_t park_reserved(const struct broker *b, const char *gpu);
+/* The same for what the configuration calls it. */
+uint64_t park_reserved_on(const struct broker *b, const char *device);
+
+/* ---- keep.c: workers whose domain is saved and gone */
+
+/* Whether the channel's worker is off since a checkpoint, from which its domain may be restored. */
+bool keep_wanted(const struct chan *ch);
+/* Such a one, and the domain is gone: the channel has no worker any more. */
+void keep_worker(struct chan *ch);
+/* One of an earlier broker. */
+void keep_adopt(struct worker *w);
+/* Upcalls of worker.c. */
+void keep_done(struct worker *w, const struct wk_msg *m);
+void keep_dead(struct worker *w, const char *why);
+struct worker *keep_find(struct broker *b, const char *uuid, uint32_t devid, uint32_t channel);
+/* Ends those of this domain, NULL: of all; how many they were. devid: of this device, UINT32_MAX: of all. */
+unsigned keep_drop(struct broker *b, const char *uuid, uint32_t devid);
+/* Ends those that are older than state_days. */
+void keep_expire(struct broker *b);
+/* Lines "suspended" of query.c's answer. */
+void keep_list(FILE *f, const struct broker *b);
 
 /* ---- share.c */
 

@@ -134,6 +134,56 @@ int cgroup_make(uint32_t id, uint64_t memory)
     return fd;
 }
 
+/* A number in a file; UINT64_MAX: "max", or there is none. */
+static uint64_t get(const char *dir, const char *file)
+{
+    unsigned long long v = UINT64_MAX;
+    char path[400];
+    FILE *f;
+
+    snprintf(path, sizeof(path), "%s/%s", dir, file);
+    f = fopen(path, "re");
+    if (f && fscanf(f, "%llu", &v) != 1)
+        v = UINT64_MAX;
+    if (f)
+        fclose(f);
+    return v;
+}
+
+void cgroup_limit(uint32_t id, uint64_t memory)
+{
+    char dir[320], text[24];
+    uint64_t now;
+
+    if (!base[0])
+        return;
+    path_of(id, dir, sizeof(dir));
+    now = get(dir, "memory.current");
+    if (now != UINT64_MAX && now > memory)
+        memory = now;
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)memory);
+    put(dir, "memory.max", text);
+}
+
+uint64_t cgroup_room(void)
+{
+    char dir[sizeof(base)], *slash;
+    uint64_t room = UINT64_MAX;
+
+    snprintf(dir, sizeof(dir), "%s", base);
+    while (dir[0]) {
+        uint64_t max = get(dir, "memory.max"), now = get(dir, "memory.current");
+
+        if (max != UINT64_MAX && now != UINT64_MAX)
+            room = max <= now ? 0 : max - now < room ? max - now : room;
+        slash = strrchr(dir, '/');
+        if (!slash)
+            break;
+        *slash = '\0';
+    }
+    return room;
+}
+
 void cgroup_weigh(uint32_t id, unsigned n)
 {
     char dir[320], text[16];

@@ -20,4 +20,9 @@ void cgroup_weigh(uint32_t id, unsigned n);
 /* After the worker's end. */
 void cgroup_remove(uint32_t id);
 
+/* Changes memory.max; not to less than is in use, which the kernel would take by force. */
+void cgroup_limit(uint32_t id, uint64_t memory);
+/* Octets of memory that all workers together can still be given, by limits of what they are in. */
+uint64_t cgroup_room(void);
+
 #endif

@@ -22,6 +22,7 @@
 static void op_begin(struct op *op);
 static void judge_create(struct host *h, int status);
 static void create_in_time(struct op *op);
+static void op_finish(struct op *op, int status);
 static void chan_check_free(struct chan *ch);
 
 /* ---- accounts */
@@ -99,6 +100,7 @@ static void chan_free(struct chan *ch)
 {
     struct host *h = ch->host;
     struct chan **p;
+    struct op *op;
     uint64_t pages = ch->npages;
 
     for (p = &h->chans; *p != ch; p = &(*p)->next)
@@ -106,6 +108,11 @@ static void chan_free(struct chan *ch)
     *p = ch->next;
     h->nchans--;
     park_gone(ch);
+    park_finish(ch, -EIO, "the process has ended");
+    while ((op = ch->queue)) { /* of a guest that was suspended */
+        ch->queue = op->next;
+        op_finish(op, -EIO);
+    }
     for (unsigned i = 0; i < VGPU_MAX_CHUNKS; i++)
         pages += ch->chunk_pages[i];
     host_uncharge(h, pages);
@@ -251,6 +258,24 @@ static int op_send(struct op *op, uint32_t type)
     return err;
 }
 
+/* The worker that this guest had before it was suspended, if it is still there. */
+static int claim_kept(struct chan *ch)
+{
+    struct worker *w = ch->host->b->workers;
+
+    /* It may have died since the request came, or another domain may have been faster. */
+    while (w && w != ch->park.kept)
+        w = w->next;
+    if (!w || w->state != WORKER_KEPT || w->rec.park.channel != ch->id)
+        return -ENOENT;
+    w->rec.park.state = PARK_REC_RETURNING;
+    w->ch = ch;
+    ch->w = w;
+    limits_share(ch->host->b, ch->host->guest);
+    chan_worker_ready(ch);
+    return 0;
+}
+
 void op_prepared(struct op *op, int err)
 {
     struct chan *ch = op->ch;
@@ -271,8 +296,8 @@ void op_prepared(struct op *op, int err)
 
         p.window_try = op->req.window_try;
         op_set_timer(op, WORKER_READY_S + 1);
-        op->claimed = true;
-        err = worker_claim(ch->host->b, &p, ch);
+        op->claimed = !ch->park.kept;
+        err = ch->park.kept ? claim_kept(ch) : worker_claim(ch->host->b, &p, ch);
         if (err) {
             ch->closing |= !op->internal;
             chan_finish(ch, err);
@@ -314,7 +339,7 @@ void chan_worker_ready(struct chan *ch)
         local_hand_over(op);
     trace_assigning(ch); /* before the first call */
     fault_point("broker.assign", ch->host->domid);
-    op_send(op, WK_ASSIGN);
+    op_send(op, ch->park.kept ? WK_ATTACH : WK_ASSIGN);
     fault_point("broker.assigned", ch->host->domid);
 }
 
@@ -498,7 +523,7 @@ static void begin_create(struct op *op)
             chan_finish(ch, err);
             return;
         }
-        op->msg.flags = WK_HELD;
+        op->msg.flags = ch->park.kept ? 0 : WK_HELD;
     }
     create_in_time(op);
 }
@@ -511,16 +536,38 @@ static void resumed(void *arg, struct chan *ch, int err, const char *why)
     if (err)
         log_warn("%s channel %u (guest pid %u): not resumed: %s", ch->host->name, ch->id, ch->pid,
                  why);
-    else
+    else if (!ch->park.kept)
         unlink(ch->park.file); /* it is good once */
+    ch->park.kept = NULL;
     if (ch->active == op)
         chan_finish(ch, err);
+}
+
+/* It is on its GPU again. */
+static void returned(void *arg, struct chan *ch, int err, const char *why)
+{
+    struct op *op = arg;
+
+    if (!ch)
+        return; /* and the request has been answered */
+    if (!err)
+        err = park_go(ch, resumed, op);
+    if (err)
+        resumed(op, ch, err, why);
 }
 
 static void begin_resume(struct op *op)
 {
     struct chan *ch = op->ch;
     int fd = ch->park.fd, err;
+
+    if (ch->park.state == PARK_LOADING && ch->w && ch->w->rec.park.state == PARK_REC_RETURNING) {
+        ch->park.kept = ch->w;
+        err = park_on(ch, returned, op);
+        if (err)
+            chan_finish(ch, err);
+        return;
+    }
 
     if (ch->park.state != PARK_LOADING || fd < 0) {
         chan_finish(ch, ch->park.state == PARK_NONE ? 0 : -EINVAL); /* seen a second time */
@@ -594,7 +641,7 @@ static void op_enqueue(struct op *op)
     struct chan *ch = op->ch;
     struct op **p;
 
-    park_go_on(ch); /* whoever asks for something is not suspended */
+    park_wake(ch); /* whoever asks for something is not suspended */
     if (!ch->active && !parked(ch, op)) {
         ch->active = op;
         op_begin(op);
@@ -747,6 +794,8 @@ void host_close(struct host *h)
     for (ch = h->chans; ch; ch = next) {
         next = ch->next; /* freeing the last one may free `h` */
         ch->closing = true;
+        if (keep_wanted(ch))
+            keep_worker(ch);
         if (ch->w)
             worker_end(ch->w);
         else if (ch->active && ch->active->waiting)
@@ -754,6 +803,18 @@ void host_close(struct host *h)
         else
             chan_check_free(ch);
     }
+}
+
+/* Its guest was suspended when the last broker ended, or was being restored. */
+static void adopt_parked(struct chan *ch)
+{
+    struct worker *w = ch->w;
+
+    if (!park_is_off(w))
+        return;
+    ch->park.state = w->rec.park.state == PARK_REC_RETURNING ? PARK_LOADING : PARK_STILL;
+    if (w->rec.park.state == PARK_REC_MOVING)
+        park_wake(ch); /* whoever asked for that will ask again */
 }
 
 struct chan *chan_adopt(struct host *h, struct worker *w)
@@ -788,5 +849,6 @@ struct chan *chan_adopt(struct host *h, struct worker *w)
     w->ch = ch;
     limits_share(h->b, h->guest);
     tenant_rejoin(h->tenant, w);
+    adopt_parked(ch);
     return ch;
 }

@@ -77,6 +77,15 @@ void limits_share(struct broker *b, uint64_t guest)
             cgroup_weigh(w->id, n);
 }
 
+/* What lay on the GPU is the worker's own memory meanwhile. */
+void limits_park(struct worker *w, uint64_t bytes)
+{
+    uint64_t m = memory_of(w, wants_driver(w->b));
+
+    if (w->b->confine && m)
+        cgroup_limit(w->id, m + bytes);
+}
+
 void limits_drop(struct worker *w)
 {
     if (w->b->confine)

@@ -14,4 +14,7 @@ void limits_share(struct broker *b, uint64_t guest);
 /* The worker is gone. */
 void limits_drop(struct worker *w);
 
+/* Memory of this domain's that the worker may take, for `bytes` more than usual; 0: as usual. */
+void limits_park(struct worker *w, uint64_t bytes);
+
 #endif

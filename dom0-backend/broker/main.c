@@ -547,6 +547,7 @@ static int run_xen(struct options *o)
     broker.cfg.host_pages = conf.max_host_pages;
     broker.cfg.state_dir = conf.state_dir;
     broker.cfg.state_days = conf.state_days;
+    broker.cfg.drain_ms = conf.suspend_wait_s * 1000;
     broker.cfg.uid_base = conf.uid_base;
     broker.cfg.worker_memory = (uint64_t)conf.worker_memory << 20;
     if (conf.kind[0])
@@ -600,6 +601,7 @@ int main(int argc, char **argv)
         .max_channels = 16,
         .slice_us = GS_SLICE_US,
         .kernel_limit = KERNEL_LIMIT_S,
+        .drain_ms = PARK_DRAIN_MS,
         .max_pages = UINT64_MAX / 4,
         .host_pages = UINT64_MAX / 2,
     };

@@ -10,18 +10,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "dom0-backend/broker/mps.h"
 #include "dom0-backend/common/fdmsg.h"
-
-#define CONTEXT_BYTES (1ull << 30) /* what a context has besides its allocations, amply */
-
-extern char **environ;
 
 static uint32_t next_seq(struct broker *b)
 {
@@ -33,7 +27,7 @@ static uint32_t next_seq(struct broker *b)
     return seq;
 }
 
-static void finish(struct chan *ch, int err, const char *why)
+void park_finish(struct chan *ch, int err, const char *why)
 {
     void (*done)(void *, struct chan *, int, const char *) = ch->park.done;
 
@@ -96,7 +90,7 @@ void park_go_on(struct chan *ch)
 {
     struct wk_msg m = {.type = WK_GO};
 
-    if (ch->park.state != PARK_STILL || !ch->w || ch->park.off)
+    if (ch->park.state != PARK_STILL || !ch->w || park_is_off(ch->w))
         return;
     ch->park.state = PARK_NONE;
     m.seq = next_seq(ch->host->b);
@@ -138,6 +132,20 @@ int park_load(struct chan *ch, int fd,
     return 0;
 }
 
+int park_go(struct chan *ch, void (*done)(void *arg, struct chan *ch, int err, const char *why),
+            void *arg)
+{
+    struct wk_msg m = {.type = WK_GO};
+
+    if (ch->park.state != PARK_LOADING || !ch->w)
+        return -EBUSY;
+    ch->park.seq = m.seq = next_seq(ch->host->b);
+    ch->park.done = done;
+    ch->park.arg = arg;
+    worker_send(ch->w, &m, NULL, 0);
+    return 0;
+}
+
 bool park_worker_done(struct chan *ch, const struct wk_msg *m)
 {
     const char *why = m->text[0] ? m->text : strerror(-m->status);
@@ -146,14 +154,16 @@ bool park_worker_done(struct chan *ch, const struct wk_msg *m)
         return false;
     if (ch->park.state == PARK_ASKED) {
         ch->park.state = m->status ? PARK_NONE : PARK_STILL;
-        finish(ch, m->status < 0 ? m->status : 0, why);
+        park_finish(ch, m->status < 0 ? m->status : 0, why);
     } else if (ch->park.state == PARK_LOADING && m->status == 0) {
         ch->park.state = PARK_NONE;
-        finish(ch, 0, "");
+        park_finish(ch, 0, "");
     } else {
         /* The worker ends; its death is the answer, with this reason. */
         log_warn("%s channel %u (guest pid %u): its state cannot be loaded: %s", ch->host->name,
                  ch->id, ch->pid, why);
+        if (ch->park.kept)
+            worker_end(ch->w);
         return true;
     }
     chan_go_on(ch);
@@ -166,106 +176,15 @@ bool park_worker_dead(struct chan *ch, const char *why)
 
     if (!ch->park.keep || ch->closing) {
         ch->park.state = PARK_NONE;
-        finish(ch, -EIO, why);
+        park_finish(ch, -EIO, why);
         return false;
     }
     if (was == PARK_GONE || was == PARK_LOADING)
         ch->park.state = PARK_GONE;
     else
         ch->park.keep = false; /* it has ended by itself */
-    finish(ch, -EIO, why);
+    park_finish(ch, -EIO, why);
     return ch->park.keep;
-}
-
-/* ---- a worker off the GPU ------------------------------------------------------------------- */
-
-/* gvm-worker --park or --unpark, under way. */
-struct helper {
-    struct chan *ch; /* NULL: gone meanwhile */
-    int out;         /* its output */
-    pid_t pid;
-    ev_io io;
-    void (*done)(void *arg, struct chan *ch, int err, const char *why);
-    void *arg;
-    char text[200];
-    size_t n;
-};
-
-static void on_helper(struct ev_loop *loop, ev_io *io, int revents)
-{
-    struct helper *x = io->data;
-    ssize_t k = read(x->out, x->text + x->n, sizeof(x->text) - 1 - x->n);
-    int status = 1;
-
-    if (k > 0) {
-        x->n += (size_t)k;
-        if (x->n < sizeof(x->text) - 1)
-            return;
-    } else if (k < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return;
-    }
-    ev_io_stop(loop, io);
-    close(x->out);
-    /* It closes its output by ending. */
-    while (waitpid(x->pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    x->text[strcspn(x->text, "\n")] = '\0';
-    x->done(x->arg, x->ch, status ? -EIO : 0,
-            x->text[0] ? x->text : "gvm-worker --park has failed");
-    free(x);
-}
-
-static int start_helper(struct chan *ch, bool park, uint32_t ms,
-                        void (*done)(void *arg, struct chan *ch, int err, const char *why),
-                        void *arg)
-{
-    struct broker *b = ch->host->b;
-    struct helper *x = calloc(1, sizeof(*x));
-    char pid[16], limit[16];
-    char *argv[] = {
-        "gvm-worker", park ? "--park" : "--unpark", pid, "--timeout-ms", limit, NULL, NULL, NULL};
-    posix_spawn_file_actions_t fa;
-    int p[2], err;
-
-    if (!x)
-        return -ENOMEM;
-    if (b->cfg.kind) {
-        argv[5] = "--kind";
-        argv[6] = (char *)(uintptr_t)b->cfg.kind;
-    }
-    snprintf(pid, sizeof(pid), "%d", (int)ch->w->pid);
-    snprintf(limit, sizeof(limit), "%u", ms);
-    if (pipe2(p, O_CLOEXEC) < 0) {
-        free(x);
-        return -errno;
-    }
-    posix_spawn_file_actions_init(&fa);
-    posix_spawn_file_actions_adddup2(&fa, p[1], STDOUT_FILENO);
-    err = -posix_spawn(&x->pid, b->cfg.worker_path, &fa, NULL, argv, environ);
-    posix_spawn_file_actions_destroy(&fa);
-    close(p[1]);
-    if (err) {
-        close(p[0]);
-        free(x);
-        return err;
-    }
-    x->out = p[0];
-    x->ch = ch;
-    x->done = done;
-    x->arg = arg;
-    ch->park.helper = x;
-    fcntl(p[0], F_SETFL, O_NONBLOCK);
-    ev_io_init(&x->io, on_helper, p[0], EV_READ);
-    x->io.data = x;
-    ev_io_start(b->loop, &x->io);
-    return 0;
-}
-
-void park_gone(struct chan *ch)
-{
-    if (ch->park.helper)
-        ch->park.helper->ch = NULL;
-    finish(ch, -EIO, "the process has ended");
 }
 
 /* ---- by command, on the local transport --------------------------------------------------- */
@@ -350,20 +269,16 @@ static void load_step(struct op *op, int status)
             worker_end(ch->w);
         else
             p->state = PARK_GONE;
-        finish(ch, err, "no worker for it, or not its memory");
+        park_finish(ch, err, "no worker for it, or not its memory");
     }
 }
 
 /* Of a GPU: the worker stands still, and the driver takes it off. */
 static void gpu_parked(void *arg, struct chan *ch, int err, const char *why)
 {
-    if (ch)
-        ch->park.helper = NULL;
     if (ch && err)
         park_go_on(ch);
-    if (ch && !err)
-        ch->park.off = true;
-    answer(arg, ch ? err : -ESRCH, why, "parked");
+    answer(arg, err, why, "parked");
 }
 
 static void gpu_still(void *arg, struct chan *ch, int err, const char *why)
@@ -371,7 +286,7 @@ static void gpu_still(void *arg, struct chan *ch, int err, const char *why)
     struct command *c = arg;
 
     if (!err)
-        err = start_helper(ch, true, c->ms, gpu_parked, c);
+        err = park_off(ch, c->ms, gpu_parked, c);
     else
         return answer(c, err, why, "");
     if (err) {
@@ -382,39 +297,17 @@ static void gpu_still(void *arg, struct chan *ch, int err, const char *why)
 
 static void gpu_back(void *arg, struct chan *ch, int err, const char *why)
 {
-    if (ch)
-        ch->park.helper = NULL;
-    if (ch && !err) {
-        ch->park.off = false;
+    if (ch && !err)
         park_go_on(ch);
-    }
-    answer(arg, ch ? err : -ESRCH, why, "resumed");
+    answer(arg, err, why, "resumed");
 }
 
 static int gpu_resume(struct chan *ch, struct command *c, const char **why)
 {
     *why = "not parked";
-    if (ch->park.state != PARK_STILL || !ch->park.off || ch->park.helper)
+    if (ch->park.state != PARK_STILL)
         return -EINVAL;
-    *why = NULL;
-    return start_helper(ch, false, 0, gpu_back, c);
-}
-
-/* Device memory goes into the worker's own. */
-static int host_memory(const struct chan *ch, const char **why)
-{
-    unsigned long long kib = 0;
-    struct wk_stats s = {0};
-    FILE *f = fopen("/proc/meminfo", "re");
-    char line[128];
-
-    while (f && fgets(line, sizeof(line), f) && sscanf(line, "MemAvailable: %llu", &kib) != 1)
-        ;
-    if (f)
-        fclose(f);
-    worker_stats(ch->w, &s);
-    *why = "this machine has not the memory for what is on the GPU";
-    return s.mem_used + CONTEXT_BYTES > kib * 1024 ? -ENOMEM : 0;
+    return park_on(ch, gpu_back, c);
 }
 
 static int gpu_park(struct chan *ch, struct command *c, const char **why)
@@ -425,7 +318,7 @@ static int gpu_park(struct chan *ch, struct command *c, const char **why)
     *why = "no channel is served";
     if (!ch->w)
         return -ENOENT;
-    err = host_memory(ch, why);
+    err = park_room(park_bytes(ch->w), why);
     if (err)
         return err;
     *why = NULL;

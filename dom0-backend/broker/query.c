@@ -5,14 +5,17 @@
  * A stream socket, mode 0600, for root and the daemon's own user. The client sends one line:
  *   list           the answer is text, then end of file
  *   trace ...      see trace.c
+ *   drop UUID|all  gives up what saved domains have left in workers here (keep.c)
  *
  * The answer to `list` is lines of key=value words; a reader skips lines and keys that it does not
  * know. All but mem, mem_used, waiting and sticky only grow; those of a device are sums over its
  * processes, including those that have ended.
  *   backd version= mode=xen|local now_ns= pid= pages= max_pages= workers= warm=
  *   device domid= devid= state= device= mem= weight= cap= lease_ns= channels= pages= max_pages=
- *          + counters
+ *          reserved= + counters
  *   process domid= devid= channel= pid= uid= worker= pages= + counters
+ *   suspended uuid= devid= channel= pid= uid= worker= octets= since=   of a saved domain, in a worker;
+ *          the octets are the GPU's, kept from others
  *   lease_ns: GPU time that the guest was charged while it was shared, or capped
  *   counters: calls= launches= doorbells_in= doorbells_out= bytes_in= bytes_out= busy_ns= wait_ns=
  *             mem_used= waiting= sticky=
@@ -115,9 +118,10 @@ static void print_device(FILE *f, const struct host *h)
     fprintf(f,
             "device domid=%u devid=%u state=%d device=%s mem=%" PRIu64
             " weight=%u cap=%u lease_ns=%" PRIu64 " channels=%u pages=%" PRIu64
-            " max_pages=%" PRIu64,
+            " max_pages=%" PRIu64 " reserved=%" PRIu64,
             h->domid, h->devid, d->state, h->params.device, h->params.mem, h->tenant->weight,
-            h->tenant->cap, tenant_gpu_ns(h->tenant), h->nchans, h->pages, h->max_pages);
+            h->tenant->cap, tenant_gpu_ns(h->tenant), h->nchans, h->pages, h->max_pages,
+            (uint64_t)atomic_load(&h->tenant->page->reserved));
     print_stats(f, &sum);
 }
 
@@ -140,9 +144,9 @@ static void print_local(FILE *f, const struct broker *b, unsigned guest)
     fprintf(f,
             "device domid=0 devid=%u state=%d device=%s mem=%" PRIu64
             " weight=%u cap=%u lease_ns=%" PRIu64 " channels=%u pages=%" PRIu64
-            " max_pages=%" PRIu64,
+            " max_pages=%" PRIu64 " reserved=%" PRIu64,
             guest, XB_CONNECTED, p->device, p->mem, t->weight, t->cap, tenant_gpu_ns(t), channels,
-            pages, b->cfg.max_pages);
+            pages, b->cfg.max_pages, (uint64_t)atomic_load(&t->page->reserved));
     print_stats(f, &sum);
 }
 
@@ -168,6 +172,7 @@ static void print_all(FILE *f, const struct broker *b)
         for (const struct chan *ch = h->chans; ch; ch = ch->next)
             print_channel(f, h, ch);
     }
+    keep_list(f, b);
 }
 
 static void answer_list(const struct broker *b, int fd)
@@ -189,6 +194,20 @@ static void answer_list(const struct broker *b, int fd)
     free(text);
 }
 
+static void answer_drop(struct broker *b, int fd, const char *uuid)
+{
+    bool all = strcmp(uuid, "all") == 0;
+    bool good = all || (strlen(uuid) == 36 && strspn(uuid, "0123456789abcdefABCDEF-") == 36);
+    unsigned n = good ? keep_drop(b, all ? NULL : uuid, UINT32_MAX) : 0;
+    char text[128];
+
+    if (!good)
+        snprintf(text, sizeof(text), "error: not a domain's UUID\n");
+    else
+        snprintf(text, sizeof(text), "ok: %u\n", n);
+    send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static void client_free(struct client *c)
 {
     ev_io_stop(c->b->loop, &c->io);
@@ -208,7 +227,7 @@ static void answer_later(void *arg, const char *text)
 static void answer(struct client *c)
 {
     static const char unknown[] =
-        "error: unknown request; known: list; trace [domid=N] [devid=N] [pid=N]; "
+        "error: unknown request; known: list; drop UUID|all; trace [domid=N] [devid=N] [pid=N]; "
         "park PID FILE [MS]; resume PID FILE\n";
 
     ev_io_stop(c->b->loop, &c->io);
@@ -219,6 +238,8 @@ static void answer(struct client *c)
     }
     if (strcmp(c->line, "list") == 0)
         answer_list(c->b, c->io.fd);
+    else if (strncmp(c->line, "drop ", 5) == 0)
+        answer_drop(c->b, c->io.fd, c->line + 5);
     else if (strncmp(c->line, "park ", 5) == 0 || strncmp(c->line, "resume ", 7) == 0) {
         park_command(c->b, c->line, answer_later, c);
         return;

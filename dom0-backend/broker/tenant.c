@@ -144,6 +144,7 @@ static void enter(struct tenant *t, struct worker *w, unsigned slot)
     w->slot = w->rec.slot = slot;
     if (atomic_load(&t->page->nslot) <= slot)
         atomic_store(&t->page->nslot, slot + 1);
+    park_account(w->b);
 }
 
 int tenant_join(struct tenant *t, struct worker *w)

@@ -105,6 +105,11 @@ static void set_timer(struct worker *w, double s)
     }
 }
 
+void worker_limit(struct worker *w, double s)
+{
+    set_timer(w, s);
+}
+
 void worker_end(struct worker *w)
 {
     struct wk_msg m = {.type = WK_QUIT};
@@ -218,6 +223,8 @@ static void worker_message(struct worker *w, struct wk_msg *m, int *fds, int nfd
             worker_prepared(w, m);
         else if (w->ch)
             chan_worker_done(w->ch, m);
+        else if (w->state == WORKER_KEPT)
+            keep_done(w, m);
         return;
     case WK_LOG:
         if (log_rate_ok(&w->rate, &dropped)) {
@@ -316,7 +323,9 @@ static void on_death(struct ev_loop *loop, ev_io *io, int revents)
         guest = ch->host->guest;
         fault_point("broker.death", ch->host->domid);
     }
-    if (!ch && !asked) {
+    if (w->rec.park.uuid[0] && !ch)
+        keep_dead(w, why);
+    else if (!ch && !asked) {
         log_warn("worker %d for device %s %s", (int)w->pid, w->params.device, why);
         if (w->state == WORKER_STARTING && w->b->probed)
             w->b->probed(w->b, &w->params, why);
@@ -325,6 +334,7 @@ static void on_death(struct ev_loop *loop, ev_io *io, int revents)
         chan_worker_dead(ch, why); /* may still ask for the statistics */
     worker_unlink_files(w);
     worker_free(w);
+    park_account(b);
     if (ch)
         limits_share(b, guest);
 }
@@ -439,7 +449,7 @@ static void open_record(struct worker *w)
 
 struct worker *worker_start(struct broker *b, const struct worker_params *p)
 {
-    char mem[24], window[12], threads[12], spin[12], why[320];
+    char mem[24], window[12], threads[12], spin[12], reserved[24], why[320];
     const char *argv[24] = {"gvm-worker"};
     struct worker *w = worker_new(b, p);
     int pair[2] = {-1, -1}, lfd = -1, n = 1, err;
@@ -460,6 +470,8 @@ struct worker *worker_start(struct broker *b, const struct worker_params *p)
     snprintf(mem, sizeof(mem), "%llu", (unsigned long long)p->mem);
     snprintf(window, sizeof(window), "%u", p->window_try);
     snprintf(threads, sizeof(threads), "%u", b->cfg.threads);
+    snprintf(reserved, sizeof(reserved), "%llu",
+             (unsigned long long)park_reserved_on(b, p->device));
     argv[n++] = "--device";
     argv[n++] = p->device;
     argv[n++] = "--mem";
@@ -468,6 +480,8 @@ struct worker *worker_start(struct broker *b, const struct worker_params *p)
     argv[n++] = window;
     argv[n++] = "--threads";
     argv[n++] = threads;
+    argv[n++] = "--reserved";
+    argv[n++] = reserved;
     if (b->cfg.spin_us >= 0) {
         snprintf(spin, sizeof(spin), "%d", b->cfg.spin_us);
         argv[n++] = "--spin-us";
@@ -672,7 +686,7 @@ void worker_drop_warm(struct broker *b, const struct worker_params *p)
 void worker_leave_all(struct broker *b)
 {
     for (struct worker *w = b->workers; w; w = w->next) {
-        if (w->ch)
+        if (w->ch || w->state == WORKER_KEPT)
             continue;
         worker_kill(w);
         worker_unlink_files(w);

@@ -167,6 +167,11 @@ static bool adopt(struct broker *b, struct worker *w)
     if (m->channel == 0)
         return false; /* it had no channel yet */
     d = find(the_bus, m->domid, m->devid);
+    if (w->rec.park.state == PARK_REC_KEPT ||
+        (!d && w->rec.park.state == PARK_REC_OFF && w->rec.park.uuid[0])) {
+        keep_adopt(w);
+        return true;
+    }
     return d && chan_adopt(&d->h, w);
 }
 
@@ -194,6 +199,7 @@ int xenbus_start(struct xenbus *bus, struct broker *b)
     b->probed = xendev_probed;
     worker_adopt_all(b, adopt);
     tenant_sweep(b);
+    park_account(b);
     /* A driver domain sees the end of a domain by that of the frontend's directory. */
     if (!xs_watch(bus->xs, "backend/vgpu", "back") ||
         (!xs_watch(bus->xs, "@releaseDomain", "release") && bus->domid == 0)) {

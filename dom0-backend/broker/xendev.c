@@ -59,7 +59,7 @@ static void unlink_guest(struct xendev *d)
     xenctl_disconnect(d);
     if (d->dead) { /* a dying domain is only gone when the last of its pages is unmapped */
         for (struct chan *ch = d->h.chans; ch; ch = ch->next) {
-            if (ch->w)
+            if (ch->w && !keep_wanted(ch)) /* those are unmapped at once as well */
                 worker_kill(ch->w);
         }
     }
@@ -93,6 +93,9 @@ void xendev_fail(struct xendev *d, const char *fmt, ...)
     if (xs_exists(d->bus->xs, XBT_NULL, d->back))
         xs_put(d->bus->xs, XBT_NULL, d->back, VGPU_XS_ERROR, "%s", text);
     d->failed = true;
+    for (struct chan *ch = d->h.chans; ch; ch = ch->next)
+        if (ch->w)
+            ch->w->rec.park.uuid[0] = '\0'; /* nobody is restored from this */
     unlink_guest(d);
     set_state(d, XB_CLOSING);
     xendev_touch(d);

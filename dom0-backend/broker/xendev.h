@@ -48,7 +48,8 @@ struct xendev {
     unsigned events;    /* in this period */
     ev_tstamp events_since;
 
-    ev_tstamp checkpoint; /* the last one */
+    ev_tstamp checkpoint;             /* the last one */
+    struct checkpoint *checkpointing; /* under way; xenpark.c */
 
     ev_timer away;   /* until the directory goes */
     ev_timer update; /* coalesces watch events */

@@ -87,6 +87,8 @@ struct dev_quota {
     bool (*take)(void *arg, uint64_t bytes); /* false: not to be had */
     void (*give)(void *arg, uint64_t bytes);
     uint64_t (*left)(void *arg); /* UINT64_MAX: no limit */
+    /* Octets of the device's own that must stay free, whoever they are of. NULL: none. */
+    uint64_t (*reserved)(void *arg);
 };
 
 struct dev_config {

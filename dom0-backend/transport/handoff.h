@@ -65,11 +65,18 @@ enum wk_type {
                 latest; one descriptor: the state goes there. Without one it is only still. */
     WK_GO,   /* broker: go on; one descriptor: with the state from there, after an ASSIGN with
                 WK_HELD and its chunks */
+    /* A worker that stands still and outlives its guest's domain. Answered by WK_DONE. */
+    WK_DETACH, /* broker: unmap all of the guest's memory, keep its addresses and everything else */
+    WK_ATTACH, /* broker: after TENANT, the restored guest's channel, as for ASSIGN; CHUNK_ADD for
+                  each chunk and GO follow */
 };
 
 /* flags */
 #define WK_HELD    1u /* ASSIGN: nothing is taken from the ring before WK_GO */
 #define WK_ON_RING 2u /* PARK: the guest's next doorbell is as good as WK_GO */
+/* READY: how such a device is suspended. */
+#define WK_SAVES 4u /* its state can be written to a file */
+#define WK_PARKS 8u /* it stays in the worker, which is taken off the device */
 
 /* In front of a saved state; the broker's, who tells by it what the state is of. */
 #define WK_STATE_MAGIC   "GVMstate"
@@ -129,8 +136,8 @@ struct wk_msg {
     uint32_t prepared;    /* ASSIGN, CHUNK_ADD: what PREPARE brought */
     uint32_t chunk_pages; /* PREPARE */
     uint32_t slot;        /* TENANT */
-    uint32_t flags;       /* WK_HELD, WK_ON_RING */
-    uint32_t reserved;
+    uint32_t flags;       /* WK_HELD, WK_ON_RING, ... */
+    uint32_t context_mib; /* READY: of the device's memory, besides all allocations */
     uint64_t gnt_index;
     uint64_t pool_base, pool_size, dev_base, dev_size; /* WK_READY */
     uint64_t addr;                                     /* WK_DONE of CHUNK_ADD */

@@ -15,11 +15,11 @@
 static int local_open(struct transport *t, const struct wk_msg *m, int *fds, const char **why)
 {
     for (int i = 1; i <= 2; i++) {
-        int fl = fcntl(fds[i], F_GETFL);
+        int err = transport_nonblock(fds[i]);
 
-        if (fl < 0 || fcntl(fds[i], F_SETFL, fl | O_NONBLOCK) < 0) {
+        if (err) {
             *why = "eventfd cannot be made non-blocking";
-            return -errno;
+            return err;
         }
     }
     t->ops = &transport_local;

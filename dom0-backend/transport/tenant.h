@@ -48,6 +48,7 @@ struct tenant_page {
     _Atomic uint32_t mem_blocked; /* the driver knows of more than is counted: nothing is given */
     _Atomic uint32_t nslot;       /* slots from here on have never been used */
     _Atomic uint64_t mem_twice;   /* octets that are in several slots, and there is only once */
+    _Atomic uint64_t reserved;    /* octets of the GPU that suspended workers come back to */
     _Atomic uint32_t gate __attribute__((aligned(64))); /* futex */
     _Atomic uint32_t tell;  /* who becomes idle writes to the broker's eventfd */
     _Atomic uint64_t until; /* nothing is issued any more at this time; UINT64_MAX: no end */

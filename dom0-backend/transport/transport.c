@@ -2,6 +2,7 @@
 #include "dom0-backend/transport/transport.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -17,6 +18,15 @@ const struct transport_ops *transport_of(uint32_t kind)
     default:
         return NULL;
     }
+}
+
+int transport_nonblock(int fd)
+{
+    int fl = fcntl(fd, F_GETFL);
+
+    if (fl < 0 && errno == EPERM)
+        return 0;
+    return fl < 0 || fcntl(fd, F_SETFL, fl | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 void transport_close(struct transport *t)

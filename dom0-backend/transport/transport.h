@@ -60,6 +60,10 @@ extern const struct transport_ops transport_xen;
 /* The transport for a wk_kind, NULL if there is none. */
 const struct transport_ops *transport_of(uint32_t kind);
 
+/* The broker's descriptors do not block; this makes sure of it, unless the filter forbids to ask, as it
+ * does at an ATTACH. 0 or -errno. */
+int transport_nonblock(int fd);
+
 /* Closes the doorbell. Mappings stay until unmapped or the process ends. */
 void transport_close(struct transport *t);
 

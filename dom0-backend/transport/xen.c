@@ -21,11 +21,11 @@
 
 static int xen_open(struct transport *t, const struct wk_msg *m, int *fds, const char **why)
 {
-    int fl = fcntl(fds[1], F_GETFL);
+    int err = transport_nonblock(fds[1]);
 
-    if (fl < 0 || fcntl(fds[1], F_SETFL, fl | O_NONBLOCK) < 0) {
+    if (err) {
         *why = "evtchn descriptor cannot be made non-blocking";
-        return -errno;
+        return err;
     }
     t->ops = &transport_xen;
     t->event_fd = t->notify_fd = fds[1];

@@ -42,11 +42,34 @@ static uint64_t mem_left(void *arg)
     return tenant_left(w->tenant);
 }
 
-const struct dev_quota wk_quota = {.take = take_mem, .give = give_mem, .left = mem_left};
+static uint64_t mem_reserved(void *arg)
+{
+    const struct wk *w = arg;
+
+    return atomic_load_explicit(&w->tenant->reserved, memory_order_relaxed);
+}
+
+const struct dev_quota wk_quota = {
+    .take = take_mem, .give = give_mem, .left = mem_left, .reserved = mem_reserved};
 
 void wk_count_memory(struct wk *w)
 {
     wk_gauge(w, mem_used, atomic_load(&w->tenant->slot[w->slot].mem));
+}
+
+/* The old page stays mapped, and its eventfd open: other threads may be using them. */
+void wk_account_alone(struct wk *w)
+{
+    struct tenant_page *p = w->tenant;
+    unsigned slot = w->slot;
+
+    if (p == &alone)
+        return;
+    atomic_store(&alone.slot[0].mem, atomic_load(&p->slot[slot].mem));
+    atomic_store(&w->gate.tell, -1);
+    w->slot = 0;
+    w->tenant = &alone;
+    wk_gate_moved(p, slot);
 }
 
 int wk_account_join(struct wk *w, int fd, int tell, uint32_t slot)
@@ -71,5 +94,6 @@ int wk_account_join(struct wk *w, int fd, int tell, uint32_t slot)
     w->slot = slot;
     w->tenant = p;
     w->gate.tell = tell;
+    wk_gate_moved(&alone, 0);
     return 0;
 }

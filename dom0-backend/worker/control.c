@@ -238,6 +238,10 @@ static int go_on(struct wk *w, int *fds, int nfds, const char **why)
         *why = "there is nothing to go on with";
         return -EINVAL;
     }
+    if (!wk_complete(w)) {
+        *why = "memory that it had is missing";
+        return -EINVAL;
+    }
     if (!w->held) {
         wk_go_on(w);
         return 0;
@@ -312,7 +316,7 @@ static int chunk_add(struct wk *w, const struct wk_msg *m, int *fds, int nfds, u
 {
     uint64_t len = (uint64_t)m->npages * VGPU_PAGE_SIZE;
     uint8_t *at;
-    bool exists, same;
+    bool exists, same, away;
     void *p;
     int err;
 
@@ -324,8 +328,11 @@ static int chunk_add(struct wk *w, const struct wk_msg *m, int *fds, int nfds, u
     pthread_mutex_lock(&w->chunk_lock);
     exists = w->chunks[m->chunk].len != 0;
     same = w->chunks[m->chunk].len == len && !w->chunks[m->chunk].dropping;
+    away = w->chunks[m->chunk].away;
     *addr = (uint64_t)(uintptr_t)w->chunks[m->chunk].addr;
     pthread_mutex_unlock(&w->chunk_lock);
+    if (exists && away)
+        return wk_attach_chunk(w, m, &fds[0], why);
     /* A broker that ended between our answer and its note of it asks again: its journal has the
      * guest's request. */
     if (exists && same && w->xen)
@@ -399,6 +406,13 @@ static int handle(struct wk *w, const struct wk_msg *ready, const struct wk_msg 
         r.status = go_on(w, fds, nfds, &why);
         end = r.status && w->held; /* half loaded */
         break;
+    case WK_DETACH:
+        r.status = wk_detach(w, &why);
+        end = r.status && w->away; /* half gone */
+        break;
+    case WK_ATTACH:
+        r.status = wk_attach(w, m, fds, nfds, &why);
+        break;
     case WK_CHUNK_ADD:
         r.status = chunk_add(w, m, fds, nfds, &r.addr, &why);
         break;
@@ -419,6 +433,8 @@ static int handle(struct wk *w, const struct wk_msg *ready, const struct wk_msg 
         r.type = WK_READY;
         r.seq = m->seq;
         r.status = 0;
+        r.flags = ready->flags;
+        r.context_mib = ready->context_mib;
         memcpy(r.text, ready->text, sizeof(r.text));
         r.pool_base = ready->pool_base;
         r.pool_size = ready->pool_size;

@@ -307,13 +307,13 @@ static void *gate_main(void *arg)
 {
     struct wk *w = arg;
     struct wk_gate *g = &w->gate;
-    struct tenant_page *p = w->tenant;
-    struct tenant_slot *s = slot_of(w);
     uint64_t active = 0, shut = 0;
     bool was_busy = false;
 
     prctl(PR_SET_NAME, "gvm-gate");
     for (;;) {
+        struct tenant_page *p = w->tenant; /* another one after a suspend */
+        struct tenant_slot *s = slot_of(w);
         uint32_t bell = atomic_load(&s->bell), gate = atomic_load(&p->gate);
         uint64_t now = now_ns(), until = atomic_load(&p->until);
         bool leased = (gate & TENANT_GATE_MASK) == TENANT_LEASE, ending;
@@ -343,6 +343,11 @@ static void *gate_main(void *arg)
             nap(NAP_NS(g));
     }
     return NULL;
+}
+
+void wk_gate_moved(struct tenant_page *p, unsigned slot)
+{
+    ring(&p->slot[slot]);
 }
 
 int wk_gate_start(struct wk *w)

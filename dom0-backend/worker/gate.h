@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct tenant_page;
 struct wk;
 
 #define WK_FENCES 64u /* DEV_FENCES */
@@ -52,6 +53,8 @@ static inline void wk_gate_leave(struct wk *w)
         wk_gate_left(w);
 }
 
+/* The worker's slot is no longer this one: whoever sleeps there looks again. */
+void wk_gate_moved(struct tenant_page *p, unsigned slot);
 /* At the assignment: starts the thread that watches. 0 or -errno. */
 int wk_gate_start(struct wk *w);
 

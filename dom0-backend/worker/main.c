@@ -31,6 +31,8 @@ extern const struct dev_ops dev_cuda_ops __attribute__((weak));
 #define WINDOW_FIRST 0x180000000000ull
 #define WINDOW_STEP  0x030000000000ull
 
+#define CONTEXT_MIB 1024u /* of a GPU's memory, amply: 0.5 GiB on an H200 */
+
 struct options {
     const char *device;
     uint64_t mem;
@@ -41,12 +43,14 @@ struct options {
     uint32_t spin_us;
     enum log_level level;
     uint64_t park, unpark, timeout_ms; /* pids */
+    uint64_t reserved;
 };
 
 static const char usage[] =
-    "usage: gvm-worker [--kind ptx|cuda] [--device INDEX|GPU-UUID] [--mem BYTES] [--window-try "
+    "usage: gvm-worker [--kind ptx|cuda|ptx-held] [--device INDEX|GPU-UUID] [--mem BYTES] "
+    "[--window-try "
     "0..15]\n"
-    "                  [--threads N] [--spin-us 0..1000000] [--no-pin]\n"
+    "                  [--threads N] [--reserved BYTES] [--spin-us 0..1000000] [--no-pin]\n"
     "                  [--log-level error|warning|info|debug]\n"
     "       gvm-worker --park PID --timeout-ms 0..600000 | --unpark PID\n"
     "It is started by gvm-backd and gvm run, with its socket as descriptor 3.\n";
@@ -67,21 +71,29 @@ static int number(const char *opt, const char *text, uint64_t max, uint64_t *out
 
 static int parse(int argc, char **argv, struct options *o)
 {
-    enum { DEVICE, MEM, WINDOW, THREADS, KIND, NO_PIN, SPIN, LEVEL, PARK, UNPARK, TIMEOUT, HELP };
+    enum {
+        DEVICE,
+        MEM,
+        WINDOW,
+        THREADS,
+        KIND,
+        NO_PIN,
+        SPIN,
+        LEVEL,
+        PARK,
+        UNPARK,
+        TIMEOUT,
+        RESERVED,
+        HELP
+    };
     static const struct option opts[] = {
-        {"device", 1, NULL, DEVICE},
-        {"mem", 1, NULL, MEM},
-        {"window-try", 1, NULL, WINDOW},
-        {"threads", 1, NULL, THREADS},
-        {"kind", 1, NULL, KIND},
-        {"spin-us", 1, NULL, SPIN},
-        {"log-level", 1, NULL, LEVEL},
-        {"help", 0, NULL, HELP},
-        {"no-pin", 0, NULL, NO_PIN},
-        {"park", 1, NULL, PARK},
-        {"unpark", 1, NULL, UNPARK},
-        {"timeout-ms", 1, NULL, TIMEOUT},
-        {NULL, 0, NULL, 0},
+        {"device", 1, NULL, DEVICE},     {"mem", 1, NULL, MEM},
+        {"window-try", 1, NULL, WINDOW}, {"threads", 1, NULL, THREADS},
+        {"kind", 1, NULL, KIND},         {"spin-us", 1, NULL, SPIN},
+        {"log-level", 1, NULL, LEVEL},   {"help", 0, NULL, HELP},
+        {"no-pin", 0, NULL, NO_PIN},     {"park", 1, NULL, PARK},
+        {"unpark", 1, NULL, UNPARK},     {"timeout-ms", 1, NULL, TIMEOUT},
+        {"reserved", 1, NULL, RESERVED}, {NULL, 0, NULL, 0},
     };
     uint64_t v;
     int c;
@@ -111,8 +123,9 @@ static int parse(int argc, char **argv, struct options *o)
             o->spin_us = (uint32_t)v;
             break;
         case KIND:
-            if (strcmp(optarg, "ptx") != 0 && strcmp(optarg, "cuda") != 0) {
-                log_error("--kind %s: allowed are ptx and cuda", optarg);
+            if (strcmp(optarg, "ptx") != 0 && strcmp(optarg, "cuda") != 0 &&
+                strcmp(optarg, "ptx-held") != 0) {
+                log_error("--kind %s: allowed are ptx, cuda and ptx-held", optarg);
                 return -1;
             }
             o->kind = optarg;
@@ -134,6 +147,10 @@ static int parse(int argc, char **argv, struct options *o)
             break;
         case TIMEOUT:
             if (number("timeout-ms", optarg, 600000, &o->timeout_ms) < 0)
+                return -1;
+            break;
+        case RESERVED:
+            if (number("reserved", optarg, UINT64_MAX, &o->reserved) < 0)
                 return -1;
             break;
         case HELP:
@@ -184,6 +201,13 @@ static void name_device(struct wk *w, char *text, size_t n)
     free(info);
 }
 
+/* "ptx-held" is the software device suspended as a GPU is: its state stays in the worker. For tests
+ * of all that goes on around that; there is nothing to take it off. */
+static bool is_held(const struct options *o)
+{
+    return o->kind && strcmp(o->kind, "ptx-held") == 0;
+}
+
 /* Reserves the windows and opens the device. 0, or -errno with *why set. */
 static int open_device(struct wk *w, const struct options *o, struct wk_msg *ready,
                        const char **why)
@@ -222,6 +246,9 @@ static int open_device(struct wk *w, const struct options *o, struct wk_msg *rea
         *why = text;
         return -ENODEV;
     }
+    w->keeps = is_held(o) || (!w->ops->state && w->ops->park);
+    ready->context_mib = is_held(o) ? 16 : w->keeps ? CONTEXT_MIB : 0;
+    ready->flags = w->keeps ? WK_PARKS : w->ops->state ? WK_SAVES : 0;
     w->pool_base = cfg.pool_base;
     w->pool_size = cfg.pool_size;
     ready->pool_base = (uint64_t)(uintptr_t)cfg.pool_base;
@@ -246,7 +273,10 @@ static int move_worker(const struct options *o)
     const char *why = "this kind of device has no such thing";
     int err = -1;
 
-    if (ops && ops->park && ops->unpark)
+    if (is_held(o)) {
+        err = kill((pid_t)(o->park ? o->park : o->unpark), 0);
+        why = "there is no such process";
+    } else if (ops && ops->park && ops->unpark)
         err = o->park ? ops->park((pid_t)o->park, (uint32_t)o->timeout_ms, &why)
                       : ops->unpark((pid_t)o->unpark, &why);
     if (err)
@@ -286,6 +316,7 @@ int main(int argc, char **argv)
     w.few_cpus = cpus() < 4;
     w.stats = map_stats();
     wk_account_init(&w);
+    atomic_store(&w.tenant->reserved, o.reserved);
     fault_take_over();
     confine_start();
 

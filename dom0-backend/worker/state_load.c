@@ -434,7 +434,7 @@ int wk_state_load(struct wk *w, int fd, const char **why)
         atomic_store(&w->sticky, sticky);
         VGPU_STORE_RELEASE(&w->ch.back->sticky, sticky);
     }
-    if (!err && rec)
+    if (!err && rec && !w->inline_blocking)
         err = wk_lane_hand_over(&w->lanes[((struct vgpu_rec *)rec)->lane], rec);
     if (!err && w->out_len)
         VGPU_STORE_RELEASE(&w->ch.back->output, 1u);

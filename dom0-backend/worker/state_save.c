@@ -294,7 +294,7 @@ int wk_state_save(struct wk *w, int fd, const char **why)
     int err;
 
     *why = NULL;
-    if (!w->ops->state) {
+    if (!w->ops->state || w->keeps) {
         *why = "a GPU's state cannot be written to a file: its programs have to end first";
         return -EOPNOTSUPP;
     }

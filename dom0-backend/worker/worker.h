@@ -67,6 +67,7 @@ struct wk_chunk {
     uint64_t len;      /* octets; 0: no such chunk */
     uint32_t users;    /* dispatches that resolved an address in it */
     bool dropping;     /* no new users */
+    bool away;         /* not mapped: the domain is gone, and will be back (move.c) */
     uint32_t drop_seq; /* of the WK_CHUNK_DROP to answer */
 };
 
@@ -176,7 +177,9 @@ struct wk {
         uint64_t chunk_len; /* 0: not, or handed over */
     } prep;
     bool assigned;
-    bool held; /* assigned, but does not drain yet */
+    bool held;  /* assigned, but does not drain yet */
+    bool away;  /* its channel is not mapped (move.c) */
+    bool keeps; /* its state stays here when the guest is suspended */
 };
 
 /* ---- worker.c: life of the state */
@@ -229,6 +232,8 @@ void wk_account_init(struct wk *w);
 /* Counts in the guest's page from now on, in `slot`; before the assignment. tell: the broker's
  * eventfd, kept if the result is 0. 0 or -errno. */
 int wk_account_join(struct wk *w, int page, int tell, uint32_t slot);
+/* Counts for this process alone again: the guest's page may go. */
+void wk_account_alone(struct wk *w);
 /* struct dev_quota; arg: struct wk. */
 extern const struct dev_quota wk_quota;
 /* What this process holds, for gvm list. */
@@ -302,6 +307,18 @@ void confine_start(void);
 /* The seccomp filter on all threads, after which the first guest octet may be read. `xen` allows
  * the event channel's NOTIFY, `jit` that written pages become executable. 0 or -errno. */
 int confine_lock(bool xen, bool driver, bool jit);
+
+/* ---- move.c */
+
+/* Of a worker that stands still: unmaps all of the guest's memory and closes its doorbell; the
+ * addresses stay reserved. 0 or -errno: then it cannot go on. */
+int wk_detach(struct wk *w, const char **why);
+/* The channel of the restored guest in place of the old one, `m` and the descriptors as for ASSIGN;
+ * then its chunks, `m` as for CHUNK_ADD. 0 or -errno. */
+int wk_attach(struct wk *w, const struct wk_msg *m, int *fds, int nfds, const char **why);
+int wk_attach_chunk(struct wk *w, const struct wk_msg *m, int *fd, const char **why);
+/* Nothing is missing. */
+bool wk_complete(struct wk *w);
 
 /* ---- control.c */
 

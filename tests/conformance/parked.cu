@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A program whose worker is parked while it says "ready" and waits for a line, or in the middle of
-// something: everything | loop N MS | long MS | callback MS | ipc MS. Ends with PASS.
+// something: everything | loop N MS | long MS | callback MS | ipc MS | hold MIB. Ends with PASS.
+// fill BLOCK MIB: takes blocks of memory until there is no more, at most so much, and says how much.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -200,6 +201,38 @@ static int ipc(int ms)
     CK(cudaMemcpy(&v, d, 4, cudaMemcpyDeviceToHost));
     say(v == 11 && !st ? "PASS" : "FAIL", v);
     return v != 11 || st;
+}
+
+static int hold(int mib)
+{
+    size_t n = (size_t)mib << 18; // words
+    unsigned *d, first, last;
+    char line[8];
+
+    CK(cudaMalloc(&d, n * 4));
+    CK(cudaMemset(d, 0x5a, n * 4));
+    step<<<1, 1>>>(d + n - 1, 1, 7);
+    CK(cudaDeviceSynchronize());
+    say("ready", mib);
+    EXPECT(fgets(line, sizeof(line), stdin));
+    CK(cudaMemcpy(&first, d, 4, cudaMemcpyDeviceToHost));
+    CK(cudaMemcpy(&last, d + n - 1, 4, cudaMemcpyDeviceToHost));
+    say(first == 0x5a5a5a5au && last == 0x5a5a5a5au * 3u + 7 ? "PASS" : "FAIL", mib);
+    return first != 0x5a5a5a5au || last != 0x5a5a5a5au * 3u + 7;
+}
+
+static int fill(int block, int most)
+{
+    int got = 0;
+    char *p, line[8];
+
+    while (got < most && cudaMalloc((void **)&p, (size_t)block << 20) == cudaSuccess)
+        got += block;
+    cudaGetLastError();
+    say("got", got);
+    EXPECT(fgets(line, sizeof(line), stdin));
+    say("PASS", got);
+    return 0;
 }
 
 // Works all the time on a stream of its own.
@@ -450,5 +483,9 @@ int main(int argc, char **argv)
         return callback(a);
     if (!strcmp(m, "ipc"))
         return ipc(a);
+    if (!strcmp(m, "hold"))
+        return hold(a);
+    if (!strcmp(m, "fill"))
+        return fill(a, b);
     return everything();
 }

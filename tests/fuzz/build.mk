@@ -36,6 +36,18 @@ FUZZ_conf_OBJS = $(AGENT_PURE_OBJS)
 FUZZ_trace_OBJS = $(call objs,tools/gvm/trace_show.c) $(PROTO_TRACE_OBJS)
 FUZZ_trace_DICT = $(BUILD)/gen/seeds/rec.dict
 
+# Seeds are states of programs, where there is a compiler for those.
+FUZZ_state_OBJS = $(WORKER_OBJS) $(PTX_BASE_OBJS) $(PTX_DEV_OBJS)
+FUZZ_state_LIBS = $(WORKER_LIBS) $(PTX_LIBS)
+FUZZ_state_SEEDS = $(BUILD)/fuzz/seeds/state
+$(BUILD)/fuzz/seeds/state/done: tests/fuzz/state_seeds.py $(BUILD)/gvm-worker $(BUILD)/gvm-backd \
+		$(wildcard $(BUILD)/conformance/parked)
+	@mkdir -p $(@D)
+	@if [ -x $(BUILD)/conformance/parked ]; then $(PYTHON) $< $(BUILD) $(@D); \
+		else echo "fuzz state: no seeds, as there are no CUDA programs"; fi
+	@touch $@
+$(BUILD)/fuzz/fuzz_state: | $(BUILD)/fuzz/seeds/state/done
+
 $(BUILD)/fuzz/obj/gen/%.o: $(BUILD)/gen/%.c | $(GENERATED)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FUZZ_CFLAGS) -c -o $@ $<

@@ -15,8 +15,8 @@ import time
 class Daemon:
     """A local gvm-backd of the stage's own, with one warm worker; used with `with`."""
 
-    def __init__(self, stage):
-        self.stage = stage
+    def __init__(self, stage, kind='ptx'):
+        self.stage, self.kind = stage, kind
         self.path = os.path.join(stage.tmp, '.backd')
         self.options = {}
         if os.getuid() == 0:
@@ -24,7 +24,7 @@ class Daemon:
 
     def __enter__(self):
         self.p = subprocess.Popen(
-            [os.path.join(self.stage.dir, 'gvm-backd'), '--local', self.path, '--kind', 'ptx',
+            [os.path.join(self.stage.dir, 'gvm-backd'), '--local', self.path, '--kind', self.kind,
              '--log-level', 'warning'], cwd=self.stage.tmp, env=self.stage.env,
             stderr=subprocess.PIPE, text=True, start_new_session=True, **self.options)
         end = time.monotonic() + 20

@@ -111,9 +111,54 @@ def parked_loop(stage):
         stage.expect([x for x in p.finish('progress 59', 'PASS 60') if 'FAIL' in x], [], 'failures')
 
 
+def parked_held(stage):
+    """As on a GPU, the state stays in the worker, which stands still; what it comes back to is kept from
+    others meanwhile, and gvm list says so."""
+    def reserved(p):
+        return int(re.search(r'^device .*?\breserved=(\d+)', p.ask('list'), re.M).group(1))
+    with diag.Daemon(stage, 'ptx-held') as daemon:
+        p = Parked(stage, daemon, 'hold', 64)
+        p.until('ready')
+        pid, worker = p.worker()
+        for _ in range(2):
+            starts(stage, p.ask('resume %s -' % pid), 'error: pid %s: not parked' % pid)
+            starts(stage, p.ask('park %s - 3000' % pid), 'ok: pid %s parked' % pid)
+            if reserved(p) < (64 + 16) << 20:
+                raise stage.Failed('only %d octets are reserved' % reserved(p))
+            starts(stage, p.ask('park %s - 3000' % pid), 'error: pid %s: ' % pid)
+            starts(stage, p.ask('resume %s -' % pid), 'ok: pid %s resumed' % pid)
+            stage.expect((reserved(p), p.worker()), (0, (pid, worker)), 'after the resume')
+        starts(stage, p.ask('park %s %s' % (pid, p.file)),
+               "error: pid %s: a GPU's state cannot be written to a file" % pid)
+        p.p.stdin.write('go\n')
+        p.p.stdin.flush()
+        p.finish('PASS 64')
+        for args, why in ((('ipc', 1500), 'memory or events are shared with other processes'),
+                          (('callback', 1500), 'a function of the program')):
+            p = Parked(stage, daemon, *args)
+            p.until('progress')
+            for pid, _ in re.findall(r'^process .*?\bpid=(\d+) .*?\bworker=(\d+)', p.ask('list'), re.M):
+                answer = p.ask('park %s - 300' % pid)
+                starts(stage, answer, 'error: pid %s: %s' % (pid, why))
+            p.finish({'ipc': 'PASS 11', 'callback': 'PASS 1'}[args[0]])
+        # Killed while it is parked: the program is told, and nothing stays reserved.
+        p = Parked(stage, daemon, 'hold', 1)
+        p.until('ready')
+        pid, worker = p.worker()
+        starts(stage, p.ask('park %s - 3000' % pid), 'ok: ')
+        os.kill(int(worker), 9)
+        p.p.stdin.write('go\n')
+        p.p.stdin.flush()
+        out, _ = p.p.communicate(timeout=LIMIT)
+        if p.p.returncode == 0 or 'FAIL' not in out:
+            raise stage.Failed('the program did not notice:\n' + out)
+        starts(stage, p.ask('resume %s -' % pid), 'error: pid %s: ' % pid)
+        stage.expect(reserved(p), 0, 'reserved for a dead worker')
+
+
 def parked_refused(stage):
     """What cannot be saved goes on: one line says why, and no file is left."""
-    for args, why in ((('ipc', 500), 'memory is shared with other processes'),
+    for args, why in ((('ipc', 1500), 'memory is shared with other processes'),
                       (('callback', 1500), 'a function of the program'),
                       (('long', 1500), 'kernels or copies have not ended')):
         with diag.Daemon(stage) as daemon:
@@ -251,5 +296,5 @@ def parked_changed(stage):
                                                                                  seed))
 
 
-TESTS = [parked_changed, parked_everything, parked_loop, parked_refused, parked_without_gpu,
+TESTS = [parked_changed, parked_everything, parked_loop, parked_held, parked_refused, parked_without_gpu,
          parked_damaged]

@@ -211,6 +211,13 @@ CUresult cuMemGetInfo_v2(size_t *left, size_t *total)
     return CUDA_SUCCESS;
 }
 
+CUresult cuCheckpointProcessGetState(int pid, CUprocessState *state)
+{
+    CALL(cuCheckpointProcessGetState);
+    *state = (CUprocessState)fake.process_state;
+    return CUDA_SUCCESS;
+}
+
 CUresult cuMemHostRegister_v2(void *p, size_t n, unsigned flags)
 {
     CALL(cuMemHostRegister_v2);

@@ -39,7 +39,8 @@ struct fake {
     uint64_t to_arrays;   /* octets copied to arrays */
     uint32_t *write_word; /* of cuStreamWriteValue32 */
     uint32_t write_value;
-    unsigned kernels; /* of each module, without parameters */
+    unsigned process_state; /* by cuCheckpointProcessGetState */
+    unsigned kernels;       /* of each module, without parameters */
 };
 extern struct fake fake;
 

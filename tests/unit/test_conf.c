@@ -119,7 +119,7 @@ static void bad_lines_change_nothing(void **state)
         {"\nmax_channels =", "1..256"},
         {"\nconfig_dirs = etc", "absolute"},
         {"\nconfig_dirs = /a,,/b", "absolute"},
-        {"\ndevice_kind = gpu", "ptx or cuda"},
+        {"\ndevice_kind = gpu", "ptx, cuda or ptx-held"},
         {"\nlog_level = loud", "debug"},
         {"\nlog_level =", "debug"},
         {"\nrun_dir = x", "absolute"},

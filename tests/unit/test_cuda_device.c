@@ -160,6 +160,62 @@ CASE(test_guest_quota)
     CHECK(ops->mem_free(dev, b) == 0 && guest_left == 16 * MIB);
 }
 
+static uint64_t for_others;
+
+static uint64_t reserved(void *arg)
+{
+    return for_others;
+}
+
+/* What suspended processes come back to is neither given nor shown, whatever the quota. */
+CASE(test_reserved)
+{
+    const struct dev_quota quota = {
+        .take = take, .give = give, .left = left_now, .reserved = reserved};
+    struct dev_config cfg = {.quota = &quota,
+                             .pool_base = (void *)POOL,
+                             .pool_size = 64 * MIB,
+                             .on_fault = on_fault,
+                             .on_output = on_output};
+    uint64_t a, b, left, total, all;
+    struct dev_memory *m;
+
+    setenv("GVM_LIBCUDA", DRIVER, 1);
+    guest_left = UINT64_MAX / 2;
+    for_others = 0;
+    CHECK(ops->open(&cfg, &dev) == 0);
+    CHECK(ops->mem_info(dev, &all, &total) == 0);
+    for_others = all - 6 * MIB;
+    CHECK(ops->mem_info(dev, &left, &total) == 0 && left == 6 * MIB);
+    CHECK(ops->mem_alloc(dev, 8 * MIB, &a) == 2);
+    CHECK(ops->mem_alloc(dev, 4 * MIB, &a) == 0);
+    CHECK(ops->memory->vmm_create(dev, 4 * MIB, &m) == 2);
+    CHECK(ops->mem_alloc(dev, 4 * MIB, &b) == 2);
+    /* More has been parked since: what is there stays, nothing comes. */
+    for_others = all;
+    CHECK(ops->mem_info(dev, &left, &total) == 0 && left == 0);
+    CHECK(ops->memory->vmm_create(dev, 2 * MIB, &m) == 2);
+    for_others = 0; /* it is back */
+    CHECK(ops->mem_alloc(dev, 8 * MIB, &b) == 0);
+    CHECK(ops->mem_free(dev, a) == 0 && ops->mem_free(dev, b) == 0);
+}
+
+/* A worker whose context took the last of it does not begin. */
+CASE(test_reserved_all)
+{
+    const struct dev_quota quota = {
+        .take = take, .give = give, .left = left_now, .reserved = reserved};
+    struct dev_config cfg = {.quota = &quota,
+                             .pool_base = (void *)POOL,
+                             .pool_size = 64 * MIB,
+                             .on_fault = on_fault,
+                             .on_output = on_output};
+
+    setenv("GVM_LIBCUDA", DRIVER, 1);
+    for_others = UINT64_MAX;
+    CHECK(ops->open(&cfg, &dev) == 2);
+}
+
 CASE(test_blocks)
 {
     uint64_t base, size, a, b, c, at, n;
@@ -767,17 +823,31 @@ CASE(test_not_cleared)
 
 /* ---- another process off the GPU */
 
+enum { STATE_RUNNING, STATE_LOCKED, STATE_CHECKPOINTED }; /* CUprocessState */
+
 CASE(test_park)
 {
     const char *why = NULL;
 
     setenv("GVM_LIBCUDA", DRIVER, 1);
     f = dlsym(dlopen(DRIVER, RTLD_NOW), "fake");
+    f->process_state = STATE_CHECKPOINTED;
     CHECK(ops->park(1234, 500, &why) == 0);
     CHECK(strcmp(f->calls, "cuInit cuCheckpointProcessLock cuCheckpointProcessCheckpoint ") == 0);
     f->calls[0] = '\0';
     CHECK(ops->unpark(1234, &why) == 0);
-    CHECK(strcmp(f->calls, "cuInit cuCheckpointProcessRestore cuCheckpointProcessUnlock ") == 0);
+    CHECK(strcmp(f->calls, "cuInit cuCheckpointProcessGetState cuCheckpointProcessRestore "
+                           "cuCheckpointProcessUnlock ") == 0);
+    /* Whoever parked it has ended half way. */
+    f->calls[0] = '\0';
+    f->process_state = STATE_LOCKED;
+    CHECK(ops->unpark(1234, &why) == 0);
+    CHECK(calls_of("cuCheckpointProcessRestore") == 0 &&
+          calls_of("cuCheckpointProcessUnlock") == 1);
+    f->calls[0] = '\0';
+    f->process_state = STATE_RUNNING;
+    CHECK(ops->unpark(1234, &why) == 0);
+    CHECK(strcmp(f->calls, "cuInit cuCheckpointProcessGetState ") == 0);
 }
 
 /* What cannot be taken off is left as it was. */
@@ -787,6 +857,7 @@ CASE(test_park_refused)
 
     setenv("GVM_LIBCUDA", DRIVER, 1);
     f = dlsym(dlopen(DRIVER, RTLD_NOW), "fake");
+    f->process_state = STATE_CHECKPOINTED;
     f->fail = "cuCheckpointProcessLock";
     f->error = 600;
     CHECK(ops->park(1234, 500, &why) == 600 && strstr(why, "not ended within 500 ms"));
@@ -825,6 +896,8 @@ int main(void)
         cmocka_unit_test(test_select_index),
         cmocka_unit_test(test_quota),
         cmocka_unit_test(test_guest_quota),
+        cmocka_unit_test(test_reserved),
+        cmocka_unit_test(test_reserved_all),
         cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_spare),
         cmocka_unit_test(test_no_pin),

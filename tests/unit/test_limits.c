@@ -264,6 +264,27 @@ static void test_cgroup(void **state)
     cgroup_weigh(1, 5000);
     assert_string_equal(get("gvm/w1/cpu.weight"), "1");
     assert_string_equal(get("gvm/w7/cgroup.procs"), "");
+
+    /* A worker that is taken off its GPU has that in its own memory meanwhile. */
+    put("gvm/w1/memory.current", "1000000");
+    cgroup_limit(1, 128 << 20);
+    assert_string_equal(get("gvm/w1/memory.max"), "134217728");
+    put("gvm/w1/memory.max", "");
+    put("gvm/w1/memory.current", "200000000");
+    cgroup_limit(1, 64 << 20);
+    assert_string_equal(get("gvm/w1/memory.max"), "200000000"); /* nothing is taken from it */
+    /* The least that what they are in has left. */
+    assert_true(cgroup_room() == UINT64_MAX);
+    put("gvm/memory.max", "max");
+    put("gvm/memory.current", "5000");
+    assert_true(cgroup_room() == UINT64_MAX);
+    put("memory.max", "10000");
+    put("memory.current", "7000");
+    assert_int_equal(cgroup_room(), 3000);
+    put("gvm/memory.max", "6000");
+    assert_int_equal(cgroup_room(), 1000);
+    put("gvm/memory.max", "4000");
+    assert_int_equal(cgroup_room(), 0);
 }
 
 int main(void)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A whole gvm-worker (with the mock device) and the messages of handoff.h: this test is its broker
- * and its guest process. The worker's path is argv[1], or gvm-worker-mock beside this program.
+ * and its guest process. The worker's path is argv[1], or gvm-worker-mock beside this program; argv[2]
+ * chooses a test.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -307,6 +308,101 @@ static void test_chunks(void **state)
     assert_int_equal(finish(r), 0);
 }
 
+/* By hand, on a GPU: GVM_TEST_PARKER is the worker that takes the other one off it (argv[1] then starts
+ * one with --kind cuda --no-pin). */
+static void move(const struct run *r, const char *how)
+{
+    const char *parker = getenv("GVM_TEST_PARKER");
+    char line[4200];
+
+    if (!parker)
+        return;
+    snprintf(line, sizeof(line), "%s %s %d --timeout-ms 5000", parker, how, (int)r->pid);
+    assert_int_equal(system(line), 0);
+}
+
+/* The guest's domain goes, and comes back with other memory of the same contents. */
+static void test_moved(void **state)
+{
+    const size_t pages = VGPU_CH_PAGES(ORDER), len = pages * VGPU_PAGE_SIZE;
+    struct run *r = start(false);
+    struct wk_msg add = {.type = WK_CHUNK_ADD, .kind = WK_LOCAL, .chunk = 3, .npages = 16};
+    struct wk_msg park = {.type = WK_PARK, .npages = 5000}, go = {.type = WK_GO};
+    struct wk_msg detach = {.type = WK_DETACH}, attach = assign_msg(), a;
+    struct vgpu_in_CopyToDevice to = {.src_chunk = 3, .src_len = 100};
+    struct vgpu_in_CopyFromDevice from = {.dst_chunk = 3, .dst_off = 8192, .dst_len = 100};
+    int chunk = new_memfd(16, F_SEAL_SHRINK), again = new_memfd(16, F_SEAL_SHRINK);
+    int small = new_memfd(15, F_SEAL_SHRINK), fds[3];
+    uint8_t *mem = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_SHARED, chunk, 0);
+    uint8_t *base;
+    uint64_t addr;
+
+    attach.type = WK_ATTACH;
+    attach.domid = 7;
+    attach.pid = 4712;
+    assign(r);
+    a = ask(r, add, &chunk, 1);
+    assert_int_equal(a.status, 0);
+    addr = a.addr;
+    memset(mem, 0x5a, 100);
+    to.dst = from.src = alloc(r, 256);
+    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyToDevice, 0, &to, sizeof(to))), 0);
+    assert_int_equal(ask(r, detach, NULL, 0).status, -EINVAL); /* it is at work */
+    assert_int_equal(ask(r, park, NULL, 0).status, 0);
+    move(r, "--park");
+    for (int i = 0; i < 3; i++)
+        fds[i] = i ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : new_memfd(pages, F_SEAL_SHRINK);
+    assert_int_equal(ask(r, attach, fds, 3).status, -EINVAL); /* it has one */
+    assert_int_equal(ask(r, detach, NULL, 0).status, 0);
+    assert_int_equal(ask(r, detach, NULL, 0).status, 0); /* by another broker */
+    a = ask(r, go, NULL, 0);
+    assert_int_equal(a.status, -EINVAL);
+    assert_non_null(strstr(a.text, "missing"));
+
+    base = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
+    memcpy(base, r->base, len);
+    memset(r->base, 0xee, len); /* nobody looks there any more */
+    munmap(r->base, len);
+    r->base = base;
+    vgpu_channel_init(&r->ch, base, ORDER);
+    close(r->ring_fd);
+    close(r->guest_fd);
+    r->ring_fd = fds[1];
+    r->guest_fd = fds[2];
+    attach.ring_order++;
+    attach.npages = VGPU_CH_PAGES(ORDER + 1);
+    assert_int_equal(ask(r, attach, fds, 3).status, -EINVAL);
+    attach.ring_order--;
+    attach.npages = pages;
+    assert_int_equal(ask(r, attach, fds, 2).status, -EINVAL);
+    r->ch.back->alive = 0; /* as the kernel leaves it */
+    assert_int_equal(ask(r, attach, fds, 3).status, 0);
+    assert_int_equal(r->ch.back->alive, 1);
+    assert_int_equal(ask(r, go, NULL, 0).status, -EINVAL); /* the chunk */
+    add.npages = 15;
+    assert_int_equal(ask(r, add, &small, 1).status, -EINVAL);
+    add.npages = 16;
+    a = ask(r, add, &again, 1);
+    assert_int_equal(a.status, 0);
+    assert_true(a.addr == addr);
+    move(r, "--unpark");
+    assert_int_equal(ask(r, go, NULL, 0).status, 0);
+    munmap(mem, 65536);
+    mem = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_SHARED, again, 0);
+    memset(mem, 0x5a, 100);
+    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &from, sizeof(from))), 0);
+    assert_memory_equal(mem + 8192, mem, 100);
+    a = ask(r, (struct wk_msg){.type = WK_HELLO}, NULL, 0);
+    assert_int_equal(a.domid, 7);
+    assert_int_equal(a.pid, 4712);
+    munmap(mem, 65536);
+    close(fds[0]);
+    close(chunk);
+    close(again);
+    close(small);
+    assert_int_equal(finish(r), 0);
+}
+
 static struct wk_msg prepare_msg(void)
 {
     struct wk_msg m = assign_msg();
@@ -494,7 +590,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_chunks),     cmocka_unit_test(test_violation),
         cmocka_unit_test(test_prepared),   cmocka_unit_test(test_prepared_in_vain),
         cmocka_unit_test(test_bad_assign), cmocka_unit_test(test_new_broker),
-        cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_arguments),  cmocka_unit_test(test_moved),
     };
     char *slash = strrchr(argv[0], '/');
 
@@ -507,6 +603,8 @@ int main(int argc, char **argv)
     else
         snprintf(worker_path, sizeof(worker_path), "%.*sgvm-worker-mock",
                  slash ? (int)(slash - argv[0]) + 1 : 0, argv[0]);
+    if (argc > 2)
+        cmocka_set_test_filter(argv[2]);
     if (access(worker_path, X_OK) < 0) {
         fprintf(stderr, "%s: %s\n", worker_path, strerror(errno));
         return 1;

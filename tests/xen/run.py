@@ -23,7 +23,8 @@ from xentest import Failed, Skip  # noqa: E402
 HOSTS = ("C", "oxenstored")
 MODULES = ("test_host", "test_gvm", "test_counts", "test_gvm_faults", "test_security",
            "test_suspend")
-FULL_MODULES = MODULES + ("test_suspend_more", "test_driver", "test_frontend")  # --full
+FULL_MODULES = MODULES + ("test_suspend_more", "test_suspend_held", "test_driver",
+                          "test_frontend")  # --full
 FAULT_MODULES = ("test_faults", "test_hostile")  # --faults, in a boot of their own
 SOAK_MODULES = ("test_soak",)  # --soak MINUTES, likewise, or after those of --faults
 BUDGET = 900   # seconds for all of it; what has not run by then has failed.  480 are planned

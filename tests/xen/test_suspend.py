@@ -54,6 +54,10 @@ def restore(lab, name):
     return again(lab, name)
 
 
+def uuid(lab, guest):
+    return lab.sh("xenstore-read /local/domain/%d/vm" % guest.domid).strip()[len("/vm/"):]
+
+
 def files(lab):
     return lab.sh("ls /var/lib/gvm").split()
 

@@ -2,7 +2,7 @@
 """More of xl save and xl restore: images of running guests, saves that fail, saves that are refused."""
 from xentest import ALL, Failed, backd, connected, expect, matches, needs
 
-from test_suspend import IMAGE, ends, files, restore, save, start
+from test_suspend import IMAGE, ends, files, restore, save, start, uuid
 
 
 @needs(*ALL)
@@ -57,6 +57,11 @@ def test_save_that_fails(lab):
     if rc == 0:
         raise Failed("a save of 128 MiB into 16 MiB: " + out)
     ends(lab, guest, "PASS 150")
+    # nobody can know that the image is of no use
+    name = uuid(lab, guest)
+    matches(lab.sh("gvm saved"), "^%s vgpu 0: 1 program, " % name, "gvm saved")
+    matches(lab.sh("gvm saved remove " + name), "^1 removed", "gvm saved remove")
+    expect([x for x in files(lab) if x.startswith(name + ".")], [], "states that were given up")
     lab.destroy("failed")
 
 
@@ -73,6 +78,7 @@ def test_save_refused(lab):
     matches(lab.sh("xenstore-read /local/domain/0/backend/vgpu/%d/0/error" % guest.domid), why,
             "the node error")
     guest.wait_console("suspend refused: the backend cannot save", 10)
-    expect([x for x in files(lab) if "." in x], [], "states of a refused save")
+    expect([x for x in files(lab) if x.startswith(uuid(lab, guest) + ".")], [],
+           "states of a refused save")
     ends(lab, guest, "PASS 1", 200)
     lab.destroy("refused")

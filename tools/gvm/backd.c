@@ -175,6 +175,27 @@ static bool add_process(struct sample *s, const char *line)
     return true;
 }
 
+static bool add_suspended(struct sample *s, const char *line)
+{
+    struct vgpu_suspended *p = reallocarray(s->suspended, s->nsuspended + 1, sizeof(*p));
+    const char *uuid = value(line, "uuid");
+
+    if (!p)
+        return false;
+    s->suspended = p;
+    p += s->nsuspended++;
+    memset(p, 0, sizeof(*p));
+    if (uuid)
+        snprintf(p->uuid, sizeof(p->uuid), "%.*s", (int)strcspn(uuid, " \n"), uuid);
+    p->devid = (uint32_t)number(line, "devid");
+    p->channel = (uint32_t)number(line, "channel");
+    p->pid = number(line, "pid");
+    p->worker = number(line, "worker");
+    p->octets = number(line, "octets");
+    p->since = number(line, "since");
+    return true;
+}
+
 struct sample *sample_parse(const char *text)
 {
     struct sample *s = calloc(1, sizeof(*s));
@@ -199,6 +220,8 @@ struct sample *sample_parse(const char *text)
             good = add_device(s, p);
         } else if (strncmp(p, "process ", 8) == 0) {
             good = add_process(s, p);
+        } else if (strncmp(p, "suspended ", 10) == 0) {
+            good = add_suspended(s, p);
         }
     }
     if (!good) {
@@ -214,6 +237,7 @@ void sample_free(struct sample *s)
         return;
     free(s->devices);
     free(s->processes);
+    free(s->suspended);
     free(s);
 }
 

@@ -56,6 +56,13 @@ struct vgpu_device {
     struct counters c;
 };
 
+/* A process of a domain that is saved, in its worker, off its GPU. */
+struct vgpu_suspended {
+    char uuid[40];
+    uint32_t devid, channel;
+    uint64_t pid, worker, octets, since; /* of the GPU; seconds of CLOCK_REALTIME */
+};
+
 /* One answer to `list`. */
 struct sample {
     bool local;       /* of a daemon without Xen */
@@ -65,6 +72,8 @@ struct sample {
     unsigned ndevices;
     struct vgpu_process *processes;
     unsigned nprocesses;
+    struct vgpu_suspended *suspended;
+    unsigned nsuspended;
 };
 
 /* Reads the text; what it does not know, it skips. NULL: no memory. */

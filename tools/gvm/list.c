@@ -17,7 +17,8 @@
 
 static const char usage[] =
     "usage: gvm list [--json] [--backd SOCKET] [processes|raw]\n"
-    "Shows each vgpu; with `processes` the guest processes that use it too; `raw`: all that\n"
+    "Shows each vgpu, and suspended processes in workers (gvm saved); with "
+    "`processes` the guest processes that use it too; `raw`: all that\n"
     "gvm-backd counts, as lines of KEY=VALUE; --json: all of it as one JSON object.\n"
     "--backd: the socket of a daemon started with gvm-backd --local.\n";
 
@@ -64,6 +65,19 @@ static void show_vgpu(const struct vgpus *l, const struct vgpu *v, bool processe
 
         if (p->domid == v->front && p->devid == v->devid)
             show_process(p);
+    }
+}
+
+/* Workers of domains that are saved. */
+static void show_suspended(const struct sample *s)
+{
+    for (unsigned i = 0; i < s->nsuspended; i++) {
+        const struct vgpu_suspended *p = &s->suspended[i];
+        char used[24];
+
+        human(p->octets, used, sizeof(used));
+        printf("suspended %s vgpu %u pid %" PRIu64 " in worker %" PRIu64 ", %s of its GPU\n",
+               p->uuid, p->devid, p->pid, p->worker, used);
     }
 }
 
@@ -154,6 +168,8 @@ int cmd_list(int argc, char **argv)
                "backend", "device", "state", "procs", "memory/quota", "calls", "doorbells");
         for (unsigned i = 0; i < l->n; i++)
             show_vgpu(l, &l->v[i], o.processes);
+        if (l->s)
+            show_suspended(l->s);
     }
     vgpus_free(l);
     if (xs)

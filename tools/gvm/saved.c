@@ -13,15 +13,18 @@
 
 #include "dom0-backend/agent/conf.h"
 #include "dom0-backend/common/states.h"
+#include "tools/gvm/backd.h"
 #include "tools/gvm/gvm.h"
 
 static const char usage[] =
-    "usage: gvm saved [--state-dir DIR] [remove UUID|all]\n"
+    "usage: gvm saved [--state-dir DIR] [--backd SOCKET] [remove UUID|all]\n"
     "Shows what is kept of saved domains until they are restored: the domain's UUID, its vgpu, "
     "how\n"
     "many programs, their size, when they were saved and until when they are kept (state_days of\n"
     "gvm.conf). remove: removes the states of a domain, or all of them; its image can be restored\n"
-    "still, but CUDA programs in it get errors. --state-dir: instead of gvm.conf's.\n";
+    "still, but CUDA programs in it get errors. States of a GPU are in workers of gvm-backd, "
+    "which\n"
+    "is asked; --backd: there. --state-dir: files there instead of gvm.conf's, and no workers.\n";
 
 /* States of one device of a domain follow each other. */
 struct walk {
@@ -38,6 +41,47 @@ static void day(time_t t, char *buf, size_t n, const char *format)
 
     if (!localtime_r(&t, &tm) || !strftime(buf, n, format, &tm))
         snprintf(buf, n, "?");
+}
+
+/* What is on no disk: gvm-backd knows. */
+static void show_workers(struct walk *w, const struct sample *s)
+{
+    for (unsigned i = 0; i < s->nsuspended; i++) {
+        const struct vgpu_suspended *p = &s->suspended[i];
+        char at[32], until[48] = "for ever", used[24];
+
+        human(p->octets, used, sizeof(used));
+        day((time_t)p->since, at, sizeof(at), "%Y-%m-%d %H:%M");
+        if (w->days)
+            day((time_t)p->since + (time_t)w->days * 24 * 3600, until, sizeof(until),
+                "until %Y-%m-%d");
+        printf("%s vgpu %u: pid %" PRIu64 " in worker %" PRIu64
+               ", %s of its GPU, saved %s, kept %s\n",
+               p->uuid, p->devid, p->pid, p->worker, used, at, until);
+        w->total++;
+    }
+}
+
+/* The daemon may not run: then it has no workers. */
+static void ask_backd(struct walk *w, const char *backd)
+{
+    char path[128], line[64], *text;
+    struct sample *s;
+    unsigned n;
+
+    if (!backd_path(backd, path, sizeof(path)))
+        return;
+    snprintf(line, sizeof(line), w->remove ? "drop %s" : "list", w->remove);
+    text = backd_ask(path, line);
+    if (!text)
+        return;
+    s = w->remove ? NULL : sample_parse(text);
+    if (s)
+        show_workers(w, s);
+    else if (w->remove && sscanf(text, "ok: %u", &n) == 1)
+        w->removed += n;
+    sample_free(s);
+    free(text);
 }
 
 static void show(struct walk *w)
@@ -85,12 +129,14 @@ static void on_file(void *arg, const struct state_file *f)
 
 int cmd_saved(int argc, char **argv)
 {
-    static const struct option opts[] = {
-        {"help", 0, NULL, 'h'}, {"state-dir", 1, NULL, 'd'}, {NULL, 0, NULL, 0}};
+    static const struct option opts[] = {{"help", 0, NULL, 'h'},
+                                         {"state-dir", 1, NULL, 'd'},
+                                         {"backd", 1, NULL, 'b'},
+                                         {NULL, 0, NULL, 0}};
     static struct gvm_conf conf;
     struct walk w = {.remove = NULL};
     struct state_file f;
-    const char *dir = NULL;
+    const char *dir = NULL, *backd = NULL;
     int c, err;
 
     while ((c = getopt_long(argc, argv, "h", opts, NULL)) != -1) {
@@ -98,11 +144,14 @@ int cmd_saved(int argc, char **argv)
             fputs(usage, stdout);
             return 0;
         }
-        if (c != 'd') {
+        if (c != 'd' && c != 'b') {
             fputs(usage, stderr);
             return 2;
         }
-        dir = optarg;
+        if (c == 'd')
+            dir = optarg;
+        else
+            backd = optarg;
     }
     if (optind < argc) {
         if (argc - optind != 2 || strcmp(argv[optind], "remove") != 0) {
@@ -123,11 +172,14 @@ int cmd_saved(int argc, char **argv)
         fprintf(stderr, "gvm saved: %s: %s\n", w.dir, strerror(-err));
         return 1;
     }
+    if (!w.remove)
+        show(&w);
+    if (!dir || backd)
+        ask_backd(&w, backd);
     if (w.remove) {
         printf("%u removed\n", w.removed);
         return w.failed || (!w.removed && strcmp(w.remove, "all") != 0) ? 1 : 0;
     }
-    show(&w);
     if (!w.total)
         printf("no states of saved domains in %s\n", w.dir);
     return 0;

@@ -200,5 +200,16 @@ void vgpus_json(FILE *f, const struct vgpus *l,
         }
         fprintf(f, "]}");
     }
+    fprintf(f, "],\"suspended\":[");
+    for (unsigned i = 0; s && i < s->nsuspended; i++) {
+        const struct vgpu_suspended *p = &s->suspended[i];
+
+        fprintf(f, "%s{\"uuid\":", i ? "," : "");
+        json_str(f, p->uuid);
+        fprintf(f,
+                ",\"vgpu\":%u,\"channel\":%u,\"pid\":%" PRIu64 ",\"worker\":%" PRIu64
+                ",\"octets\":%" PRIu64 ",\"since\":%" PRIu64 "}",
+                p->devid, p->channel, p->pid, p->worker, p->octets, p->since);
+    }
     fprintf(f, "]}\n");
 }

@@ -248,6 +248,10 @@ static int cudev_open(const struct dev_config *cfg, struct dev **out)
         err = cudev_mem_open(d);
     if (!err)
         err = cudev_watch_open(d);
+    if (!err && cudev_overdrawn(d)) {
+        log_error("no memory of the GPU is left but what suspended guests come back to");
+        err = CUDA_ERROR_OUT_OF_MEMORY;
+    }
     if (!err)
         err = cudev_output_open(d);
     if (!err && cfg->no_pin)

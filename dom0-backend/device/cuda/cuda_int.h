@@ -151,6 +151,8 @@ int cudev_mem_range(struct dev *d, uint64_t dptr, uint64_t *base, uint64_t *size
 /* Takes `bytes` from the guest's quota, or gives them back. 0 or 2. For every other kind of device
  * memory: pools, physical memory, arrays. */
 int cudev_charge(struct dev *d, uint64_t bytes);
+/* The device's memory is short by what suspended processes of others come back to. */
+bool cudev_overdrawn(struct dev *d);
 void cudev_uncharge(struct dev *d, uint64_t bytes);
 
 /* ---- cuda_clear.c: what the driver hands out is cleared before the guest sees it. 0 or a CUresult */

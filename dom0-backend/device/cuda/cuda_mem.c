@@ -88,9 +88,33 @@ void cudev_window(struct dev *d, uint64_t *base, uint64_t *size)
 
 /* ---- quota ------------------------------------------------------------------------------- */
 
+static uint64_t reserved(struct dev *d)
+{
+    return d->cfg.quota && d->cfg.quota->reserved ? d->cfg.quota->reserved(d->cfg.arg) : 0;
+}
+
+/* Whether `bytes` more would take what suspended processes of others need to come back. Two processes
+ * that ask at the same time may both be told no when the memory is there already: so this is asked
+ * before and after. */
+static bool spoken_for(struct dev *d, uint64_t bytes)
+{
+    uint64_t r = reserved(d);
+    size_t f = 0, t = 0;
+
+    return r && cu.cuMemGetInfo_v2(&f, &t) == CUDA_SUCCESS && (f < r || f - r < bytes);
+}
+
+bool cudev_overdrawn(struct dev *d)
+{
+    return spoken_for(d, 0);
+}
+
 static bool charge(struct dev *d, uint64_t bytes)
 {
     struct cudev_mem *m = d->mem;
+
+    if (spoken_for(d, bytes))
+        return false;
 
     if (d->cfg.mem_limit && (bytes > d->cfg.mem_limit || m->charged > d->cfg.mem_limit - bytes))
         return false;
@@ -197,6 +221,9 @@ static int span_new(struct dev *d, uint64_t len, bool small, struct span **out)
     err = cudev_rc(d, cu.cuMemCreate(&s->h, s->len, &prop, 0), "cuMemCreate");
     if (err)
         goto fail;
+    err = spoken_for(d, 0) ? CUDA_ERROR_OUT_OF_MEMORY : 0;
+    if (err)
+        goto unmap;
     err = cudev_rc(d, cu.cuMemMap(s->base, s->len, 0, s->h, 0), "cuMemMap");
     mapped = !err;
     if (!err)
@@ -460,7 +487,7 @@ int cudev_mem_part(struct dev *d, uint64_t dptr, uint64_t part[3],
 int cudev_mem_info(struct dev *d, uint64_t *free_bytes, uint64_t *total_bytes)
 {
     size_t f = 0, t = 0;
-    uint64_t left, spare;
+    uint64_t left, spare, others;
     int err = cudev_enter(d);
 
     if (!err)
@@ -474,6 +501,8 @@ int cudev_mem_info(struct dev *d, uint64_t *free_bytes, uint64_t *total_bytes)
     spare = d->mem->spare && !d->mem->spare->used ? d->mem->spare->len : 0;
     pthread_mutex_unlock(&d->mem->lock);
     *total_bytes = t;
+    others = reserved(d);
+    f = f > others ? f - others : 0;
     if (d->cfg.mem_limit && d->cfg.mem_limit < t) {
         *total_bytes = d->cfg.mem_limit;
         if (left < f)

@@ -65,12 +65,18 @@ int cudev_park(pid_t pid, uint32_t timeout_ms, const char **why)
 
 int cudev_unpark(pid_t pid, const char **why)
 {
+    CUprocessState state = CU_PROCESS_STATE_CHECKPOINTED;
     CUresult r;
     int err = load(why);
 
     if (err)
         return err;
-    r = cu.cuCheckpointProcessRestore(pid, NULL);
+    /* Whoever parked it may have ended half way. */
+    if (cu.cuCheckpointProcessGetState &&
+        cu.cuCheckpointProcessGetState(pid, &state) == CUDA_SUCCESS &&
+        state == CU_PROCESS_STATE_RUNNING)
+        return 0;
+    r = state == CU_PROCESS_STATE_LOCKED ? CUDA_SUCCESS : cu.cuCheckpointProcessRestore(pid, NULL);
     if (r)
         return fail("the driver does not put the process back on the GPU", r, why);
     r = cu.cuCheckpointProcessUnlock(pid, NULL);

@@ -104,7 +104,7 @@ static int create_as(struct dev *d, uint64_t size, const CUmemAllocationProp *pr
         return err;
     err = cudev_rc(d, cu.cuMemCreate(&h, size, prop, 0), "cuMemCreate");
     if (!err) {
-        err = cudev_clear_physical(d, h, size);
+        err = cudev_overdrawn(d) ? CUDA_ERROR_OUT_OF_MEMORY : cudev_clear_physical(d, h, size);
         if (err)
             cu.cuMemRelease(h);
     }
