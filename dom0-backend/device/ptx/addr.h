@@ -35,7 +35,7 @@ __attribute__((noreturn, cold)) void ptx_bad_addr(struct warp *w, const struct u
 
 /* Pointers for an access of `bytes` (power of two), naturally aligned. Returns the address of lane
  * `first` and whether lanes are `bytes` apart (only with all lanes active) or all the same. */
-enum { PAT_ANY, PAT_UNIT, PAT_SAME };
+enum { PAT_ANY, PAT_UNIT, PAT_SAME, PAT_ROWS };
 INLINE int resolve(struct warp *w, const struct uop *u, const int space, const u32 bytes, u64 *p)
 {
     u64 ad[WARP] __attribute__((aligned(64)));
@@ -97,6 +97,81 @@ INLINE int resolve(struct warp *w, const struct uop *u, const int space, const u
         return PAT_ANY;
     LOOP unit |= p[i] ^ (p0 + (u64)(u32)i * bytes);
     return unit ? PAT_ANY : PAT_UNIT;
+}
+
+INLINE bool one_good(const struct warp *w, const int space, const u32 bytes, u64 ad)
+{
+    u64 size = space == AS_SHARED ? w->shared_size : w->params_len;
+
+    if (ad & (bytes - 1))
+        return false;
+    if (space == AS_GLOBAL || space == AS_GENERIC)
+        return !((ad ^ w->win_base) & ~w->win_mask);
+    return size >= bytes && ad <= size - bytes;
+}
+
+/*
+ * resolve() for what is usual: all lanes at one address, or side by side, or at one distance in each
+ * half of the warp, as in blocks that are 16 wide, so that the ends say it all. Then only p[0] is
+ * set, and for PAT_ROWS the distance, p[1], and the second half's first address, p[2]. store: side by
+ * side only.
+ */
+INLINE int resolve_soon(struct warp *w, const struct uop *u, const int space, const u32 bytes,
+                        const bool store, u64 *p)
+{
+    const u64 host = space == AS_SHARED  ? (u64)(uintptr_t)w->shared
+                     : space == AS_PARAM ? (u64)(uintptr_t)w->params
+                                         : 0;
+    u64 first, last;
+    int pat = PAT_ANY;
+
+    if (space == AS_LOCAL)
+        return resolve(w, u, space, bytes, p);
+    if (u->a == NO_ADDR_REG) {
+        first = last = (u64)u->imm;
+        pat = PAT_SAME;
+    } else if (w->mask != FULL) {
+        return resolve(w, u, space, bytes, p);
+    } else if (u->f & AF_WIDE) {
+        const u64 *a = RG(u->a);
+        u64 a0 = a[0], b0 = a[16], off = 0;
+        u32 step = (u32)(a[1] - a0) & 0xffff;
+
+        for (int i = 0; i < 16; i++)
+            off |= (a[i] ^ (a0 + (u64)(u32)i * step)) | (a[16 + i] ^ (b0 + (u64)(u32)i * step));
+        pat = off                    ? PAT_ANY
+              : b0 - a0 != 16 * step ? PAT_ROWS
+              : step == bytes        ? PAT_UNIT
+              : step                 ? PAT_ROWS
+                                     : PAT_SAME;
+        first = a0 + (u64)u->imm;
+        last = b0 + (u64)u->imm;
+        p[1] = step;
+    } else {
+        const u32 *a = RG(u->a);
+        u32 a0 = a[0], b0 = a[16], off = 0, step = (a[1] - a0) & 0xffff;
+
+        for (int i = 0; i < 16; i++)
+            off |= (a[i] ^ (a0 + (u32)i * step)) | (a[16 + i] ^ (b0 + (u32)i * step));
+        pat = off                    ? PAT_ANY
+              : b0 - a0 != 16 * step ? PAT_ROWS
+              : step == bytes        ? PAT_UNIT
+              : step                 ? PAT_ROWS
+                                     : PAT_SAME;
+        first = (u32)(a0 + (u32)u->imm);
+        last = (u32)(b0 + (u32)u->imm);
+        p[1] = step;
+    }
+    if (pat == PAT_ANY || (store && pat != PAT_UNIT) || !one_good(w, space, bytes, first))
+        return resolve(w, u, space, bytes, p);
+    if (pat != PAT_SAME && (!one_good(w, space, bytes, last) || (p[1] & (bytes - 1)) ||
+                            !one_good(w, space, bytes, first + 15 * p[1]) ||
+                            !one_good(w, space, bytes, last + 15 * p[1])))
+        return resolve(w, u, space, bytes, p);
+    p[2] = host + last;
+    w->x->cur_uop = u;
+    p[0] = host + first;
+    return pat;
 }
 
 #endif

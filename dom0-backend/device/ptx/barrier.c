@@ -54,12 +54,13 @@ static void release(struct cta *c, unsigned id)
         b->arrived[i] = 0;
     }
     b->active = false;
+    c->nactive--;
     c->epoch++;
 }
 
 void bar_recheck(struct cta *c)
 {
-    for (unsigned id = 0; id <= NBARRIERS; id++)
+    for (unsigned id = 0; c->nactive && id <= NBARRIERS; id++)
         if (c->bar[id].active && complete(c, &c->bar[id]))
             release(c, id);
 }
@@ -86,6 +87,7 @@ void bar_arrive(struct warp *w, const struct uop *u, uint32_t mask)
     if (!b->active) {
         memset(b, 0, sizeof(*b));
         b->active = true;
+        c->nactive++;
         b->expected = count;
         b->red_and = true;
     } else if (b->expected != count) {

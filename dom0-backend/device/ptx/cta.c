@@ -318,7 +318,9 @@ static void start_cta(struct ptx_exec *x, struct cta *c, uint64_t linear)
     place_cta(x, c, linear);
     c->live_warps = c->nwarps;
     c->fresh = true;
-    memset(c->bar, 0, sizeof(c->bar));
+    if (c->nactive) /* bar.arrive does not wait: the last CTA may have left some */
+        memset(c->bar, 0, sizeof(c->bar));
+    c->nactive = 0;
     if (c->shadow)
         memset(c->shadow, 0, (size_t)c->warps[0].shared_size * sizeof(struct check_shadow));
     for (uint32_t i = 0; i < c->nwarps; i++) {
@@ -468,6 +470,8 @@ static void run_all(struct ptx_exec *x, const struct layout *y, uint32_t nslots,
         c->shadow = ptx_check_get() ? slot + y->shadow_off : NULL;
         c->epoch = 0;
         c->fresh = false;
+        c->nactive = 0;
+        memset(c->bar, 0, sizeof(c->bar));
         memset(c->warp_epoch, 0, sizeof(c->warp_epoch));
         for (uint32_t i = 0; i < y->nwarps; i++) {
             init_warp(x, c, &c->warps[i], i, y, slot);

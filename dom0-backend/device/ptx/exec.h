@@ -181,6 +181,7 @@ struct cta {
     bool
         fresh; /* warps are as at a CTA's start but for their sregs and what compiled code changes */
     uint8_t *shared;
+    uint32_t nactive; /* barriers that somebody waits at */
     struct barrier bar[NBARRIERS + 1];
     struct warp *warps; /* nwarps */
     /* check.h: NULL when nothing is checked; barriers completed so far, of the block and of warps */

@@ -2,12 +2,33 @@
 /* ops_mem.c - loads and stores of one element per lane. */
 #include "addr.h"
 
+#define LD_ROWS(T, D)                                                                              \
+    const uint8_t *s0 = (const uint8_t *)(uintptr_t)p[0], *s1 = (const uint8_t *)(uintptr_t)p[2];  \
+    size_t step = p[1];                                                                            \
+    if (!step) {                                                                                   \
+        D v0 = (D) * (const T *)s0, v1 = (D) * (const T *)s1;                                      \
+        for (int i = 0; i < 16; i++)                                                               \
+            d[i] = v0;                                                                             \
+        for (int i = 0; i < 16; i++)                                                               \
+            d[16 + i] = v1;                                                                        \
+    } else if (step == sizeof(T)) {                                                                \
+        T t[WARP];                                                                                 \
+        memcpy(t, s0, sizeof(t) / 2);                                                              \
+        memcpy(t + 16, s1, sizeof(t) / 2);                                                         \
+        LOOP d[i] = (D)t[i];                                                                       \
+    } else {                                                                                       \
+        for (int i = 0; i < 16; i++)                                                               \
+            d[i] = (D) * (const T *)(s0 + (size_t)i * step);                                       \
+        for (int i = 0; i < 16; i++)                                                               \
+            d[16 + i] = (D) * (const T *)(s1 + (size_t)i * step);                                  \
+    }
+
 /* T: element in memory, D: lane of the result's slot */
 #define LD(sp, spn, T, D)                                                                          \
     static void ld_##spn##_##T##_##D(struct warp *w, const struct uop *u)                          \
     {                                                                                              \
         u64 p[WARP] __attribute__((aligned(64)));                                                  \
-        int pat = resolve(w, u, sp, sizeof(T), p);                                                 \
+        int pat = resolve_soon(w, u, sp, sizeof(T), false, p);                                     \
         D *d = RG(u->d);                                                                           \
         u32 m = w->mask;                                                                           \
         if (pat == PAT_SAME) {                                                                     \
@@ -22,6 +43,8 @@
             T t[WARP];                                                                             \
             memcpy(t, s, sizeof(t));                                                               \
             LOOP d[i] = (D)t[i];                                                                   \
+        } else if (pat == PAT_ROWS) {                                                              \
+            LD_ROWS(T, D);                                                                         \
         } else if (m == FULL) {                                                                    \
             for (int i = 0; i < WARP; i++)                                                         \
                 d[i] = (D) * (const T *)(uintptr_t)p[i];                                           \
@@ -36,7 +59,7 @@
     static void st_##spn##_##T##_##D(struct warp *w, const struct uop *u)                          \
     {                                                                                              \
         u64 p[WARP] __attribute__((aligned(64)));                                                  \
-        int pat = resolve(w, u, sp, sizeof(T), p);                                                 \
+        int pat = resolve_soon(w, u, sp, sizeof(T), true, p);                                      \
         const D *s = RG(u->b);                                                                     \
         u32 m = w->mask;                                                                           \
         if (pat == PAT_UNIT) {                                                                     \
