@@ -228,6 +228,9 @@ struct dev_ops {
     /* For work that queries have found complete: true if nothing is left to do; false if kernels may
      * have printed what only a call that waits hands over. NULL: true. */
     bool (*settle)(struct dev *d);
+    /* Whether everything that was issued is complete, the device's own part of copies too: the worker is
+     * about to be taken off (park). Behind the last call that issues something. NULL: state's. */
+    bool (*idle)(struct dev *d);
     /* For a thread with nothing better to do: makes the calls of done() above that are due. The
      * number of those that are not. NULL: the device needs no help. */
     unsigned (*look)(struct dev *d);

@@ -136,7 +136,7 @@ static const char *unfinished(struct wk *w, bool *guest)
         }
     }
     pthread_mutex_unlock(&w->chunk_lock);
-    if (w->ops->state && !w->ops->state->idle(w->dev))
+    if (w->ops->state ? !w->ops->state->idle(w->dev) : w->ops->idle && !w->ops->idle(w->dev))
         return "kernels or copies have not ended";
     return NULL;
 }

@@ -391,6 +391,7 @@ static void test_moved(void **state)
     mem = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_SHARED, again, 0);
     memset(mem, 0x5a, 100);
     assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CopyFromDevice, 0, &from, sizeof(from))), 0);
+    assert_int_equal(wait_reply(r, 0, put(r, VGPU_OP_CtxSync, 0, "", 0)), 0);
     assert_memory_equal(mem + 8192, mem, 100);
     a = ask(r, (struct wk_msg){.type = WK_HELLO}, NULL, 0);
     assert_int_equal(a.domid, 7);

@@ -439,6 +439,7 @@ const struct dev_ops dev_cuda_ops = {
     .fence_record = cudev_fence_record,
     .fence_query = cudev_fence_query,
     .settle = cudev_settle,
+    .idle = cudev_idle,
     .look = cudev_watch_look,
     .landing = cudev_landing,
     .event_create = cudev_event_create,

@@ -133,6 +133,8 @@ int cudev_wait_event(struct dev *d, CUevent e);
 int cudev_wait_all(struct dev *d);
 /* Whether all that was issued is complete. Waits for 50 us at the most. */
 bool cudev_all_complete(struct dev *d);
+/* dev_ops.idle */
+bool cudev_idle(struct dev *d);
 int cudev_fence_record(struct dev *d, unsigned i);
 int cudev_fence_query(struct dev *d, unsigned i);
 /* Work was issued; all of it was found complete; it was found not to be. */

@@ -294,6 +294,21 @@ void cudev_stage_leave(struct dev *d, const void *addr, size_t n)
     pthread_mutex_unlock(&st->lock);
 }
 
+bool cudev_stage_idle(struct dev *d)
+{
+    struct cudev_stage *st = d->stage;
+    bool idle = true;
+
+    if (!st)
+        return true;
+    pthread_mutex_lock(&st->lock);
+    if (atomic_load(&d->sticky))
+        cudev_job_drop_open(st);
+    idle = !st->waiting && !st->ready && !st->busy;
+    pthread_mutex_unlock(&st->lock);
+    return idle;
+}
+
 void cudev_stage_hold(struct dev *d)
 {
     struct cudev_stage *st = d->stage;

@@ -32,6 +32,8 @@ bool cudev_stage_look(struct dev *d);
 /* Returns when no copy uses [addr, addr + n) any more: the memory is about to go. Work of the
  * streams has been waited for, or the context has faulted. */
 void cudev_stage_leave(struct dev *d, const void *addr, size_t n);
+/* No copy is under way, or about to be. */
+bool cudev_stage_idle(struct dev *d);
 /* Around calls of the driver that may wait for the device while they keep other calls out: loading
  * code is one. No copy is under way between the two, as its pieces could never be issued; hold
  * waits for those that are, for at most a second (one may follow work that waits for more work),

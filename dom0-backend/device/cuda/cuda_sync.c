@@ -12,6 +12,7 @@
 #include <sched.h>
 
 #include "cuda_int.h"
+#include "cuda_stage.h"
 #include "dom0-backend/common/clock.h"
 
 #define SPIN_MAX 1000000u
@@ -135,6 +136,22 @@ bool cudev_all_complete(struct dev *d)
         if (now_ns() > end)
             return false;
     return all != NULL;
+}
+
+/* What cannot be asked, the process checkpoint will find. The copies are looked at last: theirs are begun
+ * by work of the streams. */
+bool cudev_idle(struct dev *d)
+{
+    uint64_t end = now_ns() + SPIN_MIN;
+    CUevent all;
+
+    if (cudev_enter(d))
+        return true;
+    all = behind_all(d);
+    while (all && cu.cuEventQuery(all) == CUDA_ERROR_NOT_READY)
+        if (now_ns() > end)
+            return false;
+    return cudev_stage_idle(d);
 }
 
 int cudev_wait_all(struct dev *d)
