@@ -416,7 +416,9 @@ static int everything(void)
     CK(cudaMemcpy(&v, dv, 4, cudaMemcpyDeviceToHost));
     EXPECT(v == 9);
     CK(cudaEventElapsedTime(&ms2, start, end));
-    EXPECT(ms2 > ms1 - 0.01 && ms2 < ms1 + 0.01 && ms1 >= 20);
+    // The kernel waits by another clock than the events are timed with.
+    printf("between the events: %g ms, now %g ms\n", ms1, ms2);
+    EXPECT(ms2 > ms1 - 0.01 && ms2 < ms1 + 0.01 && ms1 >= 19);
     EXPECT(cudaEventElapsedTime(&ms2, start, never) == cudaErrorInvalidResourceHandle);
     CK(cudaEventRecord(never, s));
     CK(cudaEventSynchronize(never));
