@@ -73,7 +73,7 @@ def test_held_twice(lab):
 
 @needs(*ALL)
 def test_held_dropped(lab):
-    """An operator gives up what is never restored: the worker ends, and nothing stays reserved."""
+    """An operator gives up what is never restored: the worker ends. And no other host has one."""
     b = held(lab)
     guest = start(lab, "dropped", "hold 32", "ready")
     name, worker = uuid(lab, guest), b.processes(guest.domid)[0][0]
@@ -85,7 +85,12 @@ def test_held_dropped(lab):
     matches(lab.sh("gvm saved remove " + name), "^1 removed", "gvm saved remove")
     eventually("the worker has ended", lambda: lab.dom0("kill -0 %d" % worker)[0] != 0, 20)
     expect(suspended(lab), [], "after that")
-    lab.sh("rm " + IMAGE)
+    # as if this were another host
+    lab.sh("echo other > /tmp/boot_id; mount -o bind /tmp/boot_id /proc/sys/kernel/random/boot_id")
+    restore(lab, "dropped")
+    b.wait_log("no saved state: the state of a real GPU cannot move to another host", 60)
+    lab.sh("umount /proc/sys/kernel/random/boot_id")
+    lab.destroy("dropped")
     unheld(lab)
 
 
