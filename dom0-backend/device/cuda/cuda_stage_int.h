@@ -13,7 +13,7 @@
 
 #define STEP_MAX  (2u << 20) /* of a piece */
 #define BERTH_MAX (2u << 20)
-#define HANDS_MAX 8u
+#define HANDS_MAX 6u /* more take processors from the guest's own copies */
 #define SLOTS     2u
 #define BERTHS    12u
 #define WORDS     4096u /* so many copies under way at a time, nearly times three */
