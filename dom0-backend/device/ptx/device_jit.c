@@ -6,8 +6,6 @@
 #include "dom0-backend/common/log.h"
 #include "dom0-backend/device/ptx/device_int.h"
 
-#define BY_DEFAULT false
-
 static bool loaded;
 
 static void on_note(const char *line)
@@ -34,7 +32,8 @@ int jit_setup(void)
             v);
         return CUDA_ERROR_INVALID_VALUE;
     }
-    if (v ? *v == '0' : !BY_DEFAULT)
+    /* Under QEMU's emulation small programs would spend most of their time in the compiler. */
+    if (v ? *v == '0' : ptx_jit_emulated())
         return 0;
     ptx_jit_notes(on_note);
     loaded = ptx_jit_load(v && *v == '2' ? PTX_JIT_FIRST : PTX_JIT_ON, why, sizeof(why));

@@ -330,7 +330,7 @@ static uint64_t cpu_ns(void)
 }
 
 /* QEMU without KVM computes vectors lane by lane, at more than the price of scalars. */
-static bool emulated(void)
+bool ptx_jit_emulated(void)
 {
     unsigned a, b, c, d;
 
@@ -342,7 +342,7 @@ static bool emulated(void)
 
 static unsigned best_lanes(void)
 {
-    return force_lanes ? force_lanes : emulated() ? 1 : 0;
+    return force_lanes ? force_lanes : ptx_jit_emulated() ? 1 : 0;
 }
 
 static void request_free(struct request *r)

@@ -199,6 +199,8 @@ enum ptx_jit {
  * in log, when it is not there or does not fit this processor; kernels are then interpreted.
  */
 bool ptx_jit_load(enum ptx_jit mode, char *log, size_t log_n);
+/* The processor is QEMU's emulation: vectors are computed lane by lane there. */
+bool ptx_jit_emulated(void);
 void ptx_jit_set(enum ptx_jit mode); /* after a successful load */
 /* Kernels compiled and refused so far in this process, and how often compiled code was entered. */
 struct ptx_jit_stats {
