@@ -28,11 +28,6 @@ static const char *const root_files[] = {"/etc/ld.so.cache", "/dev/null", "/dev/
                                          "/dev/urandom"};
 /* Of one that opens a driver. */
 static const char *const driver_files[] = {"/dev/nvidiactl", "/dev/nvidia-uvm"};
-/* Of /sys: the driver and the C library ask for the shape of this machine. */
-static const char *const driver_sys[] = {"/sys/devices/system/cpu/online",
-                                         "/sys/devices/system/cpu/possible",
-                                         "/sys/devices/system/memory/block_size_bytes"};
-#define DRIVER_NODES "/sys/devices/system/node"
 /* Of /proc, beside what is about the worker itself. */
 static const char *const driver_proc[] = {"cpuinfo", "meminfo", "devices", "driver", "sys"};
 
@@ -174,53 +169,11 @@ static void bind_files(const char *const *files, size_t n)
     }
 }
 
-/* For each entry of a directory but hidden ones; readdir() would allocate memory. */
-static int each_entry(const char *dir, int (*fn)(const char *name, unsigned char type))
-{
-    struct entry {
-        uint64_t ino;
-        int64_t off;
-        uint16_t len;
-        unsigned char type;
-        char name[];
-    };
-    char buf[4096] __attribute__((aligned(8)));
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err = 0;
-    long n = -1;
-
-    while (fd >= 0 && (n = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
-        for (long at = 0; at < n;) {
-            const struct entry *e = (const void *)(buf + at);
-
-            if (e->name[0] != '.')
-                err |= fn(e->name, e->type);
-            at += e->len;
-        }
-    }
-    if (fd >= 0)
-        close(fd);
-    return n < 0 || err ? -1 : 0;
-}
-
-/* Which memory a GPU is near to. `name` is its address on the bus. */
-static int bind_numa_node(const char *name, unsigned char type)
-{
-    char path[128];
-
-    if (snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/numa_node", name) < (int)sizeof(path))
-        bind_into_root(path, false);
-    return 0;
-}
-
 static void bind_gpus(int minor)
 {
     char path[32];
 
     bind_files(driver_files, sizeof(driver_files) / sizeof(driver_files[0]));
-    bind_files(driver_sys, sizeof(driver_sys) / sizeof(driver_sys[0]));
-    if (bind_into_root(DRIVER_NODES, true) < 0)
-        root_complain(DRIVER_NODES);
-    each_entry("/proc/driver/nvidia/gpus", bind_numa_node);
     for (int i = minor < 0 ? 0 : minor; i < (minor < 0 ? MAX_GPUS : minor + 1); i++) {
         snprintf(path, sizeof(path), "/dev/nvidia%d", i);
         if (bind_into_root(path, false) < 0)
@@ -252,16 +205,35 @@ static int cover(const char *name, unsigned char type)
     return 0; /* links lead to the worker's own */
 }
 
-static int cover_hidden(const char *name, unsigned char type)
-{
-    return shown(name) ? 0 : cover(name, type);
-}
-
 static int cover_proc(void)
 {
-    if (mkdir(ROOT_DIR EMPTY, 0555) < 0 && errno != EEXIST)
-        return -1;
-    return each_entry(ROOT_DIR "/proc", cover_hidden);
+    struct entry {
+        uint64_t ino;
+        int64_t off;
+        uint16_t len;
+        unsigned char type;
+        char name[];
+    };
+    char buf[4096] __attribute__((aligned(8)));
+    int fd = open(ROOT_DIR "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC), err = 0;
+    long n = -1;
+
+    if (fd < 0 || (mkdir(ROOT_DIR EMPTY, 0555) < 0 && errno != EEXIST))
+        goto out;
+    /* readdir() would allocate memory. */
+    while ((n = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
+        for (long at = 0; at < n;) {
+            const struct entry *e = (const void *)(buf + at);
+
+            if (e->name[0] != '.' && !shown(e->name))
+                err |= cover(e->name, e->type);
+            at += e->len;
+        }
+    }
+out:
+    if (fd >= 0)
+        close(fd);
+    return n < 0 || err ? -1 : 0;
 }
 
 static void make_proc(bool driver)
