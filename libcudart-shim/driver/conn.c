@@ -92,6 +92,7 @@ static int open_when_there(struct gvm_conn *c, const char *dir, uint64_t wait_ms
 int gvm_conn_open(struct gvm_conn *c)
 {
     static uint32_t waited; /* a program that goes on without a device must not wait each time */
+    static int said;        /* nor be told each time */
     const char *path = secure_getenv("GVM_SOCKET"), *what = "/dev/vgpu0";
     uint64_t wait_ms = 0;
     char dir[256] = "/dev";
@@ -113,6 +114,8 @@ int gvm_conn_open(struct gvm_conn *c)
         wait_ms = 0;
 
     rc = open_when_there(c, dir, wait_ms);
+    if (rc && __atomic_exchange_n(&said, rc, __ATOMIC_RELAXED) == rc)
+        return rc;
     if (rc == -EACCES || rc == -EPERM)
         gvm_log("%s may not be opened by this user (is the user in its group?)", what);
     else if (rc && wait_ms)
