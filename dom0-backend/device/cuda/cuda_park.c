@@ -53,6 +53,12 @@ int cudev_park(pid_t pid, uint32_t timeout_ms, const char **why)
         *why = text;
         return (int)r;
     }
+    if (r == CUDA_ERROR_NOT_INITIALIZED) {
+        /* Seen with 580.159.04; cuda_comm.c is about the same names. */
+        *why = "the driver does not find the worker: it goes by names of its own threads, which a "
+               "confined worker's read-only /proc keeps it from writing";
+        return (int)r;
+    }
     if (r)
         return fail("the driver does not lock the process", r, why);
     r = cu.cuCheckpointProcessCheckpoint(pid, NULL);
