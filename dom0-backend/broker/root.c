@@ -236,22 +236,35 @@ out:
     return n < 0 || err ? -1 : 0;
 }
 
-static void make_proc(bool driver)
+/* What can be written to there that is not a process's own. */
+static int protect_proc(void)
 {
-    const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY;
+    static const char *const dirs[] = {ROOT_DIR "/proc/sys", ROOT_DIR "/proc/driver"};
+
+    for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
+        if (access(dirs[i], F_OK) == 0 && (mount(dirs[i], dirs[i], NULL, MS_BIND, NULL) < 0 ||
+                                           mount(NULL, dirs[i], NULL, BIND_RO, NULL) < 0))
+            return -1;
+    return 0;
+}
+
+/* own: a process may write to what is its own there. */
+static void make_proc(bool driver, bool own)
+{
+    const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (own ? 0 : MS_RDONLY);
 
     if (mkdir(ROOT_DIR "/proc", 0555) < 0) {
         root_complain("/proc");
         return;
     }
     /* Nothing but processes, of which there is one (Linux 5.8). */
-    if (!driver && mount("proc", ROOT_DIR "/proc", "proc", flags, "subset=pid") == 0)
+    if (!driver && !own && mount("proc", ROOT_DIR "/proc", "proc", flags, "subset=pid") == 0)
         return;
     if (mount("proc", ROOT_DIR "/proc", "proc", flags, NULL) < 0) {
         root_complain("/proc");
         return;
     }
-    if (cover_proc() < 0)
+    if (cover_proc() < 0 || (own && protect_proc() < 0))
         root_complain("covering parts of /proc");
 }
 
@@ -306,7 +319,7 @@ void root_make(bool driver, int gpu_minor, const char *mps)
         bind_gpus(gpu_minor);
     if (mps)
         bind_mps(mps);
-    make_proc(driver);
+    make_proc(driver, mps != NULL); /* an MPS client gives its threads names */
     if (change_root() < 0) {
         root_complain("changing the root");
         return;

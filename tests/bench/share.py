@@ -166,14 +166,14 @@ class Bench:
         return self.report(name, guests, said, leases)
 
     def report(self, name, guests, said, leases):
-        parts, p99, bound = [], None, None
+        parts, p99, bound, median, rate = [], None, None, None, None
         for (_, what), answers in zip(guests, said):
             part = 0
             for x, a in zip(what, answers):
                 if x in self.solo:
                     part += int(a[0]) / self.o.seconds / self.solo[x]
                 if x in ('calls', 'seldom'):
-                    p99 = float(a[2])
+                    p99, median, rate = float(a[2]), float(a[1]), int(a[0]) / self.o.seconds
                     bound = (1.5 * (self.solo_p99 if x == 'calls' else self.seldom_p99) +
                              (len(guests) - 1) * self.o.slice_us)
             parts.append(part)
@@ -184,13 +184,15 @@ class Bench:
         lease = [ns / max(1, sum(leases)) for ns in leases]
         row = {'name': name, 'weights': weights, 'parts': parts, 'total': total, 'lease': lease,
                'off': off, 'jain': jain([parts[i] / weights[i] for i in counted]), 'p99_us': p99,
+               'median_us': median, 'calls_per_s': rate,
                'p99_bound_us': bound}
         row['bars'] = self.bars(row, [what for _, what in guests])
         self.rows.append(row)
         print('%-10s parts %s  leases %s  total %.3f  off %.1f %%  Jain %.4f%s%s' % (
             name, ' '.join('%.3f' % p for p in parts), ' '.join('%.3f' % x for x in lease), total,
             off * 100, row['jain'],
-            '' if p99 is None else '  p99 %.0f us of %.0f' % (p99, bound), verdict(row['bars'])),
+            '' if p99 is None else '  %.0f calls/s, median %.0f us, p99 %.0f us of %.0f' % (
+                rate, median, p99, bound), verdict(row['bars'])),
               flush=True)
         return row
 

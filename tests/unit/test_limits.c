@@ -117,6 +117,10 @@ static int look_mps(void)
     fd = creat("/x", 0600);
     if (fd >= 0 || errno != EROFS)
         return 3;
+    if (open("/proc/self/comm", O_RDWR) < 0)
+        return 6;
+    if (open("/proc/sys/kernel/hostname", O_WRONLY) >= 0 || errno != EROFS)
+        return 7;
     if (chdir(dir) < 0 || open("pipe", O_RDWR) < 0 || open("control_lock", O_RDWR) < 0)
         return 4;
     return setresuid(60000, 60000, 60000) == 0 && creat("x", 0600) >= 0 ? 5 : 0;
