@@ -282,20 +282,16 @@ static int change_root(void)
     return chdir("/");
 }
 
-/* An MPS client finds its server through sockets and pipes there, takes a lock on a file, and talks to
- * it in shared memory. What the client may do with them their modes say. */
+/* An MPS client finds its server through a socket there, and takes a lock on a file. What the client
+ * may do with them their modes say. */
 static void bind_mps(const char *dir)
 {
+    const unsigned long flags = MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV | MS_NOEXEC;
     char at[256];
 
-    const char *const dirs[] = {dir, "/dev/shm"};
-
-    for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
-        if (under_root(dirs[i], at, sizeof(at)) < 0 || (mkdir(at, 0755) < 0 && errno != EEXIST) ||
-            mount(dirs[i], at, NULL, MS_BIND, NULL) < 0 ||
-            mount(NULL, at, NULL, MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) <
-                0)
-            root_complain(dirs[i]);
+    if (under_root(dir, at, sizeof(at)) < 0 || (mkdir(at, 0755) < 0 && errno != EEXIST) ||
+        mount(dir, at, NULL, MS_BIND, NULL) < 0 || mount(NULL, at, NULL, flags, NULL) < 0)
+        root_complain(dir);
 }
 
 void root_make(bool driver, int gpu_minor, const char *mps)
