@@ -140,6 +140,18 @@ static void test_faults(void **state)
         {"shared atomic", "shl.b32 %x, %x, 5; atom.shared.xor.b32 %r, [%x], %t;", 700},
         {"octets apart", "mad.wide.u32 %a, %t, 4, %b; ld.global.u8 %r, [%a+3970];", 700},
         {"words apart", "mad.wide.u32 %a, %t, 8, %b; ld.global.u32 %r, [%a+3844];", 700},
+        {"three at once, outside",
+         "mul.wide.u32 %a, %t, 4; ld.global.u32 %r, [%a]; ld.global.u32 %x, [%a+4]; "
+         "ld.global.u32 %x, [%a+8];",
+         700},
+        {"three at once, the last one",
+         "add.s64 %a, %b, %w; ld.global.u32 %r, [%a]; ld.global.u32 %x, [%a+4]; "
+         "st.global.u32 [%a+60000], %x;",
+         700},
+        {"three at once, shared, one lane",
+         "shl.b32 %x, %t, 4; st.shared.u32 [%x], %t; ld.shared.u32 %r, [%x+4]; "
+         "st.shared.u32 [%x+16], %t;",
+         700},
         {"trap", "setp.eq.u32 %p, %t, 40; @%p trap;", 719},
     };
     char body[2000];

@@ -244,7 +244,8 @@ struct checked {
 
 struct gen {
     struct unit *t;
-    struct checked group;
+    struct checked groups[8]; /* the last ones */
+    uint32_t ngroups;
     struct jit_code *code;
     LLVMContextRef ctx;
     LLVMModuleRef mod;

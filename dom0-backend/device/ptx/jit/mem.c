@@ -141,8 +141,12 @@ LLVMValueRef is_good(struct access *x, LLVMValueRef a, LLVMValueRef b)
 /* On to a new block where the condition holds, to the slow path where it does not. */
 void require(struct access *x, LLVMValueRef good)
 {
-    LLVMBasicBlockRef fast = new_bb(x->g, "fast");
+    LLVMBasicBlockRef fast;
 
+    if (LLVMIsConstant(good) && LLVMConstIntGetZExtValue(good))
+        return; /* a check before has seen to it */
+    fast = new_bb(x->g, "fast");
+    x->slows = true;
     branch_rarely(x->g, good, fast, x->slow);
     at(x->g, fast);
 }
@@ -359,10 +363,18 @@ static LLVMValueRef part_base(struct access *x, int64_t stride)
 static void side_by_side(struct access *x, int64_t stride)
 {
     struct gen *g = x->g;
-    LLVMBasicBlockRef full = new_bb(g, "full"), part = new_bb(g, "part");
+    const bool known = LLVMIsConstant(x->good);
     LLVMValueRef a = addr_one(x), p;
     bool by_part = x->j->nelem == 1 && x->esz >= 4;
 
+    if (known && x->j->op == OP_LD && x->j->space == AS_SHARED) {
+        load_side(x, host(x, a, false)); /* all of it is there, be it wanted or not */
+        LLVMBuildBr(g->b, x->done);
+        return;
+    }
+    LLVMBasicBlockRef full = new_bb(g, "full"), part = new_bb(g, "part");
+
+    x->slows |= !by_part;
     LLVMBuildCondBr(g->b, x->all_good, full, by_part ? part : x->slow);
     at(g, full);
     note_site(x, a, stride, NULL, true);
@@ -377,7 +389,8 @@ static void side_by_side(struct access *x, int64_t stride)
         LLVMBuildUnreachable(g->b);
         return;
     }
-    a = part_base(x, stride);
+    if (!known)
+        a = part_base(x, stride);
     note_site(x, a, stride, NULL, false);
     p = host(x, a, false);
     LLVMTypeRef vt = vec(g, x->et), over[2] = {vt, LLVMPointerType(vt, 0)};
@@ -412,8 +425,10 @@ static void def_cb(void *arg, const struct opd *o, bool def)
 
 /* The range of offsets that accesses like this one have from here to the end of the block, as long as
  * the address register stays the same. */
-static void offsets(struct access *x, int64_t *lo, int64_t *hi)
+static unsigned offsets(struct access *x, int64_t *lo, int64_t *hi)
 {
+    unsigned n = 0;
+
     const struct unit *t = x->g->t;
     struct def_arg d = {.reg = x->j->a.idx};
 
@@ -427,35 +442,45 @@ static void offsets(struct access *x, int64_t *lo, int64_t *hi)
             k->imm - *lo < 1 << 16 && *hi - k->imm < 1 << 16) {
             *lo = k->imm < *lo ? k->imm : *lo;
             *hi = k->imm > *hi ? k->imm : *hi;
+            n++;
         }
         each_operand(k, def_cb, &d);
     }
+    return n;
 }
+
+#define MANY 3 /* accesses with one check: who does not pass it goes on in the interpreter */
 
 /* What is known of the accesses of a block through one register, from the first of them on. */
 static void check(struct access *x, int64_t stride)
 {
     struct gen *g = x->g;
-    struct checked *k = &g->group;
     const struct jop *j = x->j;
     struct jop at_lo = *j, at_hi = *j;
     LLVMValueRef full = LLVMBuildICmp(g->b, LLVMIntEQ, x->mask, LLVMConstAllOnes(g->mt), "");
+    struct checked *k;
 
-    if (j->a.kind == OPD_REG && k->good && k->block == g->cur_block && k->reg == j->a.idx &&
-        k->space == j->space && x->i < k->end && x->total <= k->total && j->imm >= k->lo &&
-        j->imm <= k->hi && !((j->imm - k->lo) % (int64_t)x->total)) {
+    for (k = g->groups; k < g->groups + 8; k++) {
+        if (j->a.kind != OPD_REG || !k->good || k->block != g->cur_block || k->reg != j->a.idx ||
+            k->space != j->space || x->i >= k->end || x->total > k->total || j->imm < k->lo ||
+            j->imm > k->hi || (j->imm - k->lo) % (int64_t)x->total)
+            continue;
         x->good = k->good;
-        x->all_good =
-            j->guard.kind == OPD_NONE ? k->all_good : LLVMBuildAnd(g->b, x->good, full, "");
+        x->all_good = j->guard.kind == OPD_NONE ? k->all_good
+                      : LLVMIsConstant(x->good) ? full
+                                                : LLVMBuildAnd(g->b, x->good, full, "");
         return;
     }
+    k = &g->groups[g->ngroups++ % 8];
+    unsigned n = 1;
+
     *k = (struct checked){.block = g->cur_block, .total = x->total, .space = j->space};
     k->lo = k->hi = j->imm;
     if (j->a.kind == OPD_REG) {
         struct def_arg d = {.reg = j->a.idx};
 
         k->reg = j->a.idx;
-        offsets(x, &k->lo, &k->hi);
+        n = offsets(x, &k->lo, &k->hi);
         for (k->end = x->i; k->end < g->t->blocks[k->block].end && !d.hit; k->end++)
             each_operand(&g->t->ops[k->end], def_cb, &d);
     }
@@ -467,6 +492,18 @@ static void check(struct access *x, int64_t stride)
     if (stride)
         hi = plus(g, hi, (uint64_t)stride * (g->w - 1));
     k->good = x->good = is_good(x, lo, hi == lo ? NULL : hi);
+    if (n >= MANY && j->guard.kind == OPD_NONE && j->space != AS_GENERIC) {
+        /* one way out for all: a path of its own for each would be most of the code */
+        LLVMBasicBlockRef out = new_bb(g, "out"), on = new_bb(g, "on");
+
+        branch_rarely(g, x->good, on, out);
+        at(g, out);
+        gen_leave(g, x->i);
+        at(g, on);
+        k->good = x->good = LLVMConstInt(g->i1, 1, 0);
+        x->all_good = k->all_good = full;
+        return;
+    }
     x->all_good = LLVMBuildAnd(g->b, x->good, full, "");
     if (j->guard.kind == OPD_NONE)
         k->all_good = x->all_good;
@@ -507,6 +544,11 @@ void gen_mem(struct gen *g, const struct jop *j, uint32_t i)
         load_apart(&x, stride);
     else
         scattered(&x);
+    if (!x.slows) {
+        LLVMDeleteBasicBlock(x.slow);
+        at(g, x.done);
+        return;
+    }
     at(g, x.slow);
     if (j->space == AS_PARAM) {
         LLVMBuildUnreachable(g->b);

@@ -15,6 +15,7 @@ struct access {
     LLVMValueRef mask;
     LLVMValueRef good, all_good; /* in the space and aligned; and all lanes are there */
     LLVMBasicBlockRef slow, done;
+    bool slows; /* something goes to `slow` */
 };
 
 /* Addresses of all lanes. */
