@@ -87,7 +87,7 @@ test-full: all fault-tools ## everything inside Xen that make test leaves out
 	$(MAKE) --no-print-directory test-deb-xen || rc=1; exit $$rc
 
 # Debian with systemd on disks, in dom0 and in a guest: minutes to make, once, and to boot.
-test-deb-xen: deb $(BUILD)/xen/labagent ## the packages on a Xen host and in a guest with systemd
+test-deb-xen: all deb $(BUILD)/xen/labagent ## the packages on a Xen host and in a guest with systemd
 	@GVM_BUILD=$(BUILD) $(PYTHON) tests/xen/packages.py
 
 SOAK_MINUTES ?= 30

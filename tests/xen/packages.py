@@ -3,8 +3,9 @@
 """packages.py - the Debian packages on a Xen host and in a guest that run Debian with systemd.
 
 From the built packages alone: install, xl create, a program, changes of its quota and share, an
-upgrade under a running program, xl destroy. Each step goes on where the one before
-it ended, so the first failure ends it. Ends with `N passed, N failed, N skipped`. Needs root.
+upgrade under a running program, save and restore in the middle of a program (with an upgrade of the
+daemon in between, cancelled, of a guest that goes on), xl destroy. Each step goes on where the one
+before it ended, so the first failure ends it. Ends with `N passed, N failed, N skipped`. Needs root.
 """
 import os
 import re
@@ -17,10 +18,12 @@ sys.path.insert(0, HERE)
 
 from lab import LabError, image  # noqa: E402
 from lab.disk import DiskLab  # noqa: E402
+from lab.lab import Guest  # noqa: E402
 from lab.paths import BUILD, TREE  # noqa: E402
-from xentest import Failed, connected, expect, matches  # noqa: E402
+from xentest import Failed, connected, eventually, expect, matches  # noqa: E402
 
 NAME = "web"
+IMAGE = "/var/tmp/web.save"
 SLOW = 600  # seconds: systemd boots twenty times slower in an emulated machine
 HOLDON = "LD_LIBRARY_PATH= holdon "
 
@@ -43,6 +46,10 @@ def workers(lab):
     return lab.sh("pgrep -x gvm-worker || :").split()
 
 
+def back(guest, key):
+    return "/local/domain/0/backend/vgpu/%d/0/%s" % (guest.domid, key)
+
+
 def step_install_dom0(lab):
     lab.sh("dpkg -i /root/debs/*.deb", SLOW)
     expect(lab.sh("systemctl is-active gvm-backd").strip(), "active", "service")
@@ -54,11 +61,11 @@ def step_install_dom0(lab):
 
 def step_create(lab):
     """The device of the file is there when the guest is; its profile is that of gvm.conf."""
-    guest = lab.create(NAME, vgpu=["device=0,profile=small,mem=512M"], timeout=SLOW)
+    guest = lab.create(NAME, memory=320, timeout=SLOW,
+                       vgpu=["device=0,profile=small,mem=512M"])
     connected(lab, guest, timeout=SLOW)
-    back = "/local/domain/0/backend/vgpu/%d/0/" % guest.domid
     for key, want in (("mem", str(512 << 20)), ("weight", "128"), ("cap", "50")):
-        expect(lab.xenstore(back + key), want, key)
+        expect(lab.xenstore(back(guest, key)), want, key)
     expect(lab.sh("gvm check").split()[-2:], ["0", "violations"], "gvm check")
 
 
@@ -89,13 +96,12 @@ def step_run(lab):
 def step_set(lab):
     """gvm set under a running program: XenStore, the broker, the limit of processes."""
     guest = lab.guests[NAME]
-    back = "/local/domain/0/backend/vgpu/%d/0/" % guest.domid
     program = guest.spawn(HOLDON + "/tmp/stop")
     program.wait_output("^started$", 120)
     out = lab.sh("gvm set %s cap=25,weight=512,processes=1" % NAME)
     matches(out, r"vgpu 0: mem 536870912, weight 512, cap 25, processes 1$", "gvm set")
     for key, want in (("weight", "512"), ("cap", "25"), ("processes", "1")):
-        expect(lab.xenstore(back + key), want, key)
+        expect(lab.xenstore(back(guest, key)), want, key)
     rc, out = guest.run(HOLDON + "/tmp", 120)
     expect(rc, 1, "a second program, which printed " + out)
     journal(lab, r"^.*d%d\.0: now mem 536870912, weight 512, cap 25, processes 1$" % guest.domid)
@@ -133,6 +139,108 @@ def step_upgrade(lab):
     guest.sh("rm /tmp/stop")
 
 
+def arrives(lab, ready=False):
+    """The guest on the console of its new domain."""
+    old = lab.guests.pop(NAME, None)
+    if old:
+        old.close()
+
+    def new_domain():
+        rc, out = lab.dom0("d=$(xl domid %s) && xenstore-exists /local/domain/$d/console/tty && "
+                           "echo $d" % NAME, 120)
+        return rc == 0 and int(out) != (old.domid if old else 0)
+    eventually("the new domain has a console", new_domain, SLOW, 2)
+    guest = Guest(lab, NAME)
+    guest.agent.ready = ready  # it said so before it was saved
+    lab.guests[NAME] = guest
+    guest.wait_ready(SLOW)
+    return guest
+
+
+def begin(guest, rounds):
+    """A program of kernels in the middle of its work; what it prints goes to a file."""
+    guest.sh("rm -f /run/out; (setsid parked loop %d 50 </dev/null >/run/out 2>&1; "
+             "echo status $? >>/run/out) & :" % rounds)
+    eventually("the program is at work",
+               lambda: guest.run("grep -q 'progress 3' /run/out", 120)[0] == 0, 120)
+
+
+def end_of(guest):
+    """The last two lines of the program, whose second is its status."""
+    out = eventually("the program ends", lambda: re.search(
+        r"^.*\nstatus \d+$", guest.sh("tail -n 2 /run/out", 120), re.M), 300, 1).group(0)
+    return out.split("\n")
+
+
+def ends(guest, rounds):
+    expect(end_of(guest), ["PASS %d" % rounds, "status 0"], "end of the program")
+
+
+def states(lab):
+    """Programs whose state is kept for a restore."""
+    return [x for x in lab.sh("ls /var/lib/gvm").split() if "." in x]
+
+
+def save(lab, options=""):
+    lab.sh("rm -f %s; xl save %s %s %s" % (IMAGE, options, NAME, IMAGE), SLOW)
+    expect(len(states(lab)), 1, "programs that were saved in the middle of their work")
+    matches(lab.sh("gvm saved"), r" vgpu 0: 1 program, \S+ MiB, saved \S+ \S+, kept until ",
+            "gvm saved")
+
+
+def restore(lab):
+    lab.sh("xl restore " + IMAGE, SLOW)
+    guest = arrives(lab, ready=True)
+    connected(lab, guest, timeout=SLOW)
+    return guest
+
+
+def step_save_upgrade_restore(lab):
+    """In the middle of a program, which ends well; the daemon is upgraded while the guest is not."""
+    guest = lab.guests[NAME]
+    begin(guest, 300)
+    save(lab)
+    before = main_pid(lab)
+    lab.sh("dpkg --force-confold -i /root/next/gvm-backd_*.deb", SLOW)
+    if main_pid(lab) == before:
+        raise Failed("gvm-backd was not restarted by its upgrade")
+    expect(len(states(lab)), 1, "programs that are kept through the upgrade")
+    guest = restore(lab)
+    ends(guest, 300)
+    expect(states(lab), [], "states after the restore")
+    one_round(guest)
+
+
+def step_save_cancelled(lab):
+    """No room for the image: the toolstack lets the domain go on, and its program does."""
+    guest = lab.guests[NAME]
+    begin(guest, 200)
+    lab.sh("mkdir -p /run/small && mount -t tmpfs -o size=16m small /run/small")
+    rc, out = lab.dom0("xl save %s /run/small/image" % NAME, SLOW)
+    lab.sh("umount /run/small")
+    if rc == 0:
+        raise Failed("a save into 16 MiB: " + out)
+    ends(guest, 200)
+    one_round(guest)
+
+
+def step_save_of_a_running_guest(lab):
+    """xl save -c: the program goes on and ends well, and so does the one in the image later. The
+    guest's disk stays as it is in the image, because its file system is frozen."""
+    guest = lab.guests[NAME]
+    guest.sh("journalctl --relinquish-var; echo 0 >/proc/sys/kernel/hung_task_timeout_secs")
+    begin(guest, 300)
+    guest.sh("sync; fsfreeze -f /")
+    save(lab, "-c")
+    ends(guest, 300)
+    expect(len(states(lab)), 1, "states: the image's")
+    lab.destroy(NAME)
+    guest = restore(lab)
+    ends(guest, 300)
+    expect(states(lab), [], "states after the restore")
+    guest.sh("fsfreeze -u /")
+
+
 def step_destroy(lab):
     lab.destroy(NAME)
     listed = lab.sh("xl list")
@@ -159,7 +267,8 @@ def main():
     subprocess.run(["gcc", "-O1", "-o", os.path.join(programs, "holdon"),
                     os.path.join(TREE, "tests/deb/holdon.c"), "-L" + os.path.join(BUILD, "lib"),
                     "-l:libcudart.so.13", "-Wl,--allow-shlib-undefined"], check=True)
-    with DiskLab("packages", debs, [os.path.join(programs, "holdon")],
+    parked = os.path.join(BUILD, "conformance/parked")
+    with DiskLab("packages", debs, [os.path.join(programs, "holdon"), parked],
                  say=lambda text: print(text, flush=True)) as lab:
         try:
             lab.boot(pvh=False, timeout=SLOW)

@@ -216,7 +216,7 @@ def make(packages, agent, debs, programs, say):
         _run("chroot", root, "systemctl", "enable", "xen.service")
 
     _make("guest", "1800M", guest, out["guest.ext4"])
-    _make("dom0", "1000M", dom0, out["dom0.ext4"])
+    _make("dom0", "1400M", dom0, out["dom0.ext4"])
     return out
 
 
@@ -226,7 +226,8 @@ class DiskLab(Lab):
     def __init__(self, run, debs, programs, say=lambda text: None):
         super().__init__(run, say)
         self.debs, self.programs = debs, programs
-        self.dom0_args = "loglevel=6 systemd.show_status=1 "
+        # An emulated processor may stand still for longer than the watchdog waits.
+        self.dom0_args = "loglevel=6 systemd.show_status=1 nowatchdog "
 
     def _images(self, agent):
         made = make(self.packages, agent, self.debs, self.programs, self.say)
@@ -238,5 +239,5 @@ class DiskLab(Lab):
         """Text of an xl.cfg whose root is the second disk."""
         text = Lab.config(name, vgpu=vgpu, memory=memory, extra="\n".join(
             ["disk = [ 'phy:/dev/vdb,xvda,w' ]", extra]),
-            cmdline="systemd.show_status=0 rd.udev.log_level=3 " + cmdline, **options)
+            cmdline="nowatchdog systemd.show_status=0 rd.udev.log_level=3 " + cmdline, **options)
         return text.replace('on_reboot = "destroy"', 'on_reboot = "restart"')
