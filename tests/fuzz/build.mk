@@ -6,7 +6,7 @@
 # `make test-fuzz` runs all of them for FUZZ_SECONDS each, two at a time; FUZZ="drain" chooses.
 FUZZ_CC := $(firstword $(shell command -v clang-14 clang 2>/dev/null))
 FUZZ_SECONDS ?= 30
-FUZZ_ALL := $(filter-out $(if $(CUDA_INC),,image),$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_ALL := $(filter-out $(if $(CUDA_INC),,image) $(if $(LLVM_CONFIG),,ptxjit),$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ ?= $(FUZZ_ALL)
 FUZZ_CFLAGS = -std=gnu11 -O1 -g -fsanitize=fuzzer-no-link,address,undefined \
 	-fno-sanitize-recover=undefined -fno-omit-frame-pointer -D_GNU_SOURCE -DGVM_FUZZ \

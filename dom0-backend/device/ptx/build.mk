@@ -91,3 +91,8 @@ UNIT_ptx_tex_LIBS = -lm
 # The plain handlers alone: the AVX2 twins are the same source.
 FUZZ_ptx_OBJS = $(PTX_BASE_OBJS)
 FUZZ_ptx_LIBS = -lm
+# The compiler linked in, instrumented as well.
+FUZZ_ptxjit_OBJS = $(PTX_BASE_OBJS) $(PTX_LLVM_OBJS)
+FUZZ_ptxjit_LIBS = -L$(shell $(LLVM_CONFIG) --libdir) $(shell $(LLVM_CONFIG) --libs core) -lm
+FUZZ_ptxjit_SEEDS = tests/fuzz/seeds/ptx
+$(PTX_LLVM_OBJS:$(BUILD)/obj/%=$(BUILD)/fuzz/obj/%): FUZZ_CFLAGS += -isystem $(shell $(LLVM_CONFIG) --includedir)

@@ -538,6 +538,9 @@ void jit_note(struct ptx_kernel *k, const struct ptx_launch *l, uint64_t ns)
 
 /* ---- the plug-in ----------------------------------------------------------------------------------- */
 
+/* In programs that have the compiler linked in. */
+extern const struct jit_ops gvm_ptx_jit __attribute__((weak));
+
 static void *open_plugin(char *log, size_t log_n)
 {
     static const char *const places[] = {"", "../lib/gvm/", "../"};
@@ -593,13 +596,14 @@ bool ptx_jit_load(enum ptx_jit m, char *log, size_t log_n)
         snprintf(log, log_n, "the processor has no AVX2 and FMA");
         return false;
     }
-    h = open_plugin(log, log_n);
-    if (!h)
+    h = &gvm_ptx_jit ? NULL : open_plugin(log, log_n);
+    if (!h && !&gvm_ptx_jit)
         return false;
-    o = dlsym(h, "gvm_ptx_jit");
+    o = h ? dlsym(h, "gvm_ptx_jit") : &gvm_ptx_jit;
     if (!o || o->abi != JIT_ABI || memcmp(o->sizes, sizes, sizeof(sizes))) {
         snprintf(log, log_n, "%s: built from another version", JIT_FILE);
-        dlclose(h);
+        if (h)
+            dlclose(h);
         return false;
     }
     ops = o;
