@@ -33,4 +33,8 @@ UNIT_cuda_stage_OBJS = $(CUDA_OBJS) $(COMMON_OBJS)
 UNIT_cuda_stage_CFLAGS = -DBUILD_DIR='"$(BUILD)"'
 UNIT_cuda_stage_LIBS = -lzstd -llz4
 UNIT_cuda_stage_NEEDS = $(FAKE_CUDA)
+UNIT_cuda_graph_OBJS = $(CUDA_OBJS) $(COMMON_OBJS)
+UNIT_cuda_graph_CFLAGS = -DBUILD_DIR='"$(BUILD)"'
+UNIT_cuda_graph_LIBS = -lzstd -llz4
+UNIT_cuda_graph_NEEDS = $(FAKE_CUDA)
 endif

@@ -20,7 +20,7 @@ struct dev_gate {
     struct dev *d;
     uint32_t *word;
     uint32_t value; /* that opens it: of a stream's the next one at each use, of a graph's 1 */
-    bool kept;      /* belongs to a graph */
+    bool kept;      /* for graphs: never a stream's, and the other way round */
     dev_call_fn *fn;
     void *arg;
     struct dev_gate *next;
@@ -34,19 +34,23 @@ struct dev_exec {
 
 static struct {
     pthread_mutex_t lock;
-    struct dev_gate *free;
+    struct dev_gate *free[2]; /* for streams, for graphs */
     uint32_t *slab;
     uint32_t used;
 } gates = {.lock = PTHREAD_MUTEX_INITIALIZER, .used = SLAB};
 
-static struct dev_gate *gate_get(struct dev *d, dev_call_fn *fn, void *arg)
+/*
+ * A stream's gate is used again as soon as it is opened, when the GPU may not have looked yet: its word
+ * must only ever grow. A graph's word goes back to 0. So the two are kept apart.
+ */
+static struct dev_gate *gate_get(struct dev *d, bool kept, dev_call_fn *fn, void *arg)
 {
     struct dev_gate *g;
 
     pthread_mutex_lock(&gates.lock);
-    g = gates.free;
+    g = gates.free[kept];
     if (g) {
-        gates.free = g->next;
+        gates.free[kept] = g->next;
     } else {
         if (gates.used == SLAB &&
             cudev_rc(d,
@@ -65,7 +69,7 @@ static struct dev_gate *gate_get(struct dev *d, dev_call_fn *fn, void *arg)
         g->d = d;
         g->fn = fn;
         g->arg = arg;
-        g->kept = false;
+        g->kept = kept;
         g->next = NULL;
     }
     return g;
@@ -74,8 +78,8 @@ static struct dev_gate *gate_get(struct dev *d, dev_call_fn *fn, void *arg)
 static void gate_put(struct dev_gate *g)
 {
     pthread_mutex_lock(&gates.lock);
-    g->next = gates.free;
-    gates.free = g;
+    g->next = gates.free[g->kept];
+    gates.free[g->kept] = g;
     pthread_mutex_unlock(&gates.lock);
 }
 
@@ -102,7 +106,7 @@ static int stream_call(struct dev *d, struct dev_stream *s, dev_call_fn *fn, voi
 
     if (err)
         return err;
-    g = gate_get(d, fn, arg);
+    g = gate_get(d, false, fn, arg);
     if (!g)
         return CUDA_ERROR_OUT_OF_MEMORY;
     /* Of an earlier use the GPU may still look at the word: it is satisfied by later values too. */
@@ -306,7 +310,7 @@ static int add_fill(struct build *b, uint32_t i, const struct dev_node *n)
 /* The report, then the wait, which makes the word ready for the next launch. */
 static int add_call(struct build *b, uint32_t i, const struct dev_node *n)
 {
-    struct dev_gate *g = gate_get(b->d, n->call.fn, n->call.arg);
+    struct dev_gate *g = gate_get(b->d, true, n->call.fn, n->call.arg);
     CUDA_HOST_NODE_PARAMS host = {.fn = node_reached, .userData = g};
     CUstreamBatchMemOpParams op[2];
     CUDA_BATCH_MEM_OP_NODE_PARAMS mem = {.ctx = b->d->ctx, .count = 2, .paramArray = op};
@@ -314,7 +318,6 @@ static int add_call(struct build *b, uint32_t i, const struct dev_node *n)
 
     if (!g)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    g->kept = true;
     g->value = 1;
     __atomic_store_n(g->word, 0, __ATOMIC_RELEASE);
     g->next = b->gates;
