@@ -118,8 +118,8 @@ int park_read_head(int fd, struct wk_state_head *h, const char **why)
     return 0;
 }
 
-int park_load(struct chan *ch, int fd,
-              void (*done)(void *arg, struct chan *ch, int err, const char *why), void *arg)
+static int tell_go(struct chan *ch, const int *fd, unsigned nfd,
+                   void (*done)(void *arg, struct chan *ch, int err, const char *why), void *arg)
 {
     struct wk_msg m = {.type = WK_GO};
 
@@ -128,22 +128,20 @@ int park_load(struct chan *ch, int fd,
     ch->park.seq = m.seq = next_seq(ch->host->b);
     ch->park.done = done;
     ch->park.arg = arg;
-    worker_send(ch->w, &m, &fd, 1);
+    worker_send(ch->w, &m, fd, nfd);
     return 0;
+}
+
+int park_load(struct chan *ch, int fd,
+              void (*done)(void *arg, struct chan *ch, int err, const char *why), void *arg)
+{
+    return tell_go(ch, &fd, 1, done, arg);
 }
 
 int park_go(struct chan *ch, void (*done)(void *arg, struct chan *ch, int err, const char *why),
             void *arg)
 {
-    struct wk_msg m = {.type = WK_GO};
-
-    if (ch->park.state != PARK_LOADING || !ch->w)
-        return -EBUSY;
-    ch->park.seq = m.seq = next_seq(ch->host->b);
-    ch->park.done = done;
-    ch->park.arg = arg;
-    worker_send(ch->w, &m, NULL, 0);
-    return 0;
+    return tell_go(ch, NULL, 0, done, arg);
 }
 
 bool park_worker_done(struct chan *ch, const struct wk_msg *m)

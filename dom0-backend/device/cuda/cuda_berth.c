@@ -80,10 +80,10 @@ static int mark(struct cudev_stage *st, struct dev_stream *s, struct berth *b)
     return err;
 }
 
-int cudev_stage_put(struct dev *d, struct dev_stream *s, uint64_t dev, const void *host, size_t n)
+/* A berth for n octets of the device's memory, taken. 0, a CUresult or DEV_NOT_STAGED. */
+static int enter(struct dev *d, uint64_t dev, size_t n, struct berth **b)
 {
     struct cudev_stage *st = d->stage;
-    struct berth *b;
     int err = cudev_enter(d);
 
     if (err)
@@ -93,10 +93,19 @@ int cudev_stage_put(struct dev *d, struct dev_stream *s, uint64_t dev, const voi
     if (!cudev_stage_inside(d, dev, n))
         return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&st->lock);
-    b = take(st);
+    *b = take(st);
     pthread_mutex_unlock(&st->lock);
-    if (!b)
-        return DEV_NOT_STAGED;
+    return *b ? 0 : DEV_NOT_STAGED;
+}
+
+int cudev_stage_put(struct dev *d, struct dev_stream *s, uint64_t dev, const void *host, size_t n)
+{
+    struct cudev_stage *st = d->stage;
+    struct berth *b;
+    int err = enter(d, dev, n, &b);
+
+    if (err)
+        return err;
     fill(st, b, host, n);
     err =
         cudev_rc(d, cu.cuMemcpyHtoDAsync_v2(dev, b->mem, n, cudev_stream(s)), "cuMemcpyHtoDAsync");
@@ -112,18 +121,13 @@ int cudev_stage_get(struct dev *d, struct dev_stream *s, void *host, uint64_t de
     struct cudev_stage *st = d->stage;
     struct berth *b;
     struct job *j;
-    int err = cudev_enter(d);
+    int err = enter(d, dev, n, &b);
 
     if (err)
         return err;
-    if (!st || n > BERTH_MAX)
-        return DEV_NOT_STAGED;
-    if (!cudev_stage_inside(d, dev, n))
-        return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&st->lock);
-    b = take(st);
-    j = b ? cudev_job_get(st) : NULL;
-    if (b && !j)
+    j = cudev_job_get(st);
+    if (!j)
         b->taken = false;
     pthread_mutex_unlock(&st->lock);
     if (!j)
