@@ -15,6 +15,8 @@ from lab import Lab, LabError  # noqa: E402
 from xentest import Failed, backd, connected, matches, passes  # noqa: E402
 
 PROGRAMS = ("vectorAdd", "matrixMul", "reduction")
+NEEDS = ("gvm", "gvm-backd", "gvm-worker", "xen-vgpufront.ko", "libcuda.so.1", "libcudart.so.13",
+         "conformance programs")
 VGPU = "backend=0,device=0,mem=1G"
 
 
@@ -23,7 +25,7 @@ def title(text):
 
 
 def show(lab):
-    missing = [p for p, v in sorted(lab.parts.items()) if not v and p != "gvm-agent"]
+    missing = [p for p in NEEDS if not lab.parts[p]]
     if missing:
         raise Failed("not built, see the messages of make: " + ", ".join(missing))
     title("Xen")
