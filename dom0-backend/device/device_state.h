@@ -27,7 +27,8 @@ struct dev_mipmap;
 struct dev_state {
     void (*put)(struct dev_state *s, const void *p, size_t n);
     void (*get)(struct dev_state *s, void *p, size_t n);
-    bool failed; /* out of room, cut short, or not readable */
+    bool failed;   /* out of room, cut short, or not readable */
+    uint64_t when; /* the device's own: the time, one for all that a file says of it. 0 at first */
 };
 
 enum dev_owner { DEV_OWNER_MODULE, DEV_OWNER_ARRAY, DEV_OWNER_MIPMAP, DEV_OWNER_EXEC };

@@ -16,6 +16,7 @@
 
 #include "dom0-backend/device/device.h"
 #include "dom0-backend/device/device_graph.h"
+#include "dom0-backend/device/device_state.h"
 
 static const struct dev_ops *const ops = &dev_ptx_ops;
 static struct dev *dev;
@@ -309,6 +310,60 @@ static void events_measure(void **state)
     ops->event_destroy(dev, f);
 }
 
+/* A file that takes its time. */
+struct slow_file {
+    struct dev_state d; /* first */
+    uint8_t octets[256];
+    size_t at;
+};
+
+static void slow_put(struct dev_state *d, const void *p, size_t n)
+{
+    struct slow_file *f = (struct slow_file *)d;
+
+    usleep(1000);
+    assert_true(f->at + n <= sizeof(f->octets));
+    memcpy(f->octets + f->at, p, n);
+    f->at += n;
+}
+
+static void slow_get(struct dev_state *d, void *p, size_t n)
+{
+    struct slow_file *f = (struct slow_file *)d;
+
+    usleep(1000);
+    assert_true(f->at + n <= sizeof(f->octets));
+    memcpy(p, f->octets + f->at, n);
+    f->at += n;
+}
+
+/* The time between two events is the same after their state was saved and loaded. */
+static void events_keep_their_distance(void **state)
+{
+    struct slow_file f = {.d = {.put = slow_put, .get = slow_get}};
+    struct dev_event *a[2], *b[2];
+    float before = -1, after = -2;
+
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(ops->event_create(dev, 0, &a[i]), 0);
+        assert_int_equal(ops->event_record(dev, a[i], NULL), 0);
+        assert_int_equal(ops->event_sync(dev, a[i]), 0);
+    }
+    assert_int_equal(ops->event_elapsed(dev, a[0], a[1], &before), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(ops->state->save_event(dev, &f.d, a[i]), 0);
+    f.at = 0;
+    f.d.when = 0;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(ops->state->load_event(dev, &f.d, &b[i]), 0);
+    assert_int_equal(ops->event_elapsed(dev, b[0], b[1], &after), 0);
+    assert_true(after == before);
+    for (int i = 0; i < 2; i++) {
+        ops->event_destroy(dev, a[i]);
+        ops->event_destroy(dev, b[i]);
+    }
+}
+
 /* A wait is for the record before it, whatever is recorded later; events may go while in use. */
 static void a_wait_keeps_its_point(void **state)
 {
@@ -533,6 +588,7 @@ int main(void)
         TEST(non_blocking_is_outside),
         TEST(events_order_streams),
         TEST(events_measure),
+        TEST(events_keep_their_distance),
         TEST(a_wait_keeps_its_point),
         TEST(write32_follows_work),
         TEST(a_destroyed_stream_finishes),

@@ -131,6 +131,14 @@ struct event_state {
     uint64_t age;
 };
 
+/* One time for all events, or those between them would change. */
+static uint64_t when(struct dev_state *s)
+{
+    if (!s->when)
+        s->when = now_ns();
+    return s->when;
+}
+
 static int save_event(struct dev *d, struct dev_state *s, struct dev_event *e)
 {
     struct event_state x = {.flags = e->flags};
@@ -138,7 +146,7 @@ static int save_event(struct dev *d, struct dev_state *s, struct dev_event *e)
     pthread_mutex_lock(&d->lock);
     if (e->mark) {
         x.recorded = 1;
-        x.age = now_ns() - e->mark->ns;
+        x.age = when(s) - e->mark->ns;
     }
     pthread_mutex_unlock(&d->lock);
     s->put(s, &x, sizeof(x));
@@ -161,7 +169,7 @@ static int load_event(struct dev *d, struct dev_state *s, struct dev_event **out
             swdev_event_destroy(d, e);
             return CUDA_ERROR_OUT_OF_MEMORY;
         }
-        *e->mark = (struct mark){.refs = 1, .done = true, .ns = now_ns() - x.age};
+        *e->mark = (struct mark){.refs = 1, .done = true, .ns = when(s) - x.age};
     }
     *out = e;
     return 0;
