@@ -60,7 +60,9 @@ static uint32_t spin_default_us(void)
     cpu_set_t set;
 
     /* With one CPU the worker (or, in a guest, the vCPU that would answer) cannot run meanwhile. */
-    if (sched_getaffinity(0, sizeof(set), &set) || CPU_COUNT(&set) == 1)
+    if (sched_getaffinity(0, sizeof(set), &set)) /* more of them than a set holds */
+        return SPIN_DEFAULT_US;
+    if (CPU_COUNT(&set) == 1)
         return 0;
     return CPU_COUNT(&set) < 4 ? SPIN_FEW_US : SPIN_DEFAULT_US;
 }

@@ -53,10 +53,11 @@ static void watch_forks(void)
 
 /* ---- pieces ------------------------------------------------------------------------------- */
 
-/* Piece i of each group. */
-static uint64_t of_each(unsigned i)
+/* Of each group the pieces that `bits` has. */
+static uint64_t of_each(uint8_t bits)
 {
-    return 0x0101010101010101ull << i;
+    _Static_assert(GVM_CREW_GROUPS == 8 && GVM_CREW_GROUP == 8, "a group is an octet of `open`");
+    return 0x0101010101010101ull * bits;
 }
 
 /* One piece, of those that `mine` has if there are any. */
@@ -82,7 +83,7 @@ bool gvm_crew_help(struct gvm_job *j)
     uint32_t piece;
 
     /* What is copied often lies in this thread's cache: it has half, helpers share the rest. */
-    if (!take(j->desk, of_each(0) | of_each(1) | of_each(2) | of_each(3), &piece))
+    if (!take(j->desk, of_each(0x0f), &piece))
         return false;
     j->mine++;
     j->piece(j->arg, piece);
@@ -97,7 +98,7 @@ static bool work(unsigned id, unsigned *turn)
     for (unsigned i = 0; i < DESKS; i++) {
         struct gvm_crew_desk *d = &crew.desk[(*turn + i) % DESKS];
 
-        if (!take(d, of_each(4 + id % 4), &piece))
+        if (!take(d, of_each((uint8_t)(0x10u << id % 4)), &piece))
             continue;
         *turn += i + 1;
         d->job->piece(d->job->arg, piece);
