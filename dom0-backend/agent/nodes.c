@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "dom0-backend/agent/wanted.h"
 #include "dom0-backend/common/clock.h"
@@ -280,11 +279,6 @@ static int offline_in(struct xs_handle *xs, xs_transaction_t t, void *arg)
     if (!err && state != XB_CLOSED)
         err = xs_put(xs, t, back, VGPU_XS_STATE, "%d", XB_CLOSING);
     return err;
-}
-
-static int64_t now_ms(void)
-{
-    return (int64_t)(now_ns() / 1000000);
 }
 
 /* Waits until test(state) holds; a directory that vanished has state 6. 0, or -ETIMEDOUT. */

@@ -16,7 +16,6 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "dom0-backend/common/clock.h"
@@ -54,11 +53,6 @@ static bool say_hello(struct worker *w)
     worker_path(w, "sock", a.sun_path, sizeof(a.sun_path));
     return w->sock >= 0 && connect(w->sock, (struct sockaddr *)&a, sizeof(a)) == 0 &&
            fdmsg_send(w->sock, &m, sizeof(m), NULL, 0) == 0;
-}
-
-static int64_t now_ms(void)
-{
-    return (int64_t)(now_ns() / 1000000);
 }
 
 /* Its answer, at the latest at `until`: a worker may be in the middle of mapping a chunk. */

@@ -17,4 +17,10 @@ static inline uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* The same in milliseconds, for sums with time-outs. */
+static inline int64_t now_ms(void)
+{
+    return (int64_t)(now_ns() / 1000000);
+}
+
 #endif
