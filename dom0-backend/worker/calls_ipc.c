@@ -51,10 +51,10 @@ static void imported(struct wk *w, int err, const void *thing, uint64_t dptr, co
  * same one again. */
 static bool known(struct wk *w, uint64_t base, uint8_t *handle, uint32_t *len)
 {
-    struct wk_exported *e;
+    struct wk_handle *e;
 
     pthread_mutex_lock(&w->shares.lock);
-    for (e = w->shares.mem; e && e->base != base; e = e->next)
+    for (e = w->shares.mem; e && e->dptr != base; e = e->next)
         ;
     if (e)
         memcpy(handle, e->handle, WK_HANDLE);
@@ -68,7 +68,7 @@ static int hand_out_allocation(struct wk *w, enum wk_share_kind kind, uint64_t b
                                uint8_t *handle, uint32_t *len)
 {
     struct dev_share s = {.fd = -1};
-    struct wk_exported *e;
+    struct wk_handle *e;
     int err;
 
     if (known(w, base, handle, len))
@@ -84,7 +84,7 @@ static int hand_out_allocation(struct wk *w, enum wk_share_kind kind, uint64_t b
         free(e);
         return err;
     }
-    e->base = base;
+    e->dptr = base;
     memcpy(e->handle, handle, WK_HANDLE);
     pthread_mutex_lock(&w->shares.lock);
     e->next = w->shares.mem;

@@ -32,20 +32,19 @@ void wk_shares_init(struct wk_shares *s)
     pthread_condattr_destroy(&attr);
 }
 
+static void free_handles(struct wk_handle *e)
+{
+    for (struct wk_handle *next; e; e = next) {
+        next = e->next;
+        free(e);
+    }
+}
+
 void wk_shares_fini(struct wk_shares *s)
 {
-    while (s->mem) {
-        struct wk_exported *e = s->mem;
-
-        s->mem = e->next;
-        free(e);
-    }
-    while (s->held) {
-        struct wk_held *e = s->held;
-
-        s->held = e->next;
-        free(e);
-    }
+    free_handles(s->mem);
+    free_handles(s->held);
+    s->mem = s->held = NULL;
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->come);
     pthread_cond_destroy(&s->work);
@@ -198,33 +197,32 @@ int wk_share_import(struct wk *w, enum wk_share_kind kind, const uint8_t *handle
     return WK_OK;
 }
 
-void wk_share_forget(struct wk *w, const uint8_t handle[WK_HANDLE])
+static void tell(struct wk *w, uint32_t type, const uint8_t handle[WK_HANDLE])
 {
-    struct wk_msg m = {.type = WK_UNEXPORT};
+    struct wk_msg m = {.type = type};
     struct handle h;
 
     memcpy(&h, handle, sizeof(h));
     memcpy(m.share.token, h.token, sizeof(h.token));
     if (w->to_broker)
         w->to_broker(w, &m, NULL, 0);
+}
+
+void wk_share_forget(struct wk *w, const uint8_t handle[WK_HANDLE])
+{
+    tell(w, WK_UNEXPORT, handle);
 }
 
 /* What one handle stands for is counted once less. */
 static void tell_gone(struct wk *w, const uint8_t handle[WK_HANDLE])
 {
-    struct wk_msg m = {.type = WK_GONE};
-    struct handle h;
-
-    memcpy(&h, handle, sizeof(h));
-    memcpy(m.share.token, h.token, sizeof(h.token));
-    if (w->to_broker)
-        w->to_broker(w, &m, NULL, 0);
+    tell(w, WK_GONE, handle);
 }
 
 void wk_share_holds(struct wk *w, const void *thing, uint64_t dptr, const uint8_t handle[WK_HANDLE])
 {
     struct wk_shares *s = &w->shares;
-    struct wk_held *e = calloc(1, sizeof(*e));
+    struct wk_handle *e = calloc(1, sizeof(*e));
 
     if (!e) { /* counted too often from now on */
         tell_gone(w, handle);
@@ -239,15 +237,16 @@ void wk_share_holds(struct wk *w, const void *thing, uint64_t dptr, const uint8_
     pthread_mutex_unlock(&s->lock);
 }
 
-void wk_share_lets_go(struct wk *w, const void *thing, uint64_t dptr)
+/* All of `list` that stands for this, as a list of its own. */
+static struct wk_handle *take_out(struct wk_shares *s, struct wk_handle **list, const void *thing,
+                                  uint64_t dptr)
 {
-    struct wk_shares *s = &w->shares;
-    struct wk_held *gone = NULL, *e;
+    struct wk_handle *gone = NULL, *e;
 
-    if (!__atomic_load_n(&s->held, __ATOMIC_RELAXED))
-        return;
+    if (!__atomic_load_n(list, __ATOMIC_RELAXED))
+        return NULL;
     pthread_mutex_lock(&s->lock);
-    for (struct wk_held **at = &s->held; *at;) {
+    for (struct wk_handle **at = list; *at;) {
         e = *at;
         if (e->thing != thing || e->dptr != dptr) {
             at = &e->next;
@@ -258,9 +257,15 @@ void wk_share_lets_go(struct wk *w, const void *thing, uint64_t dptr)
         gone = e;
     }
     pthread_mutex_unlock(&s->lock);
-    while (gone) {
-        e = gone;
-        gone = e->next;
+    return gone;
+}
+
+void wk_share_lets_go(struct wk *w, const void *thing, uint64_t dptr)
+{
+    struct wk_handle *e = take_out(&w->shares, &w->shares.held, thing, dptr), *next;
+
+    for (; e; e = next) {
+        next = e->next;
         tell_gone(w, e->handle);
         free(e);
     }
@@ -268,27 +273,11 @@ void wk_share_lets_go(struct wk *w, const void *thing, uint64_t dptr)
 
 void wk_share_freed(struct wk *w, uint64_t base)
 {
-    struct wk_shares *s = &w->shares;
-    struct wk_exported *gone = NULL, *e;
-
-    if (!__atomic_load_n(&s->mem, __ATOMIC_RELAXED))
-        return;
-    pthread_mutex_lock(&s->lock);
     /* Two threads may have exported it at once: it has two handles then. */
-    for (struct wk_exported **at = &s->mem; *at;) {
-        e = *at;
-        if (e->base != base) {
-            at = &e->next;
-            continue;
-        }
-        *at = e->next;
-        e->next = gone;
-        gone = e;
-    }
-    pthread_mutex_unlock(&s->lock);
-    while (gone) {
-        e = gone;
-        gone = e->next;
+    struct wk_handle *e = take_out(&w->shares, &w->shares.mem, NULL, base), *next;
+
+    for (; e; e = next) {
+        next = e->next;
         tell_gone(w, e->handle);
         wk_share_forget(w, e->handle);
         free(e);

@@ -28,17 +28,9 @@ struct wk_question {
     bool answered;
 };
 
-/* An allocation with a handle, of cuMemAlloc or a pool. */
-struct wk_exported {
-    struct wk_exported *next;
-    uint64_t base;
-    uint8_t handle[WK_HANDLE];
-};
-
-/* What the broker knows this process to count as others do: memory that it has imported, at an address
- * or as an object, and objects that it has exported. */
-struct wk_held {
-    struct wk_held *next;
+/* A handle, and what it stands for in this process. */
+struct wk_handle {
+    struct wk_handle *next;
     const void *thing; /* NULL: at dptr */
     uint64_t dptr;
     uint8_t handle[WK_HANDLE];
@@ -49,8 +41,11 @@ struct wk_shares {
     pthread_cond_t come;
     struct wk_question *asked;
     uint32_t seq;
-    struct wk_exported *mem;
-    struct wk_held *held;
+    /* Allocations with a handle, of cuMemAlloc or a pool. */
+    struct wk_handle *mem;
+    /* What the broker knows this process to count as others do: memory that it has imported, at an
+     * address or as an object, and objects that it has exported. */
+    struct wk_handle *held;
     /* Streams that wait for events of other processes; a thread of its own looks after them. */
     pthread_cond_t work;
     struct wk_wait *waits;
