@@ -152,6 +152,16 @@ static void test_faults(void **state)
          "shl.b32 %x, %t, 4; st.shared.u32 [%x], %t; ld.shared.u32 %r, [%x+4]; "
          "st.shared.u32 [%x+16], %t;",
          700},
+        /* the offsets are as far apart as can be, and neighbours modulo 2^64 */
+        {"three at once, offsets that wrap around",
+         "add.s64 %a, %b, %w; add.s64 %a, %a, 0x8000000000000040; "
+         "ld.global.u32 %r, [%a-0x8000000000000000]; "
+         "ld.global.u32 %x, [%a+0x7ffffffffffffffc]; st.global.u32 [%a+16], %t;",
+         700},
+        {"two at once, offsets that wrap around",
+         "add.s64 %a, %b, 0x8000000000000040; ld.u32 %r, [%a-0x8000000000000000]; "
+         "ld.u32 %x, [%a+0x7ffffffffffffffc]; st.u32 [%a+16], %t;",
+         700},
         {"trap", "setp.eq.u32 %p, %t, 40; @%p trap;", 719},
     };
     char body[2000];

@@ -541,3 +541,23 @@ void each_operand(const struct jop *j, opd_cb cb, void *arg)
     if (j->d.kind == OPD_REG)
         cb(arg, &j->d, true);
 }
+
+struct def_arg {
+    uint32_t reg;
+    bool hit;
+};
+
+static void def_cb(void *arg, const struct opd *o, bool def)
+{
+    struct def_arg *d = arg;
+
+    d->hit |= def && o->idx == d->reg;
+}
+
+bool writes_reg(const struct jop *j, uint32_t reg)
+{
+    struct def_arg d = {.reg = reg};
+
+    each_operand(j, def_cb, &d);
+    return d.hit;
+}

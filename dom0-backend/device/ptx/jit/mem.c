@@ -138,13 +138,19 @@ LLVMValueRef is_good(struct access *x, LLVMValueRef a, LLVMValueRef b)
     return LLVMBuildICmp(g->b, LLVMIntEQ, bad, ci64(g, 0), "");
 }
 
+/* A check before has seen to it. */
+static bool is_known(LLVMValueRef good)
+{
+    return LLVMIsAConstantInt(good) && LLVMConstIntGetZExtValue(good);
+}
+
 /* On to a new block where the condition holds, to the slow path where it does not. */
 void require(struct access *x, LLVMValueRef good)
 {
     LLVMBasicBlockRef fast;
 
-    if (LLVMIsConstant(good) && LLVMConstIntGetZExtValue(good))
-        return; /* a check before has seen to it */
+    if (is_known(good))
+        return;
     fast = new_bb(x->g, "fast");
     x->slows = true;
     branch_rarely(x->g, good, fast, x->slow);
@@ -363,7 +369,7 @@ static LLVMValueRef part_base(struct access *x, int64_t stride)
 static void side_by_side(struct access *x, int64_t stride)
 {
     struct gen *g = x->g;
-    const bool known = LLVMIsConstant(x->good);
+    const bool known = is_known(x->good);
     LLVMValueRef a = addr_one(x), p;
     bool by_part = x->j->nelem == 1 && x->esz >= 4;
 
@@ -411,40 +417,34 @@ static void side_by_side(struct access *x, int64_t stride)
 
 /* ---- one check for several accesses -------------------------------------------------------------------------- */
 
-struct def_arg {
-    uint32_t reg;
-    bool hit;
-};
+#define NEAR (1 << 16) /* octets between offsets that are looked at together */
 
-static void def_cb(void *arg, const struct opd *o, bool def)
-{
-    struct def_arg *d = arg;
-
-    d->hit |= def && o->idx == d->reg;
-}
-
-/* The range of offsets that accesses like this one have from here to the end of the block, as long as
- * the address register stays the same. */
+/*
+ * The range of offsets that accesses like this one have from here to the end of the block, as long as
+ * the address register stays the same. Offsets are whatever a guest writes, up to 64 bits of them: two
+ * whose distance wraps around are not near, though their addresses may be.
+ */
 static unsigned offsets(struct access *x, int64_t *lo, int64_t *hi)
 {
+    const struct unit *t = x->g->t;
+    const uint32_t reg = x->j->a.idx;
     unsigned n = 0;
 
-    const struct unit *t = x->g->t;
-    struct def_arg d = {.reg = x->j->a.idx};
-
     *lo = *hi = x->j->imm;
-    for (uint32_t i = x->i; i < t->blocks[x->g->cur_block].end && !d.hit; i++) {
+    for (uint32_t i = x->i; i < t->blocks[x->g->cur_block].end; i++) {
         const struct jop *k = &t->ops[i];
+        int64_t from;
 
         if (k->native && (k->op == OP_LD || k->op == OP_ST) && k->a.kind == OPD_REG &&
-            k->a.idx == d.reg && k->space == x->j->space && elem_bytes(k) * k->nelem <= x->total &&
-            k->guard.kind == OPD_NONE && !((k->imm - x->j->imm) % (int64_t)x->total) &&
-            k->imm - *lo < 1 << 16 && *hi - k->imm < 1 << 16) {
+            k->a.idx == reg && k->space == x->j->space && elem_bytes(k) * k->nelem <= x->total &&
+            k->guard.kind == OPD_NONE && !__builtin_sub_overflow(k->imm, x->j->imm, &from) &&
+            from > -NEAR && from < NEAR && !(from % (int64_t)x->total)) {
             *lo = k->imm < *lo ? k->imm : *lo;
             *hi = k->imm > *hi ? k->imm : *hi;
             n++;
         }
-        each_operand(k, def_cb, &d);
+        if (writes_reg(k, reg))
+            break;
     }
     return n;
 }
@@ -467,7 +467,7 @@ static void check(struct access *x, int64_t stride)
             continue;
         x->good = k->good;
         x->all_good = j->guard.kind == OPD_NONE ? k->all_good
-                      : LLVMIsConstant(x->good) ? full
+                      : is_known(x->good)       ? full
                                                 : LLVMBuildAnd(g->b, x->good, full, "");
         return;
     }
@@ -477,12 +477,11 @@ static void check(struct access *x, int64_t stride)
     *k = (struct checked){.block = g->cur_block, .total = x->total, .space = j->space};
     k->lo = k->hi = j->imm;
     if (j->a.kind == OPD_REG) {
-        struct def_arg d = {.reg = j->a.idx};
-
         k->reg = j->a.idx;
         n = offsets(x, &k->lo, &k->hi);
-        for (k->end = x->i; k->end < g->t->blocks[k->block].end && !d.hit; k->end++)
-            each_operand(&g->t->ops[k->end], def_cb, &d);
+        for (k->end = x->i; k->end < g->t->blocks[k->block].end;)
+            if (writes_reg(&g->t->ops[k->end++], k->reg))
+                break;
     }
     at_lo.imm = k->lo;
     at_hi.imm = k->hi;
@@ -511,25 +510,32 @@ static void check(struct access *x, int64_t stride)
         k->good = NULL; /* only where the guard holds */
 }
 
+void access_begin(struct access *x)
+{
+    struct gen *g = x->g;
+
+    x->et = LLVMIntTypeInContext(g->ctx, x->esz * 8);
+    x->mask = op_mask(g, x->j);
+    x->slow = new_bb(g, "slow");
+    x->done = new_bb(g, "done");
+    if (x->j->guard.kind == OPD_REG) {
+        LLVMBasicBlockRef run = new_bb(g, "run");
+
+        LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntNE, x->mask, cmask(g, 0), ""), run,
+                        x->done);
+        at(g, run);
+    }
+}
+
 void gen_mem(struct gen *g, const struct jop *j, uint32_t i)
 {
     struct access x = {.g = g, .j = j, .i = i};
     int64_t stride;
     unsigned shape = opd_shape(g->t, &j->a, &stride);
-    struct jop plain = *j;
 
     x.esz = elem_bytes(j);
     x.total = x.esz * j->nelem;
-    x.et = LLVMIntTypeInContext(g->ctx, x.esz * 8);
-    x.mask = op_mask(g, j);
-    x.slow = new_bb(g, "slow");
-    x.done = new_bb(g, "done");
-    if (j->guard.kind == OPD_REG) {
-        LLVMBasicBlockRef run = new_bb(g, "run");
-
-        LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntNE, x.mask, cmask(g, 0), ""), run, x.done);
-        at(g, run);
-    }
+    access_begin(&x);
     if (shape == S_AFF && !stride)
         shape = S_UNI;
     if (j->space != AS_PARAM && (g->w == 1 || (shape != S_VAR && j->space != AS_LOCAL)))
@@ -553,7 +559,6 @@ void gen_mem(struct gen *g, const struct jop *j, uint32_t i)
     if (j->space == AS_PARAM) {
         LLVMBuildUnreachable(g->b);
     } else {
-        (void)plain;
         gen_handler(g, j, i);
         LLVMBuildBr(g->b, x.done);
     }

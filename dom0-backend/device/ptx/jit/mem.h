@@ -18,6 +18,8 @@ struct access {
     bool slows; /* something goes to `slow` */
 };
 
+/* After g, j, i, esz and total: the rest, and to where the guard holds in some lane. */
+void access_begin(struct access *x);
 /* Addresses of all lanes. */
 LLVMValueRef addr_vec(struct access *x);
 /*

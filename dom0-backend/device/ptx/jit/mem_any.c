@@ -72,29 +72,14 @@ void lanes_end(struct access *x, struct lane_loop *l)
 
 /* ---- addresses by number --------------------------------------------------------------------- */
 
-struct def_arg {
-    uint32_t reg;
-    bool hit;
-};
-
-static void def_cb(void *arg, const struct opd *o, bool def)
-{
-    struct def_arg *d = arg;
-
-    d->hit |= def && o->idx == d->reg;
-}
-
 /* The last micro-op before i in its block that writes the register; UINT32_MAX: none. */
 static uint32_t last_def(const struct unit *t, uint32_t i, uint32_t reg)
 {
     uint32_t start = t->blocks[t->block_of[i]].start;
-    struct def_arg d = {.reg = reg};
 
-    while (i-- > start) {
-        each_operand(&t->ops[i], def_cb, &d);
-        if (d.hit)
+    while (i-- > start)
+        if (writes_reg(&t->ops[i], reg))
             return i;
-    }
     return UINT32_MAX;
 }
 

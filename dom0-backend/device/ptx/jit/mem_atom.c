@@ -100,17 +100,8 @@ void gen_atom(struct gen *g, const struct jop *j, uint32_t i)
     struct places p;
 
     x.esz = x.total = j->ty >= TY_U64 ? 8 : 4;
-    x.et = LLVMIntTypeInContext(g->ctx, x.esz * 8);
+    access_begin(&x);
     vt = vec(g, x.et);
-    x.mask = op_mask(g, j);
-    x.slow = new_bb(g, "slow");
-    x.done = new_bb(g, "done");
-    if (j->guard.kind == OPD_REG) {
-        LLVMBasicBlockRef run = new_bb(g, "run");
-
-        LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntNE, x.mask, cmask(g, 0), ""), run, x.done);
-        at(g, run);
-    }
     find_places(&x, &p);
     v = get_vec(g, &j->b);
     if (j->b.kind == OPD_REG && g->t->regs[j->b.idx].loose)
