@@ -4,7 +4,7 @@
  *
  *   worker   a gvm-worker process (worker.c, spawn.c)
  *   chan     a channel: the memory of one guest process, served by one worker (chan.c)
- *   op       a control request under way (chan.c)
+ *   op       a control request under way (op.c)
  *   host     where control requests come from and how its channels get their memory: a Xen device
  *            (xendev.c) or a connection of the local transport (local.c)
  *
@@ -132,7 +132,7 @@ struct park {
     unsigned next;                         /* of those */
     struct helper *helper;                 /* takes the worker off the device, or puts it back */
     bool wake;                             /* put it back as soon as it is off */
-    struct worker *kept;                   /* that a CREATE is to be given */
+    uint32_t kept; /* id of the worker that a CREATE is to be given; 0: a new one */
     void (*done)(void *arg, struct chan *ch, int err, const char *why);
     void *arg;
 };
@@ -276,6 +276,13 @@ void worker_refill(struct broker *b, const struct worker_params *p);
 void worker_drop_warm(struct broker *b, const struct worker_params *p);
 /* Sends a message; a worker that does not take it is killed. 0 or -errno. */
 int worker_send(struct worker *w, const struct wk_msg *m, const int *fds, int nfds);
+/* For a message whose answer is told by it; never 0. */
+static inline uint32_t broker_seq(struct broker *b)
+{
+    if (++b->next_seq == 0)
+        b->next_seq = 1;
+    return b->next_seq;
+}
 /* Asks the worker to end, and kills it after WORKER_GRACE_S. */
 void worker_end(struct worker *w);
 /* Kills it now. */
@@ -287,7 +294,7 @@ void worker_limit(struct worker *w, double s);
 /* Writes w->rec to its file. */
 void worker_save(struct worker *w);
 /* False if there is nothing to read. The worker is the only writer, without locks; the numbers are
- * for display, and no guest can reach them. */
+ * for display and for what a suspended worker comes back to, and no guest can reach them. */
 bool worker_stats(const struct worker *w, struct wk_stats *out);
 /* Before this process ends and leaves serving workers to the next one: ends all others. */
 void worker_leave_all(struct broker *b);
@@ -314,10 +321,6 @@ pid_t spawn_worker(const struct spawn *s, int *pidfd);
 
 /* ---- chan.c */
 
-/* Handles one control request (a private copy) of `h`. Always ends in one h->ops->respond(). */
-void ctl_request(struct host *h, const struct vgpu_ctl_req *req, unsigned slot);
-/* Continues a request whose descriptors are made (err 0), or that failed. */
-void op_prepared(struct op *op, int err);
 /* Upcalls of worker.c. */
 void chan_worker_ready(struct chan *ch);
 void chan_worker_done(struct chan *ch, const struct wk_msg *m);
@@ -331,6 +334,12 @@ void host_close(struct host *h);
 int host_charge(struct host *h, uint64_t pages);
 void host_uncharge(struct host *h, uint64_t pages);
 
+/* ---- op.c */
+
+/* Handles one control request (a private copy) of `h`. Always ends in one h->ops->respond(). */
+void ctl_request(struct host *h, const struct vgpu_ctl_req *req, unsigned slot);
+/* Continues a request whose descriptors are made (err 0), or that failed. */
+void op_prepared(struct op *op, int err);
 /* Queues a request of our own for the channel: op->internal, op->req, op->msg.flags are set. */
 struct op *op_new(struct chan *ch, uint16_t code, void (*internal)(struct op *op, int status));
 void op_start(struct op *op);

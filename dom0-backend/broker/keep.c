@@ -18,11 +18,8 @@
 
 static void detach(struct worker *w)
 {
-    struct wk_msg m = {.type = WK_DETACH};
+    struct wk_msg m = {.type = WK_DETACH, .seq = broker_seq(w->b)};
 
-    do {
-        m.seq = w->b->next_seq++;
-    } while (!m.seq);
     worker_send(w, &m, NULL, 0);
     worker_limit(w, DETACH_S); /* its domain is only gone when nobody maps its pages */
 }

@@ -17,16 +17,6 @@
 #include "dom0-backend/broker/mps.h"
 #include "dom0-backend/common/fdmsg.h"
 
-static uint32_t next_seq(struct broker *b)
-{
-    uint32_t seq;
-
-    do {
-        seq = b->next_seq++;
-    } while (!seq);
-    return seq;
-}
-
 void park_finish(struct chan *ch, int err, const char *why)
 {
     void (*done)(void *, struct chan *, int, const char *) = ch->park.done;
@@ -79,7 +69,7 @@ int park_save(struct chan *ch, int fd, const uint8_t token[16], const char *uuid
             return -EIO;
     }
     ch->park.state = PARK_ASKED;
-    ch->park.seq = m.seq = next_seq(ch->host->b);
+    ch->park.seq = m.seq = broker_seq(ch->host->b);
     ch->park.done = done;
     ch->park.arg = arg;
     worker_send(ch->w, &m, &fd, fd >= 0); /* a failure ends the worker, and with that this */
@@ -93,7 +83,7 @@ void park_go_on(struct chan *ch)
     if (ch->park.state != PARK_STILL || !ch->w || park_is_off(ch->w))
         return;
     ch->park.state = PARK_NONE;
-    m.seq = next_seq(ch->host->b);
+    m.seq = broker_seq(ch->host->b);
     worker_send(ch->w, &m, NULL, 0);
     chan_go_on(ch);
 }
@@ -125,7 +115,7 @@ static int tell_go(struct chan *ch, const int *fd, unsigned nfd,
 
     if (ch->park.state != PARK_LOADING || !ch->w)
         return -EBUSY;
-    ch->park.seq = m.seq = next_seq(ch->host->b);
+    ch->park.seq = m.seq = broker_seq(ch->host->b);
     ch->park.done = done;
     ch->park.arg = arg;
     worker_send(ch->w, &m, fd, nfd);

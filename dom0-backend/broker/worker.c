@@ -172,9 +172,7 @@ static void worker_prepare(struct worker *w)
         m.npages = VGPU_CH_PAGES(VGPU_LOCAL_RING_ORDER);
         m.chunk_pages = VGPU_LOCAL_CHUNK_PAGES;
     }
-    do {
-        m.seq = w->prep_seq = w->b->next_seq++;
-    } while (m.seq == 0);
+    m.seq = w->prep_seq = broker_seq(w->b);
     worker_send(w, &m, w->prep_fd, n);
 }
 

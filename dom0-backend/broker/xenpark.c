@@ -326,7 +326,7 @@ static int find_kept(struct xendev *d, struct chan *ch, const struct vgpu_ctl_re
     *why = "its state is on another GPU than the one that the domain is given now";
     if (strcmp(w->params.device, d->h.params.device) != 0)
         return -ENODEV;
-    ch->park.kept = w;
+    ch->park.kept = w->id;
     ch->park.state = PARK_LOADING;
     ch->park.keep = false;
     return 0;
