@@ -62,10 +62,14 @@ static inline bool tok_is(const struct parser *p, enum tok t, const char *s)
 bool accept(struct parser *p, char c);
 int expect(struct parser *p, char c);
 
+/* By this very name, in the scopes around; NULL: none. */
+struct sym *sym_lookup(struct parser *p, const char *s, size_t n);
 struct sym *sym_find(struct parser *p, const char *s, size_t n);
 struct sym *sym_add(struct parser *p, enum sym_kind kind, const char *s, size_t n);
 int scope_enter(struct parser *p);
 void scope_leave(struct parser *p);
+/* The end of a text: what only it may see is forgotten by name. */
+void hide_symbols(struct parser *p);
 
 /* Variable declarations after the space directive (.global and so on); adds to the current scope. */
 int parse_var(struct parser *p, enum ir_space space, bool ext);
