@@ -89,6 +89,61 @@ static inline void open_driver(uint64_t limit)
     f->calls[0] = '\0';
 }
 
+static uint64_t guest_left, for_others; /* of a guest's quota, and set aside for parked workers */
+
+static inline bool quota_take(void *arg, uint64_t bytes)
+{
+    if (bytes > guest_left)
+        return false;
+    guest_left -= bytes;
+    return true;
+}
+
+static inline void quota_give(void *arg, uint64_t bytes)
+{
+    guest_left += bytes;
+}
+
+static inline uint64_t quota_left(void *arg)
+{
+    return guest_left;
+}
+
+static inline uint64_t quota_reserved(void *arg)
+{
+    return for_others;
+}
+
+/* A worker of a guest with a quota; `limit`: this worker's own. */
+static inline int open_quota(uint64_t limit)
+{
+    static const struct dev_quota quota = {
+        .take = quota_take, .give = quota_give, .left = quota_left, .reserved = quota_reserved};
+    struct dev_config cfg = {.mem_limit = limit,
+                             .quota = &quota,
+                             .pool_base = (void *)POOL,
+                             .pool_size = 64 * MIB,
+                             .on_fault = on_fault,
+                             .on_output = on_output};
+    int err;
+
+    setenv("GVM_LIBCUDA", DRIVER, 1);
+    err = ops->open(&cfg, &dev);
+    f = dlsym(dlopen(DRIVER, RTLD_NOW), "fake");
+    CHECK(f);
+    return err;
+}
+
+/* How often the driver was called by this name. */
+static inline unsigned calls_of(const char *name)
+{
+    unsigned n = 0;
+
+    for (const char *p = f->calls; (p = strstr(p, name)); p++)
+        n++;
+    return n;
+}
+
 static inline void run(void (*body)(void))
 {
     int status;

@@ -20,21 +20,17 @@ $(FAKE_CUDA): $(FAKE_CUDA_OBJS)
 	@echo '{ local: $(FAKE_HIDE_$(patsubst libcuda-%.so.1,%,$(@F))) no_such_name; };' >$@.map
 	$(CC) -shared $(SANFLAGS) -Wl,--version-script=$@.map $(FAKE_FLAGS_$(patsubst libcuda-%.so.1,%,$(@F))) \
 		-o $@ $^
-UNIT_cuda_device_OBJS = $(CUDA_OBJS) $(COMMON_OBJS)
-UNIT_cuda_device_CFLAGS = -DBUILD_DIR='"$(BUILD)"'
-UNIT_cuda_device_LIBS = -lzstd -llz4
-UNIT_cuda_device_NEEDS = $(FAKE_CUDA)
+# Tests on a driver that only pretends to be one.
+define cuda_case
+UNIT_cuda_$(1)_OBJS = $$(CUDA_OBJS) $$(COMMON_OBJS)
+UNIT_cuda_$(1)_CFLAGS = -DBUILD_DIR='"$$(BUILD)"'
+UNIT_cuda_$(1)_LIBS = -lzstd -llz4
+UNIT_cuda_$(1)_NEEDS = $$(FAKE_CUDA)
+endef
+$(foreach n,device graph image memory stage,$(eval $(call cuda_case,$(n))))
 UNIT_cuda_comm_OBJS = $(call objs,dom0-backend/device/cuda/cuda_comm.c)
 FUZZ_image_OBJS = $(call objs,$(addprefix dom0-backend/device/cuda/,cuda_image.c cuda_look.c cuda_vars.c))
 FUZZ_image_LIBS = -lzstd -llz4
 FUZZ_image_SEEDS = tests/fuzz/seeds/ptx
 $(BUILD)/fuzz/obj/tests/fuzz/fuzz_image.o: FUZZ_CFLAGS += -isystem $(dir $(CUDA_INC))
-UNIT_cuda_stage_OBJS = $(CUDA_OBJS) $(COMMON_OBJS)
-UNIT_cuda_stage_CFLAGS = -DBUILD_DIR='"$(BUILD)"'
-UNIT_cuda_stage_LIBS = -lzstd -llz4
-UNIT_cuda_stage_NEEDS = $(FAKE_CUDA)
-UNIT_cuda_graph_OBJS = $(CUDA_OBJS) $(COMMON_OBJS)
-UNIT_cuda_graph_CFLAGS = -DBUILD_DIR='"$(BUILD)"'
-UNIT_cuda_graph_LIBS = -lzstd -llz4
-UNIT_cuda_graph_NEEDS = $(FAKE_CUDA)
 endif
