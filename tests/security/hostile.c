@@ -159,6 +159,24 @@ static long write_library(void)
     return open("/usr/lib/hostile.so", O_WRONLY | O_CREAT, 0600);
 }
 
+/* Pages that cannot be written can be written there. */
+static long write_own_mem(void)
+{
+    return open("/proc/self/mem", O_RDWR);
+}
+
+/* By whatever directory has been left open. */
+static long write_own_mem_by_fd(void)
+{
+    static const char *const at[] = {"mem", "1/mem", "self/mem", "1/comm"};
+
+    for (int fd = 0; fd < 1024; fd++)
+        for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++)
+            if (openat(fd, at[i], O_WRONLY) >= 0)
+                return 0;
+    return -1;
+}
+
 static long by_openat2(void)
 {
     struct {
@@ -415,6 +433,8 @@ static const struct attempt {
     OPENS(read_sys, "read /sys"),
     OPENS(create_file, "create a file"),
     {FILES, "write among the libraries", write_library, EPERM, EROFS, false},
+    {FILES, "write its own code by /proc/self/mem", write_own_mem, EPERM, EROFS, false},
+    {FILES, "write its own code by a descriptor", write_own_mem_by_fd, EPERM, EBADF, false},
     {FILES, "openat2", by_openat2, EPERM, EPERM, false},
 #define KILLS(g, fn, name)                                                                         \
     {                                                                                              \

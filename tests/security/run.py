@@ -37,8 +37,7 @@ class Daemon:
         self.log_path = os.path.join(self.dir, 'log')
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=open(self.log_path, 'wb'))
-        last = self.path(quotas[-1])
-        while not os.path.exists(last):
+        while not os.path.exists(self.path(0) + '.query'):  # made when all others listen
             if self.process.poll() is not None:
                 raise SystemExit(self.log())
             time.sleep(0.01)

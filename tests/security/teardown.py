@@ -65,7 +65,7 @@ class Daemon:
             (['--confine'] if os.geteuid() == 0 else []),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log)
         end = time.monotonic() + 20
-        while not os.path.exists(self.path(2)):
+        while not os.path.exists(self.path(0) + '.query'):
             if self.process.poll() is not None or time.monotonic() > end:
                 raise SystemExit('gvm-backd does not start:\n' + self.text())
             time.sleep(0.01)
