@@ -169,12 +169,12 @@ int wk_stand_still(struct wk *w, uint32_t timeout_ms, const char **why)
     struct wk_quiet *q = &w->quiet;
     bool guest;
 
+    *why = "a stream has more work than fits";
     do {
         atomic_store(&q->wanted, true);
         wake(q);
-        *why = "a stream has more work than fits";
         if (!wait_still(q, until))
-            break;
+            break; /* if it stood still before, for what was in the way then */
         do {
             *why = unfinished(w, &guest);
             if (!*why)
