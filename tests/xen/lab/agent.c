@@ -299,8 +299,9 @@ static void command(char *line)
             j->in_close = true;
         break;
     case 'K':
-        if (j && j->pid > 0)
-            kill(-j->pid, atoi(arg));
+        /* A child that has not come to setsid() yet has no group of its own. */
+        if (j && j->pid > 0 && !j->reaped && kill(-j->pid, atoi(arg)))
+            kill(j->pid, atoi(arg));
         break;
     case 'P':
         frame('P', id, NULL, 0);
