@@ -236,6 +236,23 @@ out:
     return n < 0 || err ? -1 : 0;
 }
 
+/* This process's threads, in a /proc that can be written: nothing above them is to be had by the
+ * descriptor, and the mount is nowhere to be seen. -1: there is none. */
+static int open_names(void)
+{
+    const char at[] = ROOT_DIR "/proc";
+    int fd = -1;
+
+    if (mount("proc", at, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+        return -1;
+    if (mount(ROOT_DIR "/proc/self/task", at, NULL, MS_BIND, NULL) == 0) {
+        fd = open(at, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        umount2(at, MNT_DETACH);
+    }
+    umount2(at, MNT_DETACH);
+    return fd;
+}
+
 /* What can be written to there that is not a process's own. */
 static int protect_proc(void)
 {
@@ -248,24 +265,31 @@ static int protect_proc(void)
     return 0;
 }
 
-/* own: a process may write to what is its own there. */
-static void make_proc(bool driver, bool own)
+/* own: a process may write to what is its own there. The descriptor of its threads, or -1. */
+static int make_proc(bool driver, bool own)
 {
     const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (own ? 0 : MS_RDONLY);
+    int names = -1;
 
     if (mkdir(ROOT_DIR "/proc", 0555) < 0) {
         root_complain("/proc");
-        return;
+        return -1;
+    }
+    if (driver && !own) {
+        names = open_names();
+        if (names < 0)
+            root_complain("names of threads");
     }
     /* Nothing but processes, of which there is one (Linux 5.8). */
     if (!driver && !own && mount("proc", ROOT_DIR "/proc", "proc", flags, "subset=pid") == 0)
-        return;
+        return -1;
     if (mount("proc", ROOT_DIR "/proc", "proc", flags, NULL) < 0) {
         root_complain("/proc");
-        return;
+        return names;
     }
     if (cover_proc() < 0 || (own && protect_proc() < 0))
         root_complain("covering parts of /proc");
+    return names;
 }
 
 /* ---- */
@@ -294,20 +318,22 @@ static void bind_mps(const char *dir)
         root_complain(dir);
 }
 
-void root_make(bool driver, int gpu_minor, const char *mps)
+int root_make(bool driver, int gpu_minor, const char *mps)
 {
+    int names;
+
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
         root_complain("private mounts");
-        return;
+        return -1;
     }
     if (mount("gvm-worker", ROOT_DIR, "tmpfs", MS_NOSUID, SIZE) < 0) {
         root_complain("a root of its own");
-        return;
+        return -1;
     }
     for (size_t i = 0; i < sizeof(root_dirs) / sizeof(root_dirs[0]); i++) {
         if (bind_into_root(root_dirs[i], true) < 0) {
             root_complain(root_dirs[i]);
-            return;
+            return -1;
         }
     }
     bind_files(root_files, sizeof(root_files) / sizeof(root_files[0]));
@@ -315,11 +341,12 @@ void root_make(bool driver, int gpu_minor, const char *mps)
         bind_gpus(gpu_minor);
     if (mps)
         bind_mps(mps);
-    make_proc(driver, mps != NULL); /* an MPS client gives its threads names */
+    names = make_proc(driver, mps != NULL); /* a client of MPS names its threads itself */
     if (change_root() < 0) {
         root_complain("changing the root");
-        return;
+        return names;
     }
     if (mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, SIZE) < 0)
         root_complain("read-only root");
+    return names;
 }

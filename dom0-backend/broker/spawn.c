@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * spawn.c - starts a worker with three descriptors, a user id and a view of the machine of its own.
+ * spawn.c - starts a worker with its descriptors, a user id and a view of the machine of its own.
  *
  * The first step of confinement: user id, network, IPC, PID and mount namespaces with a root that
  * holds libraries and the device nodes a driver needs (root.c), all before the worker's first
@@ -50,7 +50,7 @@ static bool drop_capabilities(void)
            syscall(SYS_capset, &h, none) == 0;
 }
 
-/* Moves `fd` out of the way of 3..5 and makes it survive. */
+/* Moves `fd` out of the way of 3..6 and makes it survive. */
 static int high(int fd)
 {
     return fd < 0 ? -1 : fcntl(fd, F_DUPFD, 64);
@@ -58,8 +58,8 @@ static int high(int fd)
 
 static void __attribute__((noreturn)) child(const struct spawn *s, int exe, char *const *env)
 {
-    static const int targets[3] = {WK_FD_SOCKET, WK_FD_STATS, WK_FD_LISTEN};
-    int fds[3] = {high(s->sock), high(s->stats), high(s->listen)};
+    static const int targets[4] = {WK_FD_SOCKET, WK_FD_STATS, WK_FD_LISTEN, WK_FD_NAMES};
+    int fds[4] = {high(s->sock), high(s->stats), high(s->listen), -1};
     sigset_t none;
 
     /* The child of a daemon must not answer the terminal's signals in its stead. */
@@ -71,14 +71,14 @@ static void __attribute__((noreturn)) child(const struct spawn *s, int exe, char
     if (s->cgroup >= 0 && write(s->cgroup, "0", 1) < 0)
         root_complain("entering its cgroup");
     if (s->confine)
-        root_make(s->driver, s->gpu_minor, s->mps);
-    for (int i = 0; i < 3; i++) {
+        fds[3] = high(root_make(s->driver, s->gpu_minor, s->mps));
+    for (int i = 0; i < 4; i++) {
         close(targets[i]);
         if (fds[i] >= 0 && dup2(fds[i], targets[i]) != targets[i])
             _exit(126);
     }
     /* Everything else closes at exec; only `exe` is still needed until then. */
-    syscall(SYS_close_range, WK_FD_LISTEN + 1, ~0u, CLOSE_RANGE_CLOEXEC);
+    syscall(SYS_close_range, WK_FD_NAMES + 1, ~0u, CLOSE_RANGE_CLOEXEC);
     /* Before the user id, which takes the right to do it. */
     if (s->confine && !s->uid && !drop_capabilities()) {
         root_complain("capabilities");

@@ -6,7 +6,9 @@
  *   gvm-worker --device SELECT --mem BYTES --window-try N [...]
  * with WK_FD_SOCKET (connected to the broker), WK_FD_STATS (memfd, one struct wk_stats) and
  * WK_FD_LISTEN (listening socket /run/gvm/worker-<id>.sock by which a restarted broker finds it;
- * absent for a local broker) already open. The broker trusts nothing that a worker says.
+ * absent for a local broker) already open; and WK_FD_NAMES (a /proc/self/task in which names of
+ * threads can be written) where its own /proc is read-only. The broker trusts nothing that a worker
+ * says.
  *
  * Life of a worker:  start -> opens the device -> WK_READY -> (warm) -> WK_ASSIGN -> maps, closes
  * the descriptors, locks itself down, answers WK_DONE -> drains until WK_QUIT, EOF without a
@@ -25,6 +27,7 @@
 #define WK_FD_SOCKET 3
 #define WK_FD_STATS  4
 #define WK_FD_LISTEN 5
+#define WK_FD_NAMES  6 /* until the lock-down */
 
 enum wk_type {
     WK_READY = 1,  /* worker: device open, windows reserved; or status < 0 and text */

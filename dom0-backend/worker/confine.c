@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/magic.h>
 #include <linux/prctl.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -26,6 +27,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 #include <xen/xen.h>
 #include <xen/sys/evtchn.h>
@@ -46,6 +48,14 @@ static bool is_mps_client(void)
     return getenv("CUDA_MPS_PIPE_DIRECTORY") != NULL;
 }
 
+/* Whether the broker gave this worker its threads in a /proc that can be written. */
+static bool has_names(void)
+{
+    struct statfs fs;
+
+    return fstatfs(WK_FD_NAMES, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+}
+
 void confine_start(void)
 {
     const struct rlimit none = {0, 0};
@@ -53,7 +63,7 @@ void confine_start(void)
     const struct __user_cap_data_struct none_at_all[2] = {{0}, {0}};
     int flags = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
 
-    close_range(WK_FD_LISTEN + 1, ~0u, 0);
+    close_range(WK_FD_NAMES + !!has_names(), ~0u, 0);
     if (setrlimit(RLIMIT_CORE, &none) < 0)
         log_warn("core dumps cannot be turned off: %m");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -317,6 +327,9 @@ int confine_lock(bool xen, bool driver, bool jit)
 
     if (setrlimit(RLIMIT_NOFILE, &files) < 0)
         log_warn("RLIMIT_NOFILE: %m");
+    /* The device's threads have their names. */
+    if (has_names())
+        close(WK_FD_NAMES);
     if (CONFINE_OFF) {
         log_info("built with a sanitizer: no system call filter");
         return 0;

@@ -356,7 +356,7 @@ CASE(test_park_refused)
     CHECK(ops->park(1234, 500, &why) == 600 && strstr(why, "not ended within 500 ms"));
     CHECK(calls_of("cuCheckpointProcessCheckpoint") == 0);
     f->error = 3;
-    CHECK(ops->park(1234, 500, &why) == 3 && strstr(why, "names of its own threads"));
+    CHECK(ops->park(1234, 500, &why) == 3 && strstr(why, "names of the worker's threads"));
     CHECK(calls_of("cuCheckpointProcessCheckpoint") == 0);
     f->fail = "cuCheckpointProcessCheckpoint";
     f->error = 304;

@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -28,6 +29,7 @@
 #include <xen/sys/gntdev.h>
 
 #include "dom0-backend/common/log.h"
+#include "dom0-backend/transport/handoff.h"
 #include "dom0-backend/worker/worker.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -378,6 +380,41 @@ static void test_start(void **state)
     assert_ok(status);
 }
 
+/* The threads' descriptor is there until the lock-down; whatever else has its number is not kept. */
+static int names_kept(void)
+{
+    struct stat st;
+    int fd;
+
+    if (getuid() == 0 && setuid(65534) < 0)
+        return 1;
+    if (dup2(0, WK_FD_NAMES) < 0)
+        return 2;
+    confine_start();
+    if (fstat(WK_FD_NAMES, &st) == 0)
+        return 3;
+    fd = open("/proc/self/task", O_PATH | O_DIRECTORY);
+    if (fd < 0 || (fd != WK_FD_NAMES && dup2(fd, WK_FD_NAMES) < 0))
+        return 4;
+    confine_start();
+    if (fstat(WK_FD_NAMES, &st) < 0 || fstat(WK_FD_NAMES + 1, &st) == 0)
+        return 5;
+    if (confine_lock(false, true, false) != 0)
+        return 6;
+    return fstat(WK_FD_NAMES, &st) == 0 ? 7 : 0;
+}
+
+static void test_names(void **state)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(names_kept());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_ok(status);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,7 +422,7 @@ int main(void)
         cmocka_unit_test(test_mps),           cmocka_unit_test(test_useful),
         cmocka_unit_test(test_killed),        cmocka_unit_test(test_start),
         cmocka_unit_test(test_older_threads), cmocka_unit_test(test_driver),
-        cmocka_unit_test(test_code),
+        cmocka_unit_test(test_code),          cmocka_unit_test(test_names),
     };
 
     log_init("test", LOG_INFO_);

@@ -55,8 +55,8 @@ int cudev_park(pid_t pid, uint32_t timeout_ms, const char **why)
     }
     if (r == CUDA_ERROR_NOT_INITIALIZED) {
         /* Seen with 580.159.04; cuda_comm.c is about the same names. */
-        *why = "the driver does not find the worker: it goes by names of its own threads, which a "
-               "confined worker's read-only /proc keeps it from writing";
+        *why = "the driver does not find the worker: it goes by the names of the worker's threads, "
+               "which could not be written";
         return (int)r;
     }
     if (r)
