@@ -4,8 +4,10 @@
 How several guests share one GPU, over the local transport: what each gets of it against its weight,
 and what all get together against guests that have it to themselves.
 
-A guest's part is its rate of work divided by the rate of the same work alone, so that parts of
-different work can be compared; `total` is the sum of the parts. Jain's index is of parts by weight.
+A guest's part is its rate of work divided by the rate of the same work unshared: by a guest over the
+same transport with nobody else on the GPU, the median of three runs. So parts of different work can be
+compared, and `total`, the sum of the parts, is what all do together of what they would do in the same
+time one after the other. Jain's index is of parts by weight.
 Bars: shares within 5 % of the weights, Jain 0.99 (equal weights), total 0.97, and of a guest with small
 kernels beside others with kernels up to 1 ms a p99 of 1.5 times what it has alone and a slice for each
 of the others. What has no bar is for information: long, endless, narrow, one.
@@ -17,6 +19,7 @@ import re
 import select
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -125,19 +128,19 @@ class Bench:
         self.iterations = {}
 
     def calibrate(self):
-        """Iterations of the kernels, and the rates of everything alone."""
-        seconds = 1
+        """Iterations of the kernels, and the rates of everything unshared, the kinds in turn."""
+        seconds = 0.7
+        said = {x: [] for x in ('load', 'mixed', 'narrow', 'calls', 'seldom')}
         with Daemon(self.o.build, self.o.kind, ['']) as d:
             p = Daemon.ready([d.process(0)])[0]
             for us in (KERNEL_US, SMALL_US, 100000):
                 self.iterations[us] = int(p.ask('calibrate %d' % us))
-            for what in ('load', 'mixed', 'narrow'):
-                self.solo[what] = int(p.ask(self.line(what, seconds))) / seconds
-            said = p.ask(self.line('calls', seconds)).split()
-            self.solo['calls'] = int(said[0]) / seconds
-            self.solo_p99 = float(said[2])
-            said = p.ask(self.line('seldom', seconds)).split()
-            self.seldom_p99 = float(said[2])
+            for what in list(said) * 3:
+                said[what].append(p.ask(self.line(what, seconds)).split())
+        for what in ('load', 'mixed', 'narrow', 'calls'):
+            self.solo[what] = statistics.median(int(a[0]) for a in said[what]) / seconds
+        self.solo_p99 = statistics.median(float(a[2]) for a in said['calls'])
+        self.seldom_p99 = statistics.median(float(a[2]) for a in said['seldom'])
         print('alone: load %.0f kernels/s of %d us, mixed %.0f/s, calls %.0f/s with p99 %.0f us, '
               '1000 calls a second p99 %.0f us' %
               (self.solo['load'], KERNEL_US, self.solo['mixed'], self.solo['calls'], self.solo_p99,
