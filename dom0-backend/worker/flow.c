@@ -70,7 +70,7 @@ int wk_work_enter(struct wk *w, struct wk_stream *s)
         (atomic_load_explicit(&w->tenant->gate, memory_order_relaxed) & TENANT_GATE_MASK) !=
             TENANT_OPEN &&
         !wk_gate_inside)
-        wk_gate_pass(w);
+        wk_gate_pass(w, s);
     return wk_flow_enter(w, s);
 }
 

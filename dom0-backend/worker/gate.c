@@ -6,8 +6,11 @@
  * look at one word, and the thread here sleeps. Otherwise marks are put behind the operations that
  * are issued (device.h, fence_record) to know how many are not complete; how long one takes is learnt
  * from that, and no more are issued than about DEPTH_NS() of work, which keeps the GPU busy and lets
- * the lease end soon. What is waited for outside the GPU, a function of the guest's program say,
- * must not hold up what would end the wait: after STALL_NS without progress nothing is held back.
+ * the lease end soon. A guest that waits for what it has launched needs no marks: when it comes with
+ * the next operation for the only stream that it uses, that stream says that all is complete. Nothing
+ * is believed that the guest could have written itself, as the counters by which it waits. What is
+ * waited for outside the GPU, a function of the guest's program say, must not hold up what would end
+ * the wait: after STALL_NS without progress nothing is held back.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -22,7 +25,7 @@
 
 /* Of work issued ahead, and between two looks; with few CPUs, which have better things to do than to
  * look, the second number. */
-#define DEPTH_NS(g) ((g)->spin ? 300000ull : 1000000ull)
+#define DEPTH_NS(g) ((g)->spin ? 600000ull : 1000000ull)
 #define NAP_NS(g)   ((g)->spin ? 50000ull : 200000ull)
 #define FIRST       8u            /* operations, while it is not known how long one takes */
 #define STALL_NS    5000000ull    /* without progress */
@@ -77,33 +80,46 @@ static void set_due(struct wk *w)
     atomic_store(&slot_of(w)->due, g->each ? g->moved + (g->entered - g->passed) * g->each : 0);
 }
 
+/* Operations up to `seq`, the first of them issued at `at`, are complete. */
+static void complete(struct wk_gate *g, uint64_t seq, uint64_t at, uint64_t now)
+{
+    uint64_t start = at > g->moved ? at : g->moved;
+
+    if (now > start && seq > g->passed) {
+        uint64_t took = (now - start) / (seq - g->passed);
+
+        g->each = g->each ? (g->each * 7 + took) / 8 : took;
+        if (g->each > EACH_MAX)
+            g->each = EACH_MAX;
+    }
+    g->passed = seq;
+    g->moved = now;
+    g->stalled = false;
+}
+
+static void tell_progress(struct wk *w, uint64_t now)
+{
+    const struct wk_gate *g = &w->gate;
+
+    set_due(w);
+    atomic_store(&slot_of(w)->since, g->passed == g->entered ? 0 : now);
+}
+
 /* Marks that have passed. */
 static void look(struct wk *w, uint64_t now)
 {
     struct wk_gate *g = &w->gate;
-    uint64_t before = g->passed, start;
+    uint64_t before = g->passed;
 
     while (g->n && w->ops->fence_query(w->dev, g->first) != WK_NOT_READY) {
         unsigned i = g->first;
 
-        start = g->fence[i].at > g->moved ? g->fence[i].at : g->moved;
-        if (now > start && g->fence[i].seq > g->passed) {
-            uint64_t took = (now - start) / (g->fence[i].seq - g->passed);
-
-            g->each = g->each ? (g->each * 7 + took) / 8 : took;
-            if (g->each > EACH_MAX)
-                g->each = EACH_MAX;
-        }
-        g->passed = g->fence[i].seq;
-        g->moved = now;
+        complete(g, g->fence[i].seq, g->fence[i].at, now);
         g->first = (i + 1) % WK_FENCES;
         g->n--;
     }
-    if (g->passed != before) {
-        g->stalled = false;
-        set_due(w);
-        atomic_store(&slot_of(w)->since, g->passed == g->entered ? 0 : now);
-    }
+    if (g->passed != before)
+        tell_progress(w, now);
 }
 
 static void record(struct wk *w)
@@ -128,6 +144,25 @@ static uint64_t batch(const struct wk_gate *g)
     uint64_t n = g->each ? DEPTH_NS(g) / 2 / g->each : 1;
 
     return n < 1 ? 1 : n > 64 ? 64 : n;
+}
+
+/* What has been issued and not marked, by a guest that comes with more for stream `s`: is complete, or
+ * gets a mark. More than the stream is not asked about, which is all there is if it was the only one.
+ * That costs less than a mark, which a guest that launches and waits would have to wait for. */
+static void ask(struct wk *w, const struct wk_stream *s, uint64_t now)
+{
+    struct wk_gate *g = &w->gate;
+
+    if (g->last != s || g->passed < g->before || g->entered != g->submitted ||
+        w->ops->stream_query(w->dev, s->s) == WK_NOT_READY) {
+        record(w);
+        return;
+    }
+    complete(g, g->submitted, g->n ? g->fence[g->first].at : g->at, now);
+    g->fenced = g->submitted;
+    g->n = 0;
+    g->at = 0;
+    tell_progress(w, now);
 }
 
 /* ---- the gate */
@@ -193,7 +228,7 @@ static bool wait_turn(struct wk *w, uint32_t gate, bool late, bool *waits)
     return false;
 }
 
-void wk_gate_pass(struct wk *w)
+void wk_gate_pass(struct wk *w, const struct wk_stream *s)
 {
     struct wk_gate *g = &w->gate;
     struct tenant_page *p = w->tenant;
@@ -210,9 +245,18 @@ void wk_gate_pass(struct wk *w)
         if (state == TENANT_OPEN)
             break;
         if (state == TENANT_LEASE) {
+            uint64_t until = atomic_load(&p->until);
+
             look(w, now);
+            if (g->submitted - g->fenced >= batch(g))
+                ask(w, s, now);
             ours = my_turn(w);
-            v = ours ? judge(g, gate, now, atomic_load(&p->until)) : TOO_LATE;
+            v = ours ? judge(g, gate, now, until) : TOO_LATE;
+            /* Not for what is complete, and nobody has asked about. */
+            if (ours && v != GO && now < until && g->submitted != g->fenced) {
+                ask(w, s, now);
+                v = judge(g, gate, now, until);
+            }
             if (v == GO) {
                 g->lease = gate;
                 break;
@@ -236,6 +280,10 @@ void wk_gate_pass(struct wk *w)
     idle = g->entered == g->passed;
     if (idle)
         g->moved = now;
+    if (g->last != s) {
+        g->last = s;
+        g->before = g->entered;
+    }
     if (!g->at)
         g->at = now;
     g->entered++;
@@ -256,8 +304,6 @@ void wk_gate_left(struct wk *w)
     wk_gate_inside = false;
     pthread_mutex_lock(&g->lock);
     g->submitted++;
-    if (g->submitted - g->fenced >= batch(g))
-        record(w);
     pthread_mutex_unlock(&g->lock);
 }
 
@@ -271,13 +317,15 @@ static void begin(struct wk *w, uint64_t now)
     g->managed = true;
     g->entered++;
     g->submitted++;
+    g->last = NULL;
     g->at = g->moved = now;
     atomic_store(&slot_of(w)->due, 0);
     atomic_store(&slot_of(w)->since, now);
     record(w);
 }
 
-/* One look. ending: the lease is over. True: something is under way, or was until a moment ago. */
+/* One look. ending: nothing more is issued under this lease. True: something is under way, or was until
+ * a moment ago. */
 static bool watch(struct wk *w, uint64_t now, bool ending, uint64_t *active)
 {
     struct wk_gate *g = &w->gate;
@@ -289,7 +337,7 @@ static bool watch(struct wk *w, uint64_t now, bool ending, uint64_t *active)
     look(w, now);
     /* What is behind the last mark gets one, once that is all there is to wait for; not in the middle
      * of calls that follow each other and will be marked, as a mark takes some microseconds. */
-    if (g->n == 0 && (ending || g->submitted == g->seen || now - g->at > DEPTH_NS(g) / 2))
+    if (g->n == 0 && (ending || g->submitted == g->seen || now - g->at > DEPTH_NS(g)))
         record(w);
     g->seen = g->submitted;
     busy = g->entered != g->passed;
@@ -327,7 +375,8 @@ static void *gate_main(void *arg)
             futex_wait(&s->bell, bell, 0);
             continue;
         }
-        if (!watch(w, now, !leased || now + NAP_NS(g) >= until, &active)) {
+        ending = !leased || now >= until || atomic_load(&s->yields) == gate;
+        if (!watch(w, now, ending, &active)) {
             futex_wait(&s->bell, bell, 0);
             continue;
         }

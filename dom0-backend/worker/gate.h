@@ -14,6 +14,7 @@
 
 struct tenant_page;
 struct wk;
+struct wk_stream;
 
 #define WK_FENCES 64u /* DEV_FENCES */
 
@@ -27,6 +28,9 @@ struct wk_gate {
     bool spin;    /* there are CPUs enough */
     _Atomic int tell; /* eventfd of the broker */
     uint64_t entered, submitted, fenced, passed;
+    /* Operations from `before` on were issued in this stream, which is only compared: it may be gone. */
+    const struct wk_stream *last;
+    uint64_t before;
     uint64_t seen; /* submitted, at the last look of the watching thread */
     /* Marks behind what was submitted, oldest first. */
     struct {
@@ -41,9 +45,9 @@ struct wk_gate {
     _Atomic uint32_t orphan; /* value that no broker is going to change: it is gone */
 };
 
-/* Before anything is issued that takes the GPU's time; waits for the guest's turn. Paired with
+/* Before anything is issued in `s` that takes the GPU's time; waits for the guest's turn. Paired with
  * wk_gate_leave() when the operation has been handed to the device. */
-void wk_gate_pass(struct wk *w);
+void wk_gate_pass(struct wk *w, const struct wk_stream *s);
 void wk_gate_left(struct wk *w);
 extern __thread bool wk_gate_inside;
 

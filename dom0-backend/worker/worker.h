@@ -11,7 +11,8 @@
  *
  * Locks, never nested: wk.objs.lock, wk.chunk_lock, wk.flow_lock, wk.out_lock, wk_lane.lock,
  * wk_images.lock, wk.upcalls.lock, wk.shares.lock, control.c's ctl_lock. No device operation is called with one of them held.
- * wk.gate.lock (gate.c) is held for fence_record() and fence_query() only, and nothing within it.
+ * wk.gate.lock (gate.c) is held for fence_record(), fence_query() and stream_query() only, and nothing
+ * within it.
  *
  * For tests and fuzzers: a struct wk made by wk_init() on a channel in plain memory, with any
  * dev_ops and a transport whose notify() does nothing, needs neither sockets nor a drain thread;

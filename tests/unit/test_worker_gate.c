@@ -15,7 +15,8 @@
 static struct fix *f;
 static struct dev_ops ops;
 static _Atomic unsigned recorded;
-static _Atomic bool ready;
+static _Atomic bool ready, drained; /* marks; the stream */
+static unsigned queries;
 static struct tenant_slot *slot;
 
 static int fence_record(struct dev *d, unsigned i)
@@ -30,18 +31,26 @@ static int fence_query(struct dev *d, unsigned i)
     return ready ? 0 : WK_NOT_READY;
 }
 
+static int stream_query(struct dev *d, struct dev_stream *s)
+{
+    queries++;
+    return drained ? 0 : WK_NOT_READY;
+}
+
 static int setup(void **state)
 {
     f = fix_new(true);
     ops = *f->w.ops;
     ops.fence_record = fence_record;
     ops.fence_query = fence_query;
+    ops.stream_query = stream_query;
     f->w.ops = &ops;
     f->w.gate.tell = eventfd(0, EFD_NONBLOCK);
     f->w.gate.on = true;
     slot = &f->tenant.slot[0];
-    recorded = 0;
+    recorded = queries = 0;
     ready = true;
+    drained = false;
     return 0;
 }
 
@@ -108,11 +117,82 @@ static void test_lease(void **state)
     ready = false;
     issue();
     assert_int_equal(f->w.gate.entered, 1);
-    assert_int_equal(recorded, 1);
     assert_true(slot->since != 0);
+    issue(); /* behind a mark */
+    assert_int_equal(recorded, 1);
+    assert_int_equal(f->w.gate.passed, 0);
     ready = true;
     issue();
-    assert_int_equal(f->w.gate.passed, 1);
+    assert_true(f->w.gate.passed >= 1);
+}
+
+/* Who waits for each operation before the next needs no marks: the stream itself is asked, not each
+ * time, and it is not held back. */
+static void test_wait_each(void **state)
+{
+    set_gate(TENANT_LEASE, UINT64_MAX);
+    ready = false; /* a mark would never pass */
+    drained = true;
+    for (int i = 0; i < 3; i++) {
+        usleep(1000);
+        issue();
+    }
+    assert_true(f->w.gate.each > 0);
+    f->w.gate.each = 20000;
+    for (int i = 0; i < 1000; i++)
+        issue();
+    assert_int_equal(recorded, 0);
+    assert_int_equal(f->w.gate.entered, 1003);
+    assert_true(f->w.gate.entered - f->w.gate.passed <= 64);
+    assert_true(queries < 500);
+    assert_false(f->w.gate.stalled);
+}
+
+/* Of several streams none can speak for the others. */
+static void test_two_streams(void **state)
+{
+    struct wk_stream *other;
+
+    assert_int_equal(wk_stream_new(&f->w, 0, 0, &other), 0);
+    set_gate(TENANT_LEASE, UINT64_MAX);
+    drained = true;
+    issue();
+    ready = false;
+    assert_int_equal(wk_work_enter(&f->w, other), 0); /* beside the first one, which gets a mark */
+    wk_gate_leave(&f->w);
+    assert_int_equal(recorded, 1);
+    assert_int_equal(f->w.gate.passed, 0);
+    issue();
+    assert_int_equal(recorded, 2);
+    assert_int_equal(f->w.gate.passed, 0);
+    assert_int_equal(queries, 0);
+    ready = true;
+    f->w.gate.each = 4000000;
+    issue(); /* of the other stream nothing is under way any more */
+    issue();
+    ready = false;
+    issue();
+    assert_true(queries > 0);
+    assert_int_equal(f->w.gate.passed, f->w.gate.entered - 1);
+    wk_obj_release(&f->w, &other->o);
+}
+
+/* Nobody is held up for operations that are complete but were not asked about. */
+static void test_rest(void **state)
+{
+    set_gate(TENANT_LEASE, UINT64_MAX);
+    drained = true;
+    issue();
+    f->w.gate.each = 100000;
+    issue();
+    issue();
+    assert_int_equal(f->w.gate.passed, 0);
+    ready = false;
+    usleep(2000);
+    issue();
+    assert_int_equal(f->w.gate.entered, 4);
+    assert_int_equal(f->w.gate.passed, 3);
+    assert_int_equal(recorded, 0);
 }
 
 /* Waits, says so, and goes on when it is leased the GPU; stops again in the middle. */
@@ -168,10 +248,10 @@ static void test_due(void **state)
     issue();
     assert_true(slot->due == 0); /* nothing is known of these operations yet */
     usleep(2000);
-    ready = true;
+    drained = true;
     issue();
     assert_true(f->w.gate.each > 0);
-    ready = false;
+    drained = false;
     issue();
     assert_true(slot->due ==
                 f->w.gate.moved + (f->w.gate.entered - f->w.gate.passed) * f->w.gate.each);
@@ -192,6 +272,7 @@ static void test_late(void **state)
     while (slot->yields != lease)
         usleep(1000);
     assert_int_equal(through, 0);
+    assert_true(slot->since == 0);
     set_gate(TENANT_OPEN, UINT64_MAX);
     pthread_join(t, NULL);
     assert_int_equal(through, 2);
@@ -232,6 +313,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_open, setup, teardown),
         cmocka_unit_test_setup_teardown(test_small, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lease, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_wait_each, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_two_streams, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rest, setup, teardown),
         cmocka_unit_test_setup_teardown(test_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(test_turn_of_process, setup, teardown),
         cmocka_unit_test_setup_teardown(test_due, setup, teardown),
