@@ -8,6 +8,7 @@
 #define GRACE        (4 * MS)
 #define LINGER       (MS / 10)
 #define EARLY        (MS / 5)
+#define AHEAD        (3 * MS / 20)
 #define OVERLAP_LOOK (100 * MS) /* charges are by samples then */
 #define CAP_LOOK     (2 * MS)
 #define UNIT         65536u    /* vtime of a nanosecond at weight 1 */
@@ -15,8 +16,12 @@
 
 void gs_init(struct gs *g, uint64_t slice)
 {
-    *g = (struct gs){
-        .slice = slice, .least = LEAST, .grace = GRACE, .early = EARLY, .linger = LINGER};
+    *g = (struct gs){.slice = slice,
+                     .least = LEAST,
+                     .grace = GRACE,
+                     .early = EARLY,
+                     .ahead = AHEAD,
+                     .linger = LINGER};
     if (g->least > slice)
         g->least = slice;
 }
@@ -203,6 +208,23 @@ static void grant(struct gs *g, struct gs_tenant *t, uint64_t now)
     t->until = first(g, t) || t->cap ? now + g->slice : GS_NEVER;
 }
 
+/* Whoever comes next once the holder's lease is over, if that is soon. To be woken takes the GPU's time
+ * where little is left to drain, so it is told a little before. */
+static struct gs_tenant *successor(const struct gs *g, uint64_t now)
+{
+    const struct gs_tenant *t = g->holder;
+    struct gs_tenant *other;
+
+    if (!t || t->until == GS_NEVER || (t->state == GS_HOLDS && now + g->ahead < t->until))
+        return NULL;
+    other = first(g, t);
+    /* It is going to go on by itself. */
+    if (other && t->state == GS_HOLDS && now < t->until &&
+        t->vtime + scaled(t->until - now, t) < other->vtime)
+        return NULL;
+    return other;
+}
+
 /* When something happens without anybody's doing. */
 static uint64_t next_time(const struct gs *g, uint64_t now)
 {
@@ -213,6 +235,8 @@ static uint64_t next_time(const struct gs *g, uint64_t now)
         return t->due < t->drain + g->grace + g->early ? t->due - g->early : t->drain + g->grace;
     if (t) {
         at = t->until;
+        if (at != GS_NEVER && now + g->ahead < at)
+            at -= g->ahead;
         if (t->idle && t->idle + g->linger < at)
             at = t->idle + g->linger;
         if (first(g, t) && now < t->start + g->least && t->start + g->least < at)
@@ -277,8 +301,8 @@ uint64_t gs_step(struct gs *g, uint64_t now)
         t = first(g, NULL);
         if (t)
             grant(g, t, now);
-    } else if (g->holder->state == GS_DRAINS) {
-        t = first(g, g->holder);
+    } else {
+        t = successor(g, now);
         if (t)
             t->state = GS_NEXT;
     }

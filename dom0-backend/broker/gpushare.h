@@ -57,6 +57,7 @@ struct gs {
     uint64_t least;  /* of a lease that somebody cuts short who is behind */
     uint64_t grace;  /* for draining */
     uint64_t early;  /* so long before it has drained the next one starts */
+    uint64_t ahead;  /* so long before a lease ends the next one is told */
     uint64_t linger; /* for a holder with nothing to do: more may be on its way */
     struct gs_tenant *list, *holder;
     uint64_t now;    /* of the last step; 0: there was none */

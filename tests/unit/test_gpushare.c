@@ -353,6 +353,36 @@ static void test_early(void **state)
     assert_true(!a->t.overrun);
 }
 
+/* Whoever comes next is told before the lease ends, not only when it drains, unless the holder is going
+ * to go on. */
+static void test_ahead(void **state)
+{
+    struct guest *a = add(256, 0, 0, 0), *b = add(256, 0, 0, 0);
+    uint64_t next;
+
+    a->t.busy = b->t.wants = true;
+    gs_resume(&g, &a->t, now);
+    next = gs_step(&g, now);
+    assert_true(next == now + g.least); /* it may be that b has had far less */
+    next = gs_step(&g, now += g.least);
+    assert_true(next == a->t.until - g.ahead);
+    gs_step(&g, next - 1);
+    assert_int_equal(b->t.state, GS_OUT);
+    assert_true(gs_step(&g, next) == a->t.until);
+    assert_int_equal(a->t.state, GS_HOLDS);
+    assert_int_equal(b->t.state, GS_NEXT);
+    a->t.busy = false;
+    b->t.wants = false; /* it has changed its mind */
+    gs_step(&g, next + 1);
+    assert_int_equal(b->t.state, GS_OUT);
+    b->t.wants = a->t.busy = true;
+    b->t.vtime = a->t.vtime + 2 * g.slice * 65536 / 256;
+    gs_step(&g, next + 2);
+    assert_int_equal(b->t.state, GS_OUT);
+    gs_step(&g, a->t.until);
+    assert_int_equal(a->t.state, GS_HOLDS);
+}
+
 /* Together on a GPU that runs work of several at the same time: nobody waits, but who is capped. */
 static void test_overlap(void **state)
 {
@@ -400,6 +430,7 @@ int main(void)
         cmocka_unit_test_setup(test_all_capped, setup),
         cmocka_unit_test_setup(test_resume, setup),
         cmocka_unit_test_setup(test_early, setup),
+        cmocka_unit_test_setup(test_ahead, setup),
         cmocka_unit_test_setup(test_overlap, setup),
     };
 
