@@ -5,8 +5,6 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <sys/mman.h>
-#include <lz4.h>
-#include <zstd.h>
 
 #include "dom0-backend/device/device_link.h"
 #include "dom0-backend/device/device_memory.h"
