@@ -1,7 +1,7 @@
 # GVM: CUDA for Xen guests.  `make help` lists the targets.
 # Every folder has a build.mk that says what it builds; objects go to $(BUILD), never into the tree.
 SHELL := /bin/bash
-.DEFAULT_GOAL := all
+.DEFAULT_GOAL := product
 BUILD ?= build
 NVCC ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
 PYTHON ?= /usr/bin/python3
@@ -26,7 +26,9 @@ objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 CUDA_INC := $(firstword $(wildcard $(patsubst %/bin/,%,$(dir $(realpath $(NVCC))))/include/cuda.h \
 	/usr/local/cuda/include/cuda.h))
 
+# What is installed, and what only tests run.
 ALL :=
+TEST_ALL :=
 # $(call program,NAME,OBJECTS,LIBS) -> $(BUILD)/NAME
 define program
 ALL += $$(BUILD)/$(1)
@@ -48,7 +50,9 @@ $(BUILD)/obj/%.o: %.c | $(GENERATED)
 # Nothing is intermediate: objects that only tests use are kept as well.
 .SECONDARY:
 
-all: $(ALL) ## all that this machine can build
+product: $(ALL) ## all that is installed, as far as this machine can build it (the default)
+
+all: $(ALL) $(TEST_ALL) ## that, and what tests run
 
 clean: ## remove $(BUILD)
 	rm -rf $(BUILD)
@@ -57,5 +61,5 @@ help: ## this list
 	@echo 'make TARGET  (SAN=address,undefined BUILD=build/asan: instrumented)'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) | sort -u
 
-.PHONY: all clean help
+.PHONY: product all clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -30,7 +30,7 @@ ALL += $(VGPUFRONT_DIR)/xen-vgpufront.ko
 $(VGPUFRONT_DIR)/xen-vgpufront.ko: $(VGPUFRONT_DIR)/$(VGPUFRONT_BASE)/xen-vgpufront.ko
 	ln -sfn $(VGPUFRONT_BASE)/$(@F) $@
 else
-all: no-kernel-headers
+product all: no-kernel-headers
 no-kernel-headers:
 	@echo "domU-frontend: no headers of Debian's 6.1 kernel in /usr/src; xen-vgpufront.ko is not built (make setup)"
 endif

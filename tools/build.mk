@@ -1,9 +1,10 @@
-# Set-up: every package that the build and the tests need, by apt, once.
-setup: $(BUILD)/.setup ## install the packages that building and testing need
+# Set-up: every package that is needed, by apt, once.
+setup: $(BUILD)/.setup-all ## install the packages that building, packaging and testing need
+setup-build: $(BUILD)/.setup-build ## only what building and the demo need
 
-$(BUILD)/.setup: tools/setup-packages tools/setup.sh
-	tools/setup.sh
+$(BUILD)/.setup-%: tools/setup-packages tools/setup.sh
+	tools/setup.sh $*
 	@mkdir -p $(@D)
 	@touch $@
 
-.PHONY: setup
+.PHONY: setup setup-build

@@ -1,11 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Installs the Debian packages of tools/setup-packages that are missing.  Does nothing, and needs
-# neither root nor a network, when all are installed.
+# setup.sh all|build - installs the Debian packages of tools/setup-packages that are missing: all, or
+# what building and the demo need.  Does nothing, and needs neither root nor a network, when all are
+# installed.
 set -eu
 
 list=$(dirname "$0")/setup-packages
-wanted=$(sed 's/#.*//' "$list")
+case "${1-}" in
+all) wanted=$(sed 's/#.*//' "$list") ;;
+build) wanted=$(sed -e '/^# ---/,$d' -e 's/#.*//' "$list") ;;
+*)
+    echo "setup: '${1-}' is unknown; allowed: all, build" >&2
+    exit 2
+    ;;
+esac
 installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' | sed -n 's/^.i  *//p')
 
 missing=

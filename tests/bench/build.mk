@@ -9,7 +9,7 @@ $(BUILD)/bench/%: tests/bench/%.cu tests/bench/bench.h
 	$(NVCC) -w -O2 -cudart shared $(BENCH_ARCH) -o $@ $<
 
 ifeq ($(SAN),)
-ALL += $(BENCH)
+TEST_ALL += $(BENCH)
 endif
 endif
 

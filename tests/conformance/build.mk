@@ -85,7 +85,7 @@ CONFORMANCE += $(BUILD)/conformance/random
 
 # Programs are never instrumented: a SAN= build uses those of the plain one.
 ifeq ($(SAN),)
-ALL += $(CONFORMANCE)
+TEST_ALL += $(CONFORMANCE)
 endif
 conformance-build: $(CONFORMANCE)
 .PHONY: conformance-build

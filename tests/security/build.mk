@@ -13,7 +13,7 @@ $(BUILD)/security/residue.fatbin: tests/security/residue_kernels.cu
 	$(NVCC) -w -O2 -fatbin $(BENCH_ARCH) -o $@ $<
 
 ifeq ($(SAN),)
-ALL += $(RESIDUE)
+TEST_ALL += $(RESIDUE)
 endif
 endif
 
@@ -26,7 +26,7 @@ $(HOSTILE): $(WORKER_MAIN_OBJS) $(WORKER_OBJS) $(PTX_OBJS) $(CUDA_OBJS) \
 	$(CC) $(GVM_LDFLAGS) -s -Wl,--wrap=confine_lock,--wrap=confine_start,--wrap=close,--wrap=seccomp_init -o $@ $^ \
 		$(WORKER_LIBS) $(PTX_LIBS)
 ifeq ($(SAN),)
-ALL += $(HOSTILE)
+TEST_ALL += $(HOSTILE)
 endif
 endif
 
