@@ -267,6 +267,26 @@ void nodes_remove_domain(struct xs_handle *xs, uint32_t front)
     wanted_forget(xs, front, UINT32_MAX);
 }
 
+static int remove_empty_in(struct xs_handle *xs, xs_transaction_t t, void *arg)
+{
+    const struct create *c = arg;
+    char path[XS_PATH_MAX];
+    unsigned n = 1; /* stays so if there is no such directory */
+
+    snprintf(path, sizeof(path), "/local/domain/%u/backend/vgpu", c->back);
+    free(xs_directory(xs, t, path, &n));
+    if (n)
+        return -ENOTEMPTY;
+    return xs_rm(xs, t, path) ? 0 : -errno;
+}
+
+int nodes_remove_empty(struct xs_handle *xs, uint32_t back)
+{
+    struct create c = {.back = back};
+
+    return xs_transact(xs, remove_empty_in, &c);
+}
+
 static int offline_in(struct xs_handle *xs, xs_transaction_t t, void *arg)
 {
     const char *back = arg;

@@ -62,6 +62,10 @@ int nodes_prune(struct xs_handle *xs, xs_transaction_t t, char *path, const char
 /* Removes /local/domain/<any>/backend/vgpu/<front>, of a domain that is gone. */
 void nodes_remove_domain(struct xs_handle *xs, uint32_t front);
 
+/* Removes /local/domain/<back>/backend/vgpu if it is empty, which the last device leaves it. 0;
+ * -ENOTEMPTY: there are devices, or it is not there; or another -errno. */
+int nodes_remove_empty(struct xs_handle *xs, uint32_t back);
+
 /*
  * For each device directory in any domain's backend/vgpu: fn(arg, back, front, devid). A driver
  * domain sees its own only.

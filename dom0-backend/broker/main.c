@@ -487,12 +487,14 @@ static bool adopt_none(struct broker *b, struct worker *w)
 
 /*
  * What workers an earlier gvm-backd has left are ended, and nobody is served: gvm-backd is about
- * to be removed. Their guests' programs get an error, as from any worker's death.
+ * to be removed. Their guests' programs get an error, as from any worker's death. Of XenStore, an
+ * empty backend/vgpu goes too.
  */
 static int run_end_workers(const struct options *o)
 {
     static struct gvm_conf conf;
 
+    xenbus_remove_empty();
     gvm_conf_load_file(o->config ? o->config : GVM_CONF_FILE, &conf);
     broker.cfg.run_dir = conf.run_dir;
     if (access(conf.run_dir, F_OK) < 0)

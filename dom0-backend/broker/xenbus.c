@@ -224,3 +224,13 @@ void xenbus_stop(struct xenbus *bus)
         xs_close(bus->xs);
     bus->xs = NULL;
 }
+
+void xenbus_remove_empty(void)
+{
+    struct xs_handle *xs = xs_open(0);
+
+    if (!xs)
+        return;
+    nodes_remove_empty(xs, xs_own_domid(xs));
+    xs_close(xs);
+}

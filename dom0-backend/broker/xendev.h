@@ -74,6 +74,10 @@ struct xenbus {
 int xenbus_start(struct xenbus *bus, struct broker *b);
 /* Leaves everything as it is for the next gvm-backd: devices stay in state 4, workers run on. */
 void xenbus_stop(struct xenbus *bus);
+
+/* Removes this domain's backend/vgpu if no device is in it, which detaching the last device leaves.
+ * For the removal of gvm-backd; does nothing without Xen. */
+void xenbus_remove_empty(void);
 /* XenStore has hung up: ends the event loop, and leaves everything as it is. */
 void xenbus_lost(struct xenbus *bus);
 /* The device will be looked at (again) soon, at most 50 times a second. */

@@ -11,6 +11,7 @@
 
 #include "dom0-backend/agent/nodes.h"
 #include "dom0-backend/agent/wanted.h"
+#include "dom0-backend/common/xs.h"
 #include "tests/unit/mock_xs.h"
 
 #define UUID  "01234567-89ab-cdef-0123-456789abcdef"
@@ -148,6 +149,22 @@ static void seen_from_the_driver_domain(void **state)
     assert_false(nodes_has_back(NULL, 5, 1)); /* dom0's own */
 }
 
+static void nothing_left_behind(void **state)
+{
+    static const char dir[] = "/local/domain/0/backend/vgpu";
+    uint32_t devid = UINT32_MAX;
+
+    hosts();
+    assert_int_equal(nodes_remove_empty(NULL, 0), -ENOTEMPTY); /* there is none */
+    assert_int_equal(create("mem=1M", &devid), 0);
+    assert_int_equal(nodes_remove_empty(NULL, 0), -ENOTEMPTY);
+    assert_int_equal(nodes_remove(NULL, 5, 0, devid), 0);
+    assert_true(xs_exists(NULL, XBT_NULL, dir));
+    assert_int_equal(nodes_remove_empty(NULL, 0), 0);
+    assert_false(xs_exists(NULL, XBT_NULL, dir));
+    assert_false(xs_exists(NULL, XBT_NULL, "/local/domain/5/device/vgpu"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +173,7 @@ int main(void)
         cmocka_unit_test(outlives_its_backend),
         cmocka_unit_test(detached_while_it_waits),
         cmocka_unit_test(seen_from_the_driver_domain),
+        cmocka_unit_test(nothing_left_behind),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
