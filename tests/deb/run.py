@@ -155,7 +155,8 @@ def test_install(root):
 
 
 def test_manual(root):
-    """A page for every command, file format and the protocol; every command of gvm is in its page."""
+    """A page for every command, file format and the protocol; each command, each option that --help
+    names and each key of the configuration is in its page."""
     for section, name in ((1, 'gvm'), (8, 'gvm-backd'), (8, 'gvm-worker'), (8, 'gvm-guest'),
                           (5, 'gvm.conf'), (5, 'vgpu'), (7, 'vgpu')):
         path = root.sh('man', '-w', str(section), name).strip()
@@ -164,6 +165,15 @@ def test_manual(root):
     commands = re.findall(r'^  (\w+) +', root.sh('gvm', 'help'), re.M)
     expect([c for c in commands if not re.search(r'gvm %s\b' % c, page)], [],
            'commands without an entry in docs/man/gvm.1')
+    helps = {'gvm': [('gvm', c, '--help') for c in commands], 'gvm-backd': [('gvm-backd', '--help')],
+             'gvm-worker': [('/usr/lib/gvm/gvm-worker', '--help')]}
+    for name, asked in helps.items():
+        said = ''.join(root.sh(*cmd) for cmd in asked)
+        options = set(re.findall(r'(?<!\S)\[?(--[a-z][a-z-]+)', said)) - {'--help'}
+        page = root.sh('man', name, env={'MANWIDTH': '200'})
+        expect((len(options) > 4, [o for o in sorted(options) if not re.search(
+            r'(?<!\S)%s(?![a-z-])' % o, page)]), (True, []),
+               'options of %s --help without an entry in its page' % name)
     page = root.sh('man', '5', 'gvm.conf')
     keys = re.findall(r'^#(\w+)', root.sh('cat', '/etc/gvm/gvm.conf'), re.M)
     expect([k for k in keys if not re.search(r'^ +%s\b' % k, page, re.M)], [],
