@@ -4,8 +4,10 @@
 
 From the built packages alone: install, xl create, a program, changes of its quota and share, an
 upgrade under a running program, save and restore in the middle of a program (with an upgrade of the
-daemon in between, cancelled, of a guest that goes on), xl destroy. Each step goes on where the one
-before it ended, so the first failure ends it. Ends with `N passed, N failed, N skipped`. Needs root.
+daemon in between, cancelled, of a guest that goes on, twice from one file), xl destroy, reboot,
+purge. Each step goes on where the one before it ended, so the first failure ends it. When dom0's
+kernel says that it stood still, the lab's fault, that is printed and counted. Ends with
+`N passed, N failed, N skipped`. Needs root.
 """
 import os
 import re
@@ -24,6 +26,13 @@ from xentest import Failed, connected, eventually, expect, matches  # noqa: E402
 
 NAME = "web"
 IMAGE = "/var/tmp/web.save"
+LEFT = ("find / -xdev '(' -name '*gvm*' -o -name '*vgpu*' ')' -not -path '/root/*' "
+        "-not -path '/proc/*' -not -path '/sys/*' -not -path '/var/lib/dpkg/*' "
+        "-not -path '/usr/src/linux-headers*'; ls -d /run/gvm* /sys/fs/cgroup/gvm* 2>/dev/null; "
+        "systemctl list-unit-files --no-pager | grep gvm; getent group gvm; "
+        "getent passwd | grep gvm; grep -l '^CUDA\\|gvm' /etc/ld.so.conf.d/* 2>/dev/null; :")
+STATE = ("xl list; xenstore-ls -f /local/domain/0/backend; tail -n 40 /var/log/xen/xl-*.log; "
+         "journalctl -b --no-pager | tail -n 60")
 SLOW = 600  # seconds: systemd boots twenty times slower in an emulated machine
 HOLDON = "LD_LIBRARY_PATH= holdon "
 
@@ -74,7 +83,6 @@ def step_install_guest(lab):
     guest = lab.guests[NAME]
     matches(guest.sh("lsmod"), r"^xen_vgpufront\b", "lsmod")
     guest.sh("dpkg -i /root/gvm-guest_*.deb", SLOW)
-    guest.sh("udevadm settle", 120)
     expect(guest.sh("stat -c '%U %G %a' /dev/vgpu0").strip(), "root gvm 660", "/dev/vgpu0")
     guest.sh("gvm-guest enable", 120)
     rc, out = guest.run("gvm-guest status", 120)
@@ -196,9 +204,9 @@ def restore(lab):
 
 
 def step_save_upgrade_restore(lab):
-    """In the middle of a program, which ends well; the daemon is upgraded while the guest is not."""
+    """In the middle of a program, which ends well; the daemon is upgraded in between."""
     guest = lab.guests[NAME]
-    begin(guest, 300)
+    begin(guest, 200)
     save(lab)
     before = main_pid(lab)
     lab.sh("dpkg --force-confold -i /root/next/gvm-backd_*.deb", SLOW)
@@ -206,7 +214,7 @@ def step_save_upgrade_restore(lab):
         raise Failed("gvm-backd was not restarted by its upgrade")
     expect(len(states(lab)), 1, "programs that are kept through the upgrade")
     guest = restore(lab)
-    ends(guest, 300)
+    ends(guest, 200)
     expect(states(lab), [], "states after the restore")
     one_round(guest)
 
@@ -214,13 +222,13 @@ def step_save_upgrade_restore(lab):
 def step_save_cancelled(lab):
     """No room for the image: the toolstack lets the domain go on, and its program does."""
     guest = lab.guests[NAME]
-    begin(guest, 200)
+    begin(guest, 100)
     lab.sh("mkdir -p /run/small && mount -t tmpfs -o size=16m small /run/small")
     rc, out = lab.dom0("xl save %s /run/small/image" % NAME, SLOW)
     lab.sh("umount /run/small")
     if rc == 0:
         raise Failed("a save into 16 MiB: " + out)
-    ends(guest, 200)
+    ends(guest, 100)
     one_round(guest)
 
 
@@ -229,19 +237,70 @@ def step_save_of_a_running_guest(lab):
     guest's disk stays as it is in the image, because its file system is frozen."""
     guest = lab.guests[NAME]
     guest.sh("journalctl --relinquish-var; echo 0 >/proc/sys/kernel/hung_task_timeout_secs")
-    begin(guest, 300)
+    begin(guest, 200)
     guest.sh("sync; fsfreeze -f /")
     save(lab, "-c")
-    ends(guest, 300)
+    ends(guest, 200)
     expect(len(states(lab)), 1, "states: the image's")
     lab.destroy(NAME)
     guest = restore(lab)
-    ends(guest, 300)
+    ends(guest, 200)
     expect(states(lab), [], "states after the restore")
-    guest.sh("fsfreeze -u /")
 
 
 def step_destroy(lab):
+    """Under a running program: nothing of the domain is left."""
+    guest = lab.guests[NAME]
+    begin(guest, 10000)
+    lab.destroy(NAME)
+    lab.wait_xenstore("/local/domain/0/backend/vgpu/%d" % guest.domid, None, 120)
+    listed = lab.sh("xl list")
+    expect(NAME in listed or "(null)" in listed, False, "a domain left in:\n" + listed)
+    journal(lab, r"d%d\.0: removed$" % guest.domid)
+
+
+def step_restore_again(lab):
+    """From the same file: its program gets an error, one line says why, and the guest serves."""
+    guest = restore(lab)
+    why = "no saved state: there is none here: it was restored already"
+    journal(lab, r"d%d\.0: channel \d+ \(guest pid \d+\): %s" % (guest.domid, why))
+    matches(lab.xenstore(back(guest, "error")) or "", why, "the node error")
+    matches("\n".join(end_of(guest)), r"^FAIL .*\nstatus 1$", "the program")
+    guest.sh("fsfreeze -u /")
+    one_round(guest)
+
+
+def step_reboot(lab):
+    """The guest has its device again, as gvm set left it."""
+    old = lab.guests[NAME]
+    lab.sh("gvm set %s cap=75,weight=300" % NAME)
+    old.spawn("systemctl reboot")
+    old.agent.wait_for(lambda: old.agent.gone, SLOW)
+    guest = arrives(lab)
+    connected(lab, guest, timeout=SLOW)
+    for key, want in (("mem", str(512 << 20)), ("weight", "300"), ("cap", "75")):
+        expect(lab.xenstore(back(guest, key)), want, key)
+    expect(lab.sh("xenstore-ls /local/domain/0/backend/vgpu").count("frontend-id"), 1, "devices")
+    one_round(guest)
+
+
+def step_purge(lab):
+    """With the guest up and a program in it: the program gets an error, nothing is left."""
+    guest = lab.guests[NAME]
+    begin(guest, 10000)
+    lab.sh("dpkg --purge gvm-backd gvm-tools", SLOW)
+    matches("\n".join(end_of(guest)), r"^FAIL .*\nstatus 1$", "the program")
+    expect(workers(lab), [], "workers")
+    expect(lab.sh(LEFT, SLOW), "", "left in dom0")
+    guest.sh("! test -e /dev/vgpu0")
+    guest.sh("dpkg --purge gvm-guest xen-vgpufront-dkms", SLOW)
+    expect(guest.sh(LEFT, SLOW), "", "left in the guest")
+    guest.sh("! lsmod | grep -q xen_vgpufront")
+    expect(lab.sh("xenstore-ls -f | grep vgpu || :"), "", "left in XenStore")
+
+
+def step_end(lab):
+    """Without us the guest still ends as it did."""
     lab.destroy(NAME)
     listed = lab.sh("xl list")
     expect(NAME in listed or "(null)" in listed, False, "a domain left in:\n" + listed)
@@ -251,7 +310,7 @@ STEPS = [v for k, v in list(globals().items()) if k.startswith("step_")]
 
 
 def main():
-    count, done = {"ok": 0, "FAIL": 0}, 0
+    count, done, stalls = {"ok": 0, "FAIL": 0}, 0, 0
     if os.getuid() != 0:
         print("skip: the disks of the lab are made by root")
         print("0 passed, 0 failed, %d skipped" % len(STEPS))
@@ -277,6 +336,9 @@ def main():
             for step in STEPS:
                 start = time.monotonic()
                 step(lab)
+                for line in lab.stalls():
+                    stalls += 1
+                    print("stall of the emulated dom0: " + line, flush=True)
                 trouble = lab.trouble()
                 if trouble:
                     raise Failed("kernel trouble:\n" + "\n".join(trouble))
@@ -289,8 +351,9 @@ def main():
             count["FAIL"] += 1
             if lab.proc and not lab.agent.gone:
                 lab.collect()
-                _, out = lab.dom0("journalctl -b --no-pager | tail -n 60", 120)
-                print(out, flush=True)
+                print(lab.dom0(STATE, 120)[1], flush=True)
+    if stalls:
+        print("packages: the emulated dom0 stood still %d times" % stalls)
     print("%d passed, %d failed, %d skipped" % (
         count["ok"], count["FAIL"], len(STEPS) - count["ok"] - count["FAIL"]))
     return 1 if count["FAIL"] else 0
