@@ -27,3 +27,12 @@ $(BUILD)/ptx/unsupported.txt: $(BUILD)/ptx/forms $(BUILD)/ptx/forms.ptx
 	$(BUILD)/ptx/forms unsupported $(BUILD)/ptx/forms.ptx - > $@
 
 .PHONY: test-ptx test-nightly
+
+# What the compiler leaves to the interpreter, and why.
+LEFT_OBJS := $(call objs,tests/ptx/left.c dom0-backend/device/ptx/fatbin.c)
+$(BUILD)/ptx/left: $(LEFT_OBJS) $$(PTX_CORE_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(GVM_LDFLAGS) -o $@ $^ $(PTX_LIBS) -ldl
+$(BUILD)/ptx/left.txt: $(BUILD)/ptx/left $(BUILD)/ptx/forms.ptx $(PTX_JIT)
+	{ echo "instruction forms:"; $(BUILD)/ptx/left $(BUILD)/ptx/forms.ptx; \
+	  echo "conformance programs:"; $(BUILD)/ptx/left $$(find $(BUILD)/conformance -type f -perm -1); } > $@

@@ -269,11 +269,114 @@ static void test_warm(void **state)
     assert_int_equal(now.compiled, before.compiled + 1);
 }
 
+/* A kernel of this constant; blank lines first, which change the lines of its instructions only. */
+static void load_adder(const char *lines, unsigned c)
+{
+    char body[700];
+
+    snprintf(body, sizeof(body),
+             "%s.visible .entry k(.param .u64 m)\n{\n.reg .b64 %%a, %%b;\n.reg .b32 %%t;\n"
+             "ld.param.u64 %%b, [m];\nmov.u32 %%t, %%tid.x;\nmul.wide.u32 %%a, %%t, 4;\n"
+             "add.s64 %%b, %%b, %%a;\nadd.u32 %%t, %%t, %u;\nst.global.u32 [%%b], %%t;\nret;\n}\n",
+             lines, c);
+    if (pf_load_sm(body)) /* the module before goes */
+        fail_msg("%s", pf_log);
+}
+
+static void run_adder(uint64_t m, unsigned c)
+{
+    if (pf_run("k", 1, 64, 1, m))
+        fail_msg("%s", pf_fault.what);
+    for (uint32_t t = 0; t < 64; t++)
+        assert_int_equal(pf_u32(m)[t], t + c);
+}
+
+/* The same kernel in another module is not compiled again, and another one is. */
+static void test_cache(void **state)
+{
+    struct ptx_jit_stats first, now;
+    uint64_t m = pf_alloc(4096);
+
+    if (!compiler())
+        skip();
+    ptx_jit_set(PTX_JIT_FIRST);
+    ptx_jit_lanes(0);
+    first = ptx_jit_stats();
+    load_adder("", 4711);
+    run_adder(m, 4711);
+    now = ptx_jit_stats();
+    assert_int_equal(now.compiled, first.compiled + 1);
+    for (unsigned i = 0; i < 5; i++) {
+        load_adder(i & 1 ? "\n\n" : "", 4711);
+        run_adder(m, 4711);
+    }
+    now = ptx_jit_stats();
+    assert_int_equal(now.compiled, first.compiled + 1);
+    assert_int_equal(now.entered, first.entered + 6);
+    load_adder("", 4712); /* another constant is another kernel */
+    run_adder(m, 4712);
+    now = ptx_jit_stats();
+    assert_int_equal(now.compiled, first.compiled + 2);
+    ptx_jit_lanes(8); /* so is code for other lanes */
+    load_adder("", 4711);
+    run_adder(m, 4711);
+    now = ptx_jit_stats();
+    assert_int_equal(now.compiled, first.compiled + 3);
+    /* what is known runs compiled from its first launch on, without having been interpreted */
+    ptx_jit_set(PTX_JIT_ON);
+    ptx_jit_lanes(0);
+    load_adder("", 4712);
+    run_adder(m, 4712);
+    assert_int_equal(ptx_jit_stats().entered, now.entered + 1);
+    load_adder("", 4713);
+    run_adder(m, 4713);
+    now = ptx_jit_stats();
+    assert_int_equal(now.entered, first.entered + 9);
+    assert_int_equal(now.compiled, first.compiled + 3);
+}
+
+/* Kernels that use this are compiled, not left to the interpreter. */
+static void test_taken(void **state)
+{
+    static const char *const bodies[] = {
+        ".reg .b64 %o; .reg .b32 %r<4>; .reg .f32 %f<2>; ld.param.u64 %o, [m];\n"
+        "tex.2d.v4.s32.f32 {%r0, %r1, %r2, %r3}, [%o, {%f0, %f1}];\n"
+        "tex.level.3d.v4.u32.f32 {%r0, %r1, %r2, %r3}, [%o, {%f0, %f1, %f0, %f0}], %f1;\n"
+        "tld4.g.2d.v4.u32.f32 {%r0, %r1, %r2, %r3}, [%o, {%f0, %f1}];\n"
+        "txq.width.b32 %r0, [%o];\n",
+        ".reg .b64 %o, %d; .reg .b32 %r<4>; ld.param.u64 %o, [m];\n"
+        "suld.b.2d.v2.b32.trap {%r0, %r1}, [%o, {%r2, %r3}];\n"
+        "sust.b.1d.b64.clamp [%o, {%r0}], %d; sured.b.add.2d.u32.trap [%o, {%r0, %r1}], %r2;\n",
+        ".reg .b32 %a<4>, %b<2>; .reg .f32 %c<4>;\n"
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%c0, %c1, %c2, %c3}, "
+        "{%a0, %a1, %a2, %a3}, {%b0, %b1}, {%c0, %c1, %c2, %c3};\n",
+        ".shared .align 8 .b64 bar; .reg .b64 %s; .reg .b32 %a; .reg .pred %p;\nmov.u32 %a, bar;\n"
+        "mbarrier.init.shared.b64 [%a], 32; mbarrier.arrive.shared.b64 %s, [%a];\n"
+        "mbarrier.test_wait.shared.b64 %p, [%a], %s;\n"};
+    static char text[2000];
+    char log[300];
+
+    if (!compiler())
+        skip();
+    ptx_jit_lanes(0);
+    for (unsigned i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        snprintf(text, sizeof(text), ".visible .entry k(.param .u64 m)\n{\n%sret;\n}\n", bodies[i]);
+        if (pf_load_sm(text))
+            fail_msg("body %u: %s", i, pf_log);
+        struct ptx_kernel *k = ptx_module_kernel(pf_module(), 0);
+
+        if (ptx_kernel_prepare(k, log, sizeof(log)) || ptx_jit_try(k, log, sizeof(log)))
+            fail_msg("body %u: %s", i, log);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_random, pf_setup),
                                        cmocka_unit_test_setup(test_faults, pf_setup),
                                        cmocka_unit_test_setup(test_barriers, pf_setup),
+                                       cmocka_unit_test_setup(test_cache, pf_setup),
+                                       cmocka_unit_test_setup(test_taken, pf_setup),
                                        cmocka_unit_test_setup(test_warm, pf_setup)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

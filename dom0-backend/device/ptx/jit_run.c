@@ -15,6 +15,7 @@
 
 #include "interp.h"
 #include "jit.h"
+#include "jit_cache.h"
 
 #define WARM_NS     3000000u /* interpreted for so long, a kernel is worth compiling */
 #define STACK_BYTES (64u << 20)
@@ -23,12 +24,14 @@
 
 enum { COLD, QUEUED, READY, REFUSED };
 struct variant {
-    struct jit_code *code;
+    struct jit_code *code; /* the entry's */
+    struct jit_entry *entry;
     int state; /* written under `lock`; READY is seen with acquire */
 };
 struct jit_state {
     int refs;
     uint64_t ns;         /* interpreted so far */
+    unsigned looked;     /* by row_kind(), a bit: in the cache */
     struct variant v[4]; /* by row_kind() */
 };
 struct request {
@@ -38,6 +41,7 @@ struct request {
     char name[128];
     uint32_t param_bytes;
     unsigned kind;
+    uint64_t rough;
 };
 
 static const struct jit_ops *ops;
@@ -316,8 +320,7 @@ void jit_state_put(struct jit_state *s)
     if (!last)
         return;
     for (int i = 0; i < 4; i++)
-        if (s->v[i].code)
-            ops->release(s->v[i].code);
+        jit_cache_put(s->v[i].entry);
     free(s);
 }
 
@@ -353,7 +356,26 @@ static void request_free(struct request *r)
     free(r);
 }
 
-static void compile(struct request *r)
+/* Code of what has been compiled before, in whatever module. False: nothing of this content has. */
+static bool found(struct request *r, struct jit_key *key, char *log, size_t log_n)
+{
+    struct variant *v = &r->state->v[r->kind];
+    struct jit_entry *e = jit_cache_find(key);
+
+    if (!e)
+        return false;
+    jit_key_free(key);
+    snprintf(log, log_n, "%s", jit_entry_why(e));
+    pthread_mutex_lock(&lock);
+    v->entry = e;
+    v->code = jit_entry_code(e);
+    __atomic_store_n(&v->state, v->code ? READY : REFUSED, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&lock);
+    return true;
+}
+
+/* Compiles, or finds it compiled; look: does nothing else. */
+static void compile(struct request *r, bool look, char *log, size_t log_n)
 {
     struct jit_job job = {.real = r->real,
                           .virt = r->virt,
@@ -363,11 +385,23 @@ static void compile(struct request *r)
                           .row = r->kind ? 4u << r->kind : 0,
                           .helpers = &helpers};
     struct variant *v = &r->state->v[r->kind];
+    struct jit_entry *e = NULL;
     struct jit_code *code = NULL;
-    char log[200], line[400];
+    struct jit_key key;
+    char line[400];
     uint64_t start = cpu_ns();
-    int err = ops->compile(&job, &code, log, sizeof(log));
+    int err = jit_key_make(&key, &job);
 
+    if (!err && found(r, &key, log, log_n))
+        return;
+    if (look || err) {
+        if (!err)
+            jit_key_free(&key);
+        __atomic_store_n(&v->state, COLD, __ATOMIC_RELEASE);
+        return;
+    }
+    log[0] = 0;
+    err = ops->compile(&job, &code, log, log_n);
     if (note) {
         if (err)
             snprintf(line, sizeof(line), "kernel %.80s stays interpreted: %s", r->name, log);
@@ -377,17 +411,22 @@ static void compile(struct request *r)
                      r->name, code->lanes, (double)(cpu_ns() - start) / 1e6, code->mem_size);
         note(line);
     }
+    e = jit_cache_add(&key, r->rough, err ? NULL : code, log, ops->release);
+    code = e ? jit_entry_code(e) : NULL;
     pthread_mutex_lock(&lock);
     stats.compile_ns += cpu_ns() - start;
     stats.compiled += !err;
     stats.refused += err != 0;
-    v->code = err ? NULL : code;
-    __atomic_store_n(&v->state, err ? REFUSED : READY, __ATOMIC_RELEASE);
+    v->entry = e;
+    v->code = code;
+    __atomic_store_n(&v->state, code ? READY : REFUSED, __ATOMIC_RELEASE);
     pthread_mutex_unlock(&lock);
 }
 
 static void *compiler(void *arg)
 {
+    char log[200];
+
     (void)arg;
     pthread_mutex_lock(&lock);
     for (;;) {
@@ -400,7 +439,7 @@ static void *compiler(void *arg)
         queue = r->next;
         queued--;
         pthread_mutex_unlock(&lock);
-        compile(r);
+        compile(r, false, log, sizeof(log));
         request_free(r);
         pthread_mutex_lock(&lock);
     }
@@ -448,6 +487,7 @@ static struct request *request_new(struct ptx_kernel *k, struct jit_state *s, un
     snprintf(r->name, sizeof(r->name), "%s", k->fn->name);
     r->param_bytes = k->fn->param_bytes;
     r->kind = kind;
+    r->rough = jit_rough(k->prog);
     r->state = s;
     pthread_mutex_lock(&lock);
     s->refs++;
@@ -469,14 +509,18 @@ static struct jit_state *state_of(struct prog *g)
     return s;
 }
 
-static void ask_for(struct ptx_kernel *k, struct jit_state *s, unsigned kind, bool wait)
+enum asked { LATER, NOW, LOOK };
+
+/* Has the kernel compiled, at once or by the compiling thread; LOOK: only if that has been done. */
+static void ask_for(struct ptx_kernel *k, struct jit_state *s, unsigned kind, enum asked when)
 {
     struct variant *v = &s->v[kind];
     struct request *r, **at;
+    char log[200];
     bool mine;
 
     pthread_mutex_lock(&lock);
-    mine = v->state == COLD && queued < MAX_QUEUE && (wait || start_thread());
+    mine = v->state == COLD && queued < MAX_QUEUE && (when != LATER || start_thread());
     if (mine)
         v->state = QUEUED;
     pthread_mutex_unlock(&lock);
@@ -487,8 +531,8 @@ static void ask_for(struct ptx_kernel *k, struct jit_state *s, unsigned kind, bo
         __atomic_store_n(&v->state, REFUSED, __ATOMIC_RELEASE);
         return;
     }
-    if (wait) {
-        compile(r);
+    if (when != LATER) {
+        compile(r, when == LOOK, log, sizeof(log));
         request_free(r);
         return;
     }
@@ -509,14 +553,13 @@ const struct jit_code *jit_find(struct ptx_kernel *k, const struct ptx_launch *l
     if (mode == PTX_JIT_OFF)
         return NULL;
     s = __atomic_load_n(&k->prog->jit, __ATOMIC_ACQUIRE);
-    if (!s) {
-        if (mode != PTX_JIT_FIRST)
-            return NULL;
-        if (!(s = state_of(k->prog)))
-            return NULL;
-    }
+    if (!s && !(s = state_of(k->prog)))
+        return NULL;
     if (mode == PTX_JIT_FIRST)
-        ask_for(k, s, kind, true);
+        ask_for(k, s, kind, NOW);
+    else if (!(__atomic_fetch_or(&s->looked, 1u << kind, __ATOMIC_RELAXED) >> kind & 1) &&
+             jit_cache_has(jit_rough(k->prog)))
+        ask_for(k, s, kind, LOOK);
     if (__atomic_load_n(&s->v[kind].state, __ATOMIC_ACQUIRE) != READY)
         return NULL;
     __atomic_fetch_add(&stats.entered, 1, __ATOMIC_RELAXED);
@@ -530,10 +573,27 @@ void jit_note(struct ptx_kernel *k, const struct ptx_launch *l, uint64_t ns)
     if (mode != PTX_JIT_ON)
         return;
     s = __atomic_load_n(&k->prog->jit, __ATOMIC_ACQUIRE);
-    if (!s && !(s = state_of(k->prog)))
+    if (!s)
         return;
     if (__atomic_add_fetch(&s->ns, ns, __ATOMIC_RELAXED) > WARM_NS)
-        ask_for(k, s, row_kind(l), false);
+        ask_for(k, s, row_kind(l), LATER);
+}
+
+int ptx_jit_try(struct ptx_kernel *k, char *log, size_t log_n)
+{
+    struct jit_state *s = calloc(1, sizeof(*s));
+    struct request *r;
+    int err = -1;
+
+    if (!s || !ops || !(r = request_new(k, s, 3))) {
+        snprintf(log, log_n, "out of memory, or no compiler");
+        free(s);
+        return -1;
+    }
+    compile(r, false, log, log_n);
+    err = s->v[3].code ? 0 : -1;
+    request_free(r);
+    return err;
 }
 
 /* ---- the plug-in ----------------------------------------------------------------------------------- */

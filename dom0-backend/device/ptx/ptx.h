@@ -213,5 +213,8 @@ void ptx_jit_notes(void (*fn)(const char *line));
 /* Lets the next compilations use this many lanes at once: 1, 8, 16, 32; 0 = as the processor
  * likes. For tests. */
 void ptx_jit_lanes(unsigned lanes);
+/* Compiles a prepared kernel for nothing but to know whether that works: 0, or -1 and one line in log
+ * that says why it stays with the interpreter. For reports. */
+int ptx_jit_try(struct ptx_kernel *k, char *log, size_t log_n);
 
 #endif

@@ -4,6 +4,7 @@
  * runs one kernel on this thread.
  *
  *   ptxrun FILE.ptx...                       one line per kernel: ok, or why not
+ *   ptxrun -r FILE.ptx...                    which kernels the compiler takes, and why not the others
  *   ptxrun -k NAME [-g X[,Y[,Z]]] [-b ...] [-s SHMEM] [-t] [-n TIMES] [-j LANES] FILE.ptx ARG...
  * -j: compiled (plug-in gvm-ptx-jit.so), LANES at once, 0 for the usual number; -n: best of TIMES.
  * ARG, one per parameter: i32:V u32:V u64:V i64:V f32:V f64:V, or a buffer in device memory:
@@ -113,7 +114,7 @@ static struct ptx_module *load(const char *name)
     return m;
 }
 
-static int check(const char *name)
+static int check(const char *name, bool compiled)
 {
     char log[512];
     int bad = 0;
@@ -123,7 +124,10 @@ static int check(const char *name)
     for (unsigned i = 0; i < ptx_module_nkernel(m); i++) {
         struct ptx_kernel *k = ptx_module_kernel(m, i);
         int err = ptx_kernel_prepare(k, log, sizeof(log));
-        if (err)
+        if (!err && compiled)
+            printf("%s: %s: %s\n", name, ptx_kernel_name(k),
+                   ptx_jit_try(k, log, sizeof(log)) ? log : "compiled");
+        else if (err)
             printf("%s: %s: error %d: %s\n", name, ptx_kernel_name(k), err, log);
         else
             printf("%s: %s: ok, %u regs\n", name, ptx_kernel_name(k), k->info.regs);
@@ -200,12 +204,12 @@ int main(int argc, char **argv)
     struct ptx_launch l = {
         .grid = {1, 1, 1}, .block = {32, 1, 1}, .print = print_out, .heap_alloc = heap};
     uint8_t params[32764] = {0};
-    bool timing = false;
+    bool timing = false, report = false;
     char jlog[300];
     double best = 1e30, first = 0;
     int c, times = 1;
     setvbuf(stdout, NULL, _IOLBF, 0);
-    while ((c = getopt(argc, argv, "+k:g:b:s:tcj:n:")) != -1) {
+    while ((c = getopt(argc, argv, "+k:g:b:s:tcj:n:r")) != -1) {
         switch (c) {
         case 'k':
             kname = optarg;
@@ -219,11 +223,15 @@ int main(int argc, char **argv)
         case 's':
             l.shmem = atoi(optarg);
             break;
+        case 'r':
         case 'j':
+            report |= c == 'r';
             if (!ptx_jit_load(PTX_JIT_FIRST, jlog, sizeof(jlog))) {
                 fprintf(stderr, "ptxrun: %s\n", jlog);
                 return 1;
             }
+            if (c == 'r')
+                break;
             ptx_jit_notes(on_note);
             ptx_jit_lanes((unsigned)atoi(optarg));
             break;
@@ -244,7 +252,7 @@ int main(int argc, char **argv)
     if (!kname) {
         int bad = 0;
         for (int i = optind; i < argc; i++)
-            bad += check(argv[i]);
+            bad += check(argv[i], report);
         return bad != 0;
     }
     if (optind >= argc)

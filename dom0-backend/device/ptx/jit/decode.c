@@ -72,6 +72,14 @@ static const struct form {
     {"prmt.mode", OP_HANDLER, "wwww"},
     {"lop3", OP_LOP3, "wwww"},
     {"video4", OP_HANDLER, "wwww"},
+    {"video", OP_HANDLER, "wwww"},
+    {"minmax.xorsign", OP_HANDLER, "www"},
+    {"minmax.x2", OP_HANDLER, "www"},
+    {"cvt.to8", OP_HANDLER, "www"},
+    {"cvt.from8", OP_HANDLER, "ww"},
+    {"cvt.round.tf32", OP_HANDLER, "ww"},
+    {"movmatrix", OP_HANDLER, "ww"},
+    {"mbarrier.pending", OP_HANDLER, "wl"},
     {"selp", OP_SELP, "tttp"},
     {"slct.32", OP_SLCT, "wwww"},
     {"slct.64", OP_SLCT, "lllw"},
@@ -191,12 +199,6 @@ int unit_fail(struct unit *t, const char *fmt, ...)
 
 /* ---- registers ------------------------------------------------------------------------------------ */
 
-struct decoder {
-    struct unit *t;
-    uint32_t *number[3]; /* by class and place in the virtual frame, + 1 */
-    uint32_t words;
-};
-
 static int reg_number(struct decoder *d, uint32_t vcode, uint32_t rcode, unsigned cls,
                       uint32_t *out)
 {
@@ -224,7 +226,7 @@ static int reg_number(struct decoder *d, uint32_t vcode, uint32_t rcode, unsigne
     return 0;
 }
 
-static int operand(struct decoder *d, struct opd *o, uint32_t vcode, uint32_t rcode, unsigned cls)
+int decode_operand(struct decoder *d, struct opd *o, uint32_t vcode, uint32_t rcode, unsigned cls)
 {
     const struct prog *g = d->t->job->virt;
 
@@ -315,7 +317,7 @@ static int by_form(struct decoder *d, struct jop *j, const struct uop *v, const 
             continue;
         if (f->sig[i] == 'W')
             cls = j->ty == TY_U16 || j->ty == TY_S16 ? C_32 : C_64;
-        if (operand(d, o[i], vc[i], rc[i], cls))
+        if (decode_operand(d, o[i], vc[i], rc[i], cls))
             return -1;
         if (!i && j->d.kind != OPD_REG)
             return unit_fail(d->t, "a result that is no register");
@@ -329,7 +331,7 @@ static int address(struct decoder *d, struct jop *j, const struct uop *v, const 
 {
     if (v->a == NO_ADDR_REG)
         return 0;
-    return operand(d, &j->a, v->a, r->a, v->f & AF_WIDE ? C_64 : C_32);
+    return decode_operand(d, &j->a, v->a, r->a, v->f & AF_WIDE ? C_64 : C_32);
 }
 
 /* ld.SPACE.TYPE.BITS, ld.vN.SPACE.TYPE.BITS and the same of st */
@@ -356,11 +358,11 @@ static int memory(struct decoder *d, struct jop *j, const struct uop *v, const s
     if (address(d, j, v, r))
         return -1;
     if (j->op == OP_ST && j->nelem == 1)
-        return operand(d, &j->b, v->b, r->b, cls);
+        return decode_operand(d, &j->b, v->b, r->b, cls);
     struct opd *o[4] = {&j->d, &j->b, &j->c, &j->e};
     const uint32_t vc[4] = {v->d, v->b, v->c, v->e}, rc[4] = {r->d, r->b, r->c, r->e};
     for (unsigned i = 0; i < j->nelem; i++)
-        if (operand(d, o[i], vc[i], rc[i], cls))
+        if (decode_operand(d, o[i], vc[i], rc[i], cls))
             return -1;
     return 0;
 }
@@ -371,38 +373,18 @@ static int atomic(struct decoder *d, struct jop *j, const struct uop *v, const s
 
     if (find_type(strrchr(v->name, '.') + 1, &j->ty, &cls) || address(d, j, v, r))
         return unit_fail(d->t, "'%.40s' is not known to the compiler", v->name);
-    if (operand(d, &j->b, v->b, r->b, cls) || operand(d, &j->c, v->c, r->c, cls))
+    if (decode_operand(d, &j->b, v->b, r->b, cls) || decode_operand(d, &j->c, v->c, r->c, cls))
         return -1;
-    return v->d == NO_ADDR_REG ? 0 : operand(d, &j->d, v->d, r->d, cls);
+    return v->d == NO_ADDR_REG ? 0 : decode_operand(d, &j->d, v->d, r->d, cls);
 }
 
 static int copy_async(struct decoder *d, struct jop *j, const struct uop *v, const struct uop *r)
 {
     if (address(d, j, v, r))
         return -1;
-    if (v->b != NO_ADDR_REG && operand(d, &j->b, v->b, r->b, v->e & AF_WIDE ? C_64 : C_32))
+    if (v->b != NO_ADDR_REG && decode_operand(d, &j->b, v->b, r->b, v->e & AF_WIDE ? C_64 : C_32))
         return -1;
-    return v->c == NO_ADDR_REG ? 0 : operand(d, &j->c, v->c, r->c, C_32);
-}
-
-static int builtin(struct decoder *d, struct jop *j, const struct uop *v, const struct uop *r)
-{
-    const struct call *vc = (const struct call *)(intptr_t)v->imm,
-                      *rc = (const struct call *)(intptr_t)r->imm;
-    struct opd *o[5] = {&j->a, &j->b, &j->c, &j->e, &j->d};
-    unsigned n = 0;
-
-    if (!vc->builtin)
-        return unit_fail(d->t, "calls of functions are not compiled");
-    for (uint32_t i = 0; i < vc->nargs; i++) {
-        if (vc->args[i].is_var)
-            continue;
-        if (n == 4)
-            return unit_fail(d->t, "a call with five registers");
-        if (operand(d, o[n++], vc->args[i].slot, rc->args[i].slot, vc->args[i].wide ? C_64 : C_32))
-            return -1;
-    }
-    return 0;
+    return v->c == NO_ADDR_REG ? 0 : decode_operand(d, &j->c, v->c, r->c, C_32);
 }
 
 static int decode_one(struct decoder *d, uint32_t i)
@@ -410,13 +392,14 @@ static int decode_one(struct decoder *d, uint32_t i)
     struct unit *t = d->t;
     const struct uop *v = &t->virt[i], *r = &t->real[i];
     struct jop *j = &t->ops[i];
+    int rc;
 
     if (v->kind != r->kind || (v->name != r->name))
         return unit_fail(t, "two lowerings differ");
     j->imm = v->imm;
     if (v->guard) {
         j->guard_neg = v->guard & 1;
-        if (operand(d, &j->guard, v->guard & ~1u, r->guard & ~1u, C_PRED))
+        if (decode_operand(d, &j->guard, v->guard & ~1u, r->guard & ~1u, C_PRED))
             return -1;
     }
     switch (v->kind) {
@@ -439,6 +422,8 @@ static int decode_one(struct decoder *d, uint32_t i)
         }
         if (!strcmp(v->name, "cp.async"))
             return copy_async(d, j, v, r);
+        if ((rc = handled_decode(d, j, v, r)) <= 0)
+            return rc;
         if (by_form(d, j, v, r))
             return -1;
         j->native = j->op != OP_HANDLER && alu_native(t, j, v);
@@ -446,16 +431,18 @@ static int decode_one(struct decoder *d, uint32_t i)
     case K_BRA:
         return v->target < t->n ? 0 : unit_fail(t, "a jump out of the kernel");
     case K_BAR:
-        if (operand(d, &j->a, v->a, r->a, C_32) || (v->f && operand(d, &j->b, v->b, r->b, C_32)))
+        if (decode_operand(d, &j->a, v->a, r->a, C_32) ||
+            (v->f && decode_operand(d, &j->b, v->b, r->b, C_32)))
             return -1;
-        if (v->n >= BAR_POPC && operand(d, &j->c, v->c, r->c, C_PRED))
+        if (v->n >= BAR_POPC && decode_operand(d, &j->c, v->c, r->c, C_PRED))
             return -1;
-        return v->n < BAR_POPC ? 0
-                               : operand(d, &j->d, v->d, r->d, v->n == BAR_POPC ? C_32 : C_PRED);
+        return v->n < BAR_POPC
+                   ? 0
+                   : decode_operand(d, &j->d, v->d, r->d, v->n == BAR_POPC ? C_32 : C_PRED);
     case K_WSYNC:
-        return operand(d, &j->a, v->a, r->a, C_32);
+        return decode_operand(d, &j->a, v->a, r->a, C_32);
     case K_CALL:
-        return builtin(d, j, v, r);
+        return handled_decode(d, j, v, r);
     case K_JOIN:
     case K_EXIT:
     case K_TRAP:
@@ -523,6 +510,12 @@ void each_operand(const struct jop *j, opd_cb cb, void *arg)
         cb(arg, &j->guard, false);
     if (j->a.kind == OPD_REG)
         cb(arg, &j->a, false);
+    for (unsigned i = 0; i < j->nmore; i++)
+        if (!j->more[i].def)
+            cb(arg, &j->more[i].o, false);
+    for (unsigned i = 0; i < j->nmore; i++)
+        if (j->more[i].def)
+            cb(arg, &j->more[i].o, true);
     if (ld || st) {
         for (unsigned i = 0; i < 4; i++)
             if (all[i]->kind == OPD_REG)

@@ -553,6 +553,11 @@ static void find_loose(struct unit *t)
                     again = true;
                 }
             }
+            for (unsigned k = 0; k < j->nmore; k++)
+                if (j->more[k].def && t->regs[j->more[k].o.idx].loose) {
+                    t->regs[j->more[k].o.idx].loose = false;
+                    again = true;
+                }
         }
     }
 }
@@ -571,6 +576,8 @@ int unit_analyse(struct unit *t)
 
 void unit_free(struct unit *t)
 {
+    for (uint32_t i = 0; t->ops && i < t->n; i++)
+        free(t->ops[i].more);
     free(t->ops);
     free(t->regs);
     free(t->blocks);

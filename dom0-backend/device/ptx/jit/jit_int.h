@@ -127,6 +127,12 @@ enum ty {
     TY_PRED
 };
 
+/* An operand beyond those that have a place in a jop. */
+struct more {
+    struct opd o;
+    bool def;
+};
+
 struct jop {
     uint8_t op, ty, cmp;
     uint8_t space, nelem; /* OP_LD, OP_ST */
@@ -135,6 +141,8 @@ struct jop {
     struct opd guard; /* kind OPD_NONE: always */
     bool guard_neg;
     int64_t imm;
+    struct more *more; /* handled.c */
+    uint32_t nmore;
 };
 enum {
     CMP_EQ,
@@ -219,6 +227,15 @@ int unit_fail(struct unit *t, const char *fmt, ...) __attribute__((format(printf
 
 /* decode.c: micro-ops to jops, registers numbered. 0 or -1. */
 int unit_decode(struct unit *t);
+struct decoder {
+    struct unit *t;
+    uint32_t *number[3]; /* by class and place in the virtual frame, + 1 */
+    uint32_t words;
+};
+/* An operand, its codes in both lowerings. 0 or -1. */
+int decode_operand(struct decoder *d, struct opd *o, uint32_t vcode, uint32_t rcode, unsigned cls);
+/* handled.c: registers of micro-ops with many. 0, -1, or 1: the micro-op is none of those. */
+int handled_decode(struct decoder *d, struct jop *j, const struct uop *v, const struct uop *r);
 /* flow.c: blocks, liveness, where lanes wait, shapes. 0 or -1. */
 int unit_analyse(struct unit *t);
 void unit_free(struct unit *t);
