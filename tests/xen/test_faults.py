@@ -52,7 +52,7 @@ def cell(lab, point, kind):
 def _point(point):
     @needs(*PARTS)
     def run(lab):
-        kinds = [k for k in faults.KINDS if faults.ALL_CELLS or faults.third(point, k)]
+        kinds = [k for k in faults.KINDS if faults.chosen(point, k)]
         wrong, times = [], []
         for kind in kinds:
             try:
@@ -163,9 +163,11 @@ def test_guest_rebooted(lab):
 def test_faults_counted(lab):
     b = bench(lab)
     took, where = faults.TOTAL["slowest"]
-    print("       %d points, %d kinds of fault: %d of %d cells passed; clean %.1f s later at most "
-          "(%s), allowed are %d; the other guest computed %d rounds; dom0 stood still %d times, %d "
-          "cells were run again for that"
-          % (len(faults.POINTS), len(faults.KINDS), faults.TOTAL["cells"],
-             len(faults.POINTS) * len(faults.KINDS), took, where, faults.BOUND, b.steps(),
-             faults.TOTAL["stalls"], faults.TOTAL["reruns"]))
+    have = sum(faults.chosen(p, k) for p in faults.POINTS for k in faults.KINDS)
+    print("       %d points, %d kinds of fault, %d cells; of these %s, %d: %d passed; clean %.1f s "
+          "later at most (%s), allowed are %d; the other guest computed %d rounds; dom0 stood still "
+          "%d times, %d cells were run again for that"
+          % (len(faults.POINTS), len(faults.KINDS), len(faults.POINTS) * len(faults.KINDS),
+             "all" if faults.ALL_CELLS else "third %s of 3" % faults.CELLS, have,
+             faults.TOTAL["cells"], took, where, faults.BOUND, b.steps(), faults.TOTAL["stalls"],
+             faults.TOTAL["reruns"]))
