@@ -6,6 +6,7 @@ lives for some seconds, has up to three programs, of which some are killed, some
 and ends while they compute: destroyed, shut down, rebooted or crashed. Every ROUND seconds the
 programs of both are ended, and what dom0 holds is looked at.
 """
+import collections
 import os
 import random
 import re
@@ -44,7 +45,8 @@ class Soak:
         self.guests = {}  # name: guest
         self.running = []  # (guest, command)
         self.excused = set()  # commands that may have lost their worker
-        self.looks = []
+        self.looks, self.holders = [], []  # figures; descriptors of each program then
+        self.mark = len(self.b.backd.out)
         self.count = dict.fromkeys(("guests", "programs", "right", "killed", "lost with a worker",
                                     "workers killed"), 0)
         lab.sh("xl destroy victim", 60)
@@ -140,17 +142,27 @@ class Soak:
         s = b.settled()
         v = [int(x) for x in self.lab.sh(
             "lsevtchn 0 | wc -l; xenstore-ls -f | wc -l; "
-            "ls -d /proc/[0-9]*/fd/* 2>/dev/null | wc -l; "
             "awk '/MemTotal/ {t = $2} /MemAvailable/ {a = $2} END {print t - a}' /proc/meminfo; "
             "du -sk /var/log | cut -f 1; "
             "xl info | awk '/^total_memory/ {t = $3} /^free_memory/ {f = $3} END {print t - f}'"
         ).split()]
+        self.open = self.descriptors()
         pages = re.search(r"mapped pages +(\d+) of \d+ are in use", self.lab.sh("gvm doctor"))
         grants = sum(b.tool.grants(g.domid) for g in (b.other, *self.guests.values()))
         return dict(zip(EXACT + tuple(MEMORY), (
-            s["domains"], len(s["workers"]), grants, int(pages.group(1)), v[0], v[1], s["fds"], v[2],
-            s["anon"], v[3] - v[4],  # the root file system is memory, and logs are files
-            v[5])))
+            s["domains"], len(s["workers"]), grants, int(pages.group(1)), v[0], v[1], s["fds"],
+            sum(self.open.values()), s["anon"],
+            v[2] - v[3],  # the root file system is memory, and logs are files
+            v[4])))
+
+    def descriptors(self):
+        """{program: how many descriptors its processes have} in dom0, without the lab's agent."""
+        out = self.lab.sh("{ grep . /proc/[0-9]*/comm; ls -d /proc/[0-9]*/fd/*; } 2>/dev/null; true")
+        names = dict(re.findall(r"^/proc/(\d+)/comm:(.*)$", out, re.M))
+        found = collections.Counter(names.get(pid, "gone")
+                                    for pid in re.findall(r"^/proc/(\d+)/fd/", out, re.M))
+        del found["labagent"]
+        return found
 
     def look(self):
         """With both guests idle. What is counted has CLEAN seconds to be as it was."""
@@ -164,11 +176,16 @@ class Soak:
                     all(f[name] <= self.looks[0][name] for name in EXACT):
                 break
         self.looks.append(f)
+        self.holders.append(self.open)
 
     def grown(self):
         """One text for each figure that grew."""
         first, last = self.looks[0], self.looks[-1]
-        wrong = ["%s grew: %d, was %d" % (n, last[n], first[n]) for n in EXACT if last[n] > first[n]]
+        wrong = ["%s grew: %d, was %d" % (n, last[n], first[n])
+                 for n in EXACT if last[n] > first[n]]
+        more = self.holders[-1] - self.holders[0]
+        if wrong and more:
+            wrong.append("descriptors more than at first: %s" % dict(more))
         for name, most in MEMORY.items():
             v = [f[name] for f in self.looks]
             if median(v[-3:]) > median(v[:3]) + most:
@@ -205,7 +222,8 @@ def test_soak(lab):
     if os.environ.get("GVM_SOAK_VERBOSE"):
         for f in s.looks:
             print("       " + " ".join(str(v) for v in f.values()))
+        print("       %s\n       %s" % (dict(s.holders[0]), dict(s.holders[-1])))
     wrong = s.grown()
-    wrong += re.findall(r"^backd ended.*", s.b.backd.out, re.M)
+    wrong += re.findall(r"^backd ended.*", s.b.backd.out[s.mark:], re.M)
     if wrong:
         raise Failed("; ".join(wrong))
