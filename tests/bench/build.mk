@@ -38,14 +38,26 @@ $(BUILD)/bench/ptx.ptx: tests/bench/ptx/kernels.h
 	@mkdir -p $(@D)
 	$(NVCC) -x cu -ptx -O3 -arch=compute_75 -o $@ $<
 
-$(BUILD)/bench/bench_ptx: tests/bench/ptx/bench_ptx.c $(PTX_CORE_OBJS)
+$(BUILD)/bench/plain.o: tests/bench/ptx/plain.c tests/bench/ptx/plain.h
+	@mkdir -p $(@D)
+	$(CC) $(GVM_CFLAGS) -O3 -march=native -fno-strict-aliasing -c -o $@ $<
+
+$(BUILD)/bench/bench_ptx: tests/bench/ptx/bench_ptx.c $(BUILD)/bench/plain.o $(PTX_CORE_OBJS)
 	@mkdir -p $(@D)
 	[ -e /usr/include/CL/cl.h ] && [ -e /etc/OpenCL/vendors/pocl.icd ] || \
 		apt-get install -y --no-install-recommends pocl-opencl-icd ocl-icd-opencl-dev
 	$(CC) $(GVM_CFLAGS) $(GVM_LDFLAGS) -MF $@.d -o $@ $^ -lOpenCL -lm
 
-BENCH_ROUNDS ?= 5
+BENCH_ROUNDS ?= 9
 bench-ptx: $(BUILD)/bench/bench_ptx $(BUILD)/bench/ptx.ptx $(PTX_JIT) ## the software device against PoCL
 	$(BUILD)/bench/bench_ptx $(BUILD)/bench/ptx.ptx tests/bench/ptx/kernels.h $(BENCH_ROUNDS)
 
-.PHONY: bench-ptx
+# How it grows with threads. Needs no PoCL: the program and ptx.ptx can be carried elsewhere.
+$(BUILD)/bench/bench_cores: tests/bench/ptx/bench_cores.c $(DEV_TEST_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(GVM_CFLAGS) $(GVM_LDFLAGS) -MF $@.d -o $@ $^ $(PTX_LIBS)
+
+bench-cores: $(BUILD)/bench/bench_cores $(BUILD)/bench/ptx.ptx $(PTX_JIT) ## the software device with 1, 2, 4 ... threads
+	$(BUILD)/bench/bench_cores $(BUILD)/bench/ptx.ptx $(BENCH_ROUNDS)
+
+.PHONY: bench-ptx bench-cores

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_ptx PTX KERNELS.H [ROUNDS [KERNEL]] - kernels.h on one thread: the software device interpreting and
- * compiling, and PoCL. Rounds of the three alternate; the best of each counts, in processor time,
- * so that what else runs on the machine matters less. Results are compared.
+ * bench_ptx PTX KERNELS.H [ROUNDS [KERNEL]] - kernels.h on one thread: the software device
+ * interpreting and compiling, PoCL, and plain.c, which is for orientation only. Rounds of the four
+ * alternate, in processor time; each counts with its median, and a ratio is the median of the
+ * rounds' ratios, so that what else runs on the machine meanwhile matters less. Results are
+ * compared.
  */
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
@@ -14,10 +16,12 @@
 #include <time.h>
 
 #include "dom0-backend/device/ptx/ptx.h"
+#include "plain.h"
 
 #define BYTES  (8u << 20) /* of each buffer */
 #define WINDOW (1ull << 32)
 #define MAX    16
+#define ROUNDS 101 /* at most */
 
 enum { A, B, X, O, NBUF }; /* buffers, as arguments; then numbers */
 struct arg {
@@ -49,7 +53,8 @@ static const struct bench {
 #define NBENCH (sizeof(benches) / sizeof(benches[0]))
 
 static uint8_t *buf[NBUF]; /* in the window */
-static uint8_t *result[3];
+enum { INTERP, COMPILED, POCL, PLAIN, NWAYS };
+static uint8_t *result[NWAYS];
 static struct ptx_mem mem;
 static struct ptx_module *module;
 static struct ptx_exec *exec_state;
@@ -96,6 +101,7 @@ static void make_buffers(void)
     for (int i = 0; i < NBUF; i++) {
         buf[i] = (uint8_t *)(uintptr_t)(mem.base + (uint64_t)(i + 1) * 2 * BYTES);
         mprotect(buf[i], BYTES, PROT_READ | PROT_WRITE);
+        madvise(buf[i], BYTES, MADV_HUGEPAGE); /* as the arena does, see arena.c */
         for (uint32_t k = 0; k < BYTES / 4; k++) {
             uint32_t v = (uint32_t)rand() * 2654435761u;
 
@@ -105,7 +111,7 @@ static void make_buffers(void)
                 ((float *)buf[i])[k] = (float)(v >> 8) / 16777216.0f;
         }
     }
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < NWAYS; i++)
         result[i] = malloc(BYTES);
 }
 
@@ -210,8 +216,8 @@ static double run_cl(const struct bench *b)
     double start;
     cl_int err = 0;
 
-    memset(result[2], 0, BYTES);
-    err = clEnqueueWriteBuffer(queue, clbuf[O], CL_TRUE, 0, BYTES, result[2], 0, NULL, NULL);
+    memset(result[POCL], 0, BYTES);
+    err = clEnqueueWriteBuffer(queue, clbuf[O], CL_TRUE, 0, BYTES, result[POCL], 0, NULL, NULL);
     if (!kernels[i])
         kernels[i] = clCreateKernel(program, b->name, &err);
     for (unsigned k = 0; b->args[k].kind; k++) {
@@ -229,9 +235,25 @@ static double run_cl(const struct bench *b)
     err |= clEnqueueNDRangeKernel(queue, kernels[i], 2, NULL, global, local, 0, NULL, NULL);
     err |= clFinish(queue);
     start = now_ms() - start;
-    err |= clEnqueueReadBuffer(queue, clbuf[O], CL_TRUE, 0, BYTES, result[2], 0, NULL, NULL);
+    err |= clEnqueueReadBuffer(queue, clbuf[O], CL_TRUE, 0, BYTES, result[POCL], 0, NULL, NULL);
     if (err)
         die(b->name, err);
+    return start;
+}
+
+/* ---- plain C ----------------------------------------------------------------------------------- */
+
+static double run_plain(const struct bench *b)
+{
+    const struct plain p = {(float *)buf[A], (float *)buf[B], (uint32_t *)buf[X], (float *)buf[O]};
+    double start;
+
+    memset(buf[O], 0, BYTES);
+    start = now_ms();
+    if (!plain_run(b->name, &p))
+        die(b->name, 0);
+    start = now_ms() - start;
+    memcpy(result[PLAIN], buf[O], BYTES);
     return start;
 }
 
@@ -259,50 +281,94 @@ static long differ(const struct bench *b, const uint8_t *p, const uint8_t *q)
     return -1;
 }
 
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+static double median(const double *v, int n)
+{
+    double s[ROUNDS];
+
+    memcpy(s, v, n * sizeof(*v));
+    qsort(s, n, sizeof(*s), by_size);
+    return n & 1 ? s[n / 2] : (s[n / 2] + s[n / 2 - 1]) / 2;
+}
+
+/* How much faster than PoCL: median of the rounds. */
+static double ratio(double t[NWAYS][ROUNDS], int way, int rounds)
+{
+    double q[ROUNDS];
+
+    for (int r = 0; r < rounds; r++)
+        q[r] = t[POCL][r] / t[way][r];
+    return median(q, rounds);
+}
+
+static double run(const struct bench *b, int way)
+{
+    return way == POCL ? run_cl(b) : way == PLAIN ? run_plain(b) : run_ptx(b, way);
+}
+
+static void compare(const struct bench *b)
+{
+    static const char *const names[] = {"", "compiled", "PoCL", "C"};
+
+    if (memcmp(result[INTERP], result[COMPILED], BYTES))
+        printf("  compiled and interpreted results differ");
+    for (int w = POCL; w < NWAYS; w++) {
+        long bad = differ(b, result[INTERP], result[w]);
+
+        if (bad >= 0)
+            printf("  %s differs at word %ld: %08x %08x", names[w], bad,
+                   ((uint32_t *)result[INTERP])[bad], ((uint32_t *)result[w])[bad]);
+    }
+}
+
 int main(int argc, char **argv)
 {
-    int rounds = argc > 3 ? atoi(argv[3]) : 5;
-    double logs[3] = {0};
+    int rounds = argc > 3 ? atoi(argv[3]) : 5, n = 0;
+    double firsts[NBENCH], logs[NWAYS] = {0}, t[NWAYS][ROUNDS], first[NWAYS], q[NWAYS];
     char log[300];
 
-    if (argc < 3)
-        die("usage: bench_ptx PTX KERNELS.H [ROUNDS]", 2);
+    if (argc < 3 || rounds < 1 || rounds > ROUNDS)
+        die("usage: bench_ptx PTX KERNELS.H [ROUNDS up to 101 [KERNEL]]", 2);
     setenv("POCL_MAX_PTHREAD_COUNT", "1", 1);
     if (!ptx_jit_load(PTX_JIT_FIRST, log, sizeof(log)))
         die(log, 0);
     make_buffers();
     load_ptx(argv[1]);
     load_cl(argv[2]);
-    printf("%-13s %9s %9s %9s %9s %9s %9s %9s\n", "ms", "interp.", "compiled", "PoCL", "first c.",
-           "first P.", "i./PoCL", "c./PoCL");
+    printf("%-13s %9s %9s %9s %9s %9s %9s %9s %9s %9s\n", "ms", "interp.", "compiled", "PoCL",
+           "gcc -O3", "first c.", "first P.", "i./PoCL", "c./PoCL", "gcc/PoCL");
     for (size_t i = 0; i < NBENCH; i++) {
         const struct bench *b = &benches[i];
-        double best[3] = {1e30, 1e30, 1e30}, first[3] = {0};
-        long bad;
 
         if (argc > 4 && strcmp(argv[4], b->name))
             continue;
-        for (int r = 0; r <= rounds; r++)
-            for (int m = 0; m < 3; m++) {
-                double t = m < 2 ? run_ptx(b, m) : run_cl(b);
-
-                if (!r)
-                    first[m] = t;
-                else if (t < best[m])
-                    best[m] = t;
-            }
-        printf("%-13s %9.3f %9.3f %9.3f %9.1f %9.1f %9.2f %9.2f", b->name, best[0], best[1],
-               best[2], first[1], first[2], best[2] / best[0], best[2] / best[1]);
-        if (memcmp(result[0], result[1], BYTES))
-            printf("  compiled and interpreted results differ");
-        if ((bad = differ(b, result[0], result[2])) >= 0)
-            printf("  PoCL differs at word %ld: %08x %08x", bad, ((uint32_t *)result[0])[bad],
-                   ((uint32_t *)result[2])[bad]);
+        for (int w = 0; w < NWAYS; w++)
+            first[w] = run(b, w);
+        for (int r = 0; r < rounds; r++)
+            for (int w = 0; w < NWAYS; w++)
+                t[w][r] = run(b, w);
+        for (int w = 0; w < NWAYS; w++) {
+            q[w] = ratio(t, w, rounds);
+            logs[w] += log2(q[w]);
+        }
+        firsts[n++] = first[COMPILED];
+        printf("%-13s %9.3f %9.3f %9.3f %9.3f %9.1f %9.1f %9.2f %9.2f %9.2f", b->name,
+               median(t[INTERP], rounds), median(t[COMPILED], rounds), median(t[POCL], rounds),
+               median(t[PLAIN], rounds), first[COMPILED], first[POCL], q[INTERP], q[COMPILED],
+               q[PLAIN]);
+        compare(b);
         printf("\n");
         fflush(stdout);
-        logs[0] += log2(best[2] / best[0]);
-        logs[1] += log2(best[2] / best[1]);
     }
-    printf("%-13s %69.2f %9.2f\n", "geom. mean", exp2(logs[0] / NBENCH), exp2(logs[1] / NBENCH));
+    if (!n)
+        die("no such kernel", 2);
+    printf("%-13s %49.1f %19.2f %9.2f %9.2f\n", "median, mean", median(firsts, n),
+           exp2(logs[INTERP] / n), exp2(logs[COMPILED] / n), exp2(logs[PLAIN] / n));
     return 0;
 }
