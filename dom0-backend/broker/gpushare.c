@@ -7,8 +7,11 @@
 #define LEAST        (2 * MS)
 #define GRACE        (4 * MS)
 #define LINGER       (MS / 10)
-#define EARLY        (MS / 5)
+#define EARLY        (MS / 20)
 #define AHEAD        (3 * MS / 20)
+#define STEADY       (100 * MS)
+#define LONGER       3          /* slices at most, */
+#define ROUND        8          /* and of all leases together, if each has one */
 #define OVERLAP_LOOK (100 * MS) /* charges are by samples then */
 #define CAP_LOOK     (2 * MS)
 #define UNIT         65536u    /* vtime of a nanosecond at weight 1 */
@@ -57,7 +60,7 @@ void gs_resume(struct gs *g, struct gs_tenant *t, uint64_t now)
     g->holder = t;
     if (t) {
         t->state = GS_HOLDS;
-        t->start = now;
+        t->start = t->from = now;
         t->until = GS_NEVER;
         t->idle = 0;
     }
@@ -114,6 +117,10 @@ static void wake(struct gs *g)
         bool active = t->wants || uses(g, t) || (g->overlap && t->moved);
         uint64_t behind = scaled(g->slice, t);
 
+        if (active && !t->was_active && g->now - t->paused > g->linger)
+            t->active_from = g->now;
+        if (!active && t->was_active)
+            t->paused = g->now;
         if (active && !t->was_active && g->vclock > behind && t->vtime < g->vclock - behind)
             t->vtime = g->vclock - behind;
         t->was_active = active;
@@ -136,6 +143,23 @@ static struct gs_tenant *first(const struct gs *g, const struct gs_tenant *but)
     return best;
 }
 
+/* Each change costs the GPU some 140 us. Guests that want it all the time gain by waiting longer for
+ * longer leases, as long as they are few; who comes and goes does not, nor who waits for one that keeps
+ * the GPU beyond its lease. For a cap what is charged at a time is to be little. */
+static uint64_t lease_ns(const struct gs *g)
+{
+    unsigned n = 0;
+
+    for (const struct gs_tenant *t = g->list; t; t = t->next) {
+        if (t->was_active && (t->cap || t->overrun || g->now - t->active_from < STEADY))
+            return g->slice;
+        n += t->was_active;
+    }
+    if (n * LONGER <= ROUND)
+        return LONGER * g->slice;
+    return n < ROUND ? ROUND * g->slice / n : g->slice;
+}
+
 static void end_lease(struct gs *g)
 {
     g->holder->state = GS_OUT;
@@ -153,29 +177,33 @@ static void watch_lease(struct gs *g, uint64_t now)
 {
     struct gs_tenant *t = g->holder, *other = first(g, t);
     bool spent = t->cap && t->credit <= 0;
+    uint64_t lease = lease_ns(g);
 
     if (!other && !t->cap) {
         t->until = GS_NEVER;
         t->idle = 0;
         return;
     }
-    if (t->until == GS_NEVER)
-        t->until = t->start + g->slice > now ? t->start + g->slice : now;
-    /* Who asks seldom, and for little, need not wait for a whole slice. */
-    if (other && now >= t->start + g->least && other->vtime + scaled(g->slice, other) <= t->vtime &&
+    /* It had no end, or one that is too late for somebody who has come meanwhile. */
+    if (t->until > t->from + lease)
+        t->until = t->from + lease > now ? t->from + lease : now;
+    /* Who asks seldom, and for little, need not wait for a whole lease. */
+    if (other && now >= t->start + g->least && other->vtime + scaled(lease, other) <= t->vtime &&
         now < t->until)
         t->until = now;
     if (spent || ((now >= t->until || t->yields) && other)) {
         /* As long as it has had less than the others it simply goes on. */
         if (!spent && !t->yields && t->vtime < other->vtime) {
-            t->until = now + g->slice;
+            t->from = now;
+            t->until = now + lease;
             return;
         }
         drain(g, now);
         return;
     }
     if (now >= t->until) {
-        t->until = now + g->slice;
+        t->from = now;
+        t->until = now + lease;
         return;
     }
     if (t->busy || (t->wants && !t->yields)) {
@@ -203,9 +231,9 @@ static void grant(struct gs *g, struct gs_tenant *t, uint64_t now)
 {
     g->holder = t;
     t->state = GS_HOLDS;
-    t->start = now;
+    t->start = t->from = now;
     t->drain = t->idle = 0;
-    t->until = first(g, t) || t->cap ? now + g->slice : GS_NEVER;
+    t->until = first(g, t) || t->cap ? now + lease_ns(g) : GS_NEVER;
 }
 
 /* Whoever comes next once the holder's lease is over, if that is soon. To be woken takes the GPU's time
@@ -290,6 +318,8 @@ uint64_t gs_step(struct gs *g, uint64_t now)
             t->overrun = t->drain = 0;
         if (t->drain && !t->overrun && now - t->drain >= g->grace)
             t->overrun = t->drain;
+        if (t->overrun)
+            t->active_from = now;
         if (t->state == GS_NEXT)
             t->state = GS_OUT;
     }

@@ -3,11 +3,12 @@
  * gpushare.h - who may use a GPU next, and for how long: proportional share of its time by weight,
  * with a cap. Arithmetic only: no clock, no thread, no memory of others; sched.c applies it.
  *
- * One tenant at a time holds a lease. It ends after a slice if others want the GPU, earlier if one of
- * them has had so little that it is a slice behind, and when the tenant has had nothing to do for a
- * moment; what was issued then drains, and the next lease goes to
- * whoever wants it and has had the least, by weight. A tenant that does not drain in time loses its
- * exclusivity: the next one starts, the driver time-slices between them, and each pays for its part.
+ * One tenant at a time holds a lease. It ends after a slice if others want the GPU, or up to three
+ * slices while all who use it have wanted it for some time without a pause and are few; earlier if one of
+ * the others has had so little that it is as much behind, and when the tenant has had nothing to do for
+ * a moment. What was issued then drains, and the next lease goes to whoever wants it and has had the
+ * least, by weight. A tenant that does not drain in time loses its exclusivity: the next one starts, the
+ * driver time-slices between them, and each pays for its part.
  * All times are nanoseconds of one clock.
  */
 #ifndef GVM_GPUSHARE_H
@@ -43,8 +44,12 @@ struct gs_tenant {
     uint64_t used;    /* time charged so far */
     uint64_t overrun; /* since when it has kept the GPU beyond its lease; 0: it does not */
 
-    uint64_t vtime;  /* time charged, by weight */
-    uint64_t start;  /* of the lease */
+    uint64_t vtime; /* time charged, by weight */
+    uint64_t start; /* of the lease */
+    uint64_t from;  /* start, or when the lease was extended last */
+    uint64_t
+        active_from; /* since when it has wanted or used the GPU without a pause, now or at last */
+    uint64_t paused; /* when it last ceased to */
     uint64_t drain;  /* since when it drains, or what it left behind does; 0: it left nothing */
     uint64_t idle;   /* since when the holder has had nothing to do; 0: it has */
     int64_t credit;  /* time left under the cap */
@@ -53,7 +58,7 @@ struct gs_tenant {
 
 struct gs {
     bool overlap;    /* all may issue at any time: the GPU runs work of several at the same time */
-    uint64_t slice;  /* of a lease, while others want the GPU */
+    uint64_t slice;  /* of a lease, while others want the GPU, if it is not longer */
     uint64_t least;  /* of a lease that somebody cuts short who is behind */
     uint64_t grace;  /* for draining */
     uint64_t early;  /* so long before it has drained the next one starts */

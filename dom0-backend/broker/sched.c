@@ -157,6 +157,7 @@ static void take_turns(struct sched_member *m, uint64_t now, uint64_t *next)
         m->turn_idle = 0;
         return;
     }
+    m->turn_until = m->t.until; /* somebody has come, and it is less now */
     s = &m->page->slot[m->turn];
     if (atomic_load(&s->waits) || atomic_load(&s->since) || m->t.moved) {
         m->turn_idle = 0;

@@ -5,12 +5,15 @@ How several guests share one GPU, over the local transport: what each gets of it
 and what all get together against guests that have it to themselves.
 
 A guest's part is its rate of work divided by the rate of the same work unshared: by a guest over the
-same transport with nobody else on the GPU, the median of three runs. So parts of different work can be
+same transport with nobody else on the GPU, the median of three runs. Launch and wait depends on the
+host's processors more than on the GPU, and varies by some per cent from minute to minute: of that it is
+the mean of a run right before and one right after. So parts of different work can be
 compared, and `total`, the sum of the parts, is what all do together of what they would do in the same
 time one after the other. Jain's index is of parts by weight.
 Bars: shares within 5 % of the weights, Jain 0.99 (equal weights), total 0.97, and of a guest with small
 kernels beside others with kernels up to 1 ms a p99 of 1.5 times what it has alone and a slice for each
-of the others. What has no bar is for information: long, endless, narrow, one.
+of the others. What has no bar is for information, and runs for a third of the time: long, endless,
+narrow, one.
 """
 import argparse
 import json
@@ -129,7 +132,7 @@ class Bench:
 
     def calibrate(self):
         """Iterations of the kernels, and the rates of everything unshared, the kinds in turn."""
-        seconds = 0.7
+        seconds = 0.5
         said = {x: [] for x in ('load', 'mixed', 'narrow', 'calls', 'seldom')}
         with Daemon(self.o.build, self.o.kind, ['']) as d:
             p = Daemon.ready([d.process(0)])[0]
@@ -154,8 +157,22 @@ class Bench:
         us = SMALL_US if what == 'calls' else KERNEL_US
         return '%s %d %g' % (what, self.iterations[us], seconds)
 
+    def alone(self, what, seconds=1.5):
+        with Daemon(self.o.build, self.o.kind, ['']) as d:
+            p = Daemon.ready([d.process(0)])[0]
+            return int(p.ask(self.line(what, seconds)).split()[0]) / seconds
+
     def run(self, name, guests):
         """guests: (weight, [what each process does])"""
+        seconds = self.o.seconds / (3 if name in WITHOUT_BARS else 1)
+        varies = any('calls' in what for _, what in guests)
+        before = self.alone('calls') if varies else 0
+        said, leases = self.measure(guests, seconds)
+        if varies:
+            self.solo['calls'] = (before + self.alone('calls')) / 2
+        return self.report(name, guests, said, leases, seconds)
+
+    def measure(self, guests, seconds):
         with Daemon(self.o.build, self.o.kind, ['weight=%d' % w for w, _ in guests],
                     ['--slice-us', str(self.o.slice_us)] + self.o.more) as d:
             all_ = [[d.process(i) for _ in what] for i, (_, what) in enumerate(guests)]
@@ -163,20 +180,20 @@ class Bench:
             before = d.leases()
             for g, (_, what) in zip(all_, guests):
                 for p, x in zip(g, what):
-                    p.tell(self.line(x, self.o.seconds))
-            said = [[p.hear(self.o.seconds + 60).split() for p in g] for g in all_]
-            leases = [b - a for a, b in zip(before, d.leases())]
-        return self.report(name, guests, said, leases)
+                    p.tell(self.line(x, seconds))
+            said = [[p.hear(seconds + 60).split() for p in g] for g in all_]
+            return said, [b - a for a, b in zip(before, d.leases())]
 
-    def report(self, name, guests, said, leases):
-        parts, p99, bound, median, rate = [], None, None, None, None
+    def report(self, name, guests, said, leases, seconds):
+        parts, p99, bound, median, rate, alone = [], None, None, None, None, None
         for (_, what), answers in zip(guests, said):
             part = 0
             for x, a in zip(what, answers):
                 if x in self.solo:
-                    part += int(a[0]) / self.o.seconds / self.solo[x]
+                    part += int(a[0]) / seconds / self.solo[x]
                 if x in ('calls', 'seldom'):
-                    p99, median, rate = float(a[2]), float(a[1]), int(a[0]) / self.o.seconds
+                    p99, median, rate = float(a[2]), float(a[1]), int(a[0]) / seconds
+                    alone = self.solo[x] if x == 'calls' else 1000
                     bound = (1.5 * (self.solo_p99 if x == 'calls' else self.seldom_p99) +
                              (len(guests) - 1) * self.o.slice_us)
             parts.append(part)
@@ -187,15 +204,15 @@ class Bench:
         lease = [ns / max(1, sum(leases)) for ns in leases]
         row = {'name': name, 'weights': weights, 'parts': parts, 'total': total, 'lease': lease,
                'off': off, 'jain': jain([parts[i] / weights[i] for i in counted]), 'p99_us': p99,
-               'median_us': median, 'calls_per_s': rate,
+               'median_us': median, 'calls_per_s': rate, 'calls_per_s_alone': alone,
                'p99_bound_us': bound}
         row['bars'] = self.bars(row, [what for _, what in guests])
         self.rows.append(row)
         print('%-10s parts %s  leases %s  total %.3f  off %.1f %%  Jain %.4f%s%s' % (
             name, ' '.join('%.3f' % p for p in parts), ' '.join('%.3f' % x for x in lease), total,
             off * 100, row['jain'],
-            '' if p99 is None else '  %.0f calls/s, median %.0f us, p99 %.0f us of %.0f' % (
-                rate, median, p99, bound), verdict(row['bars'])),
+            '' if p99 is None else '  %.0f calls/s (%.0f alone), median %.0f us, p99 %.0f us of %.0f' % (
+                rate, alone, median, p99, bound), verdict(row['bars'])),
               flush=True)
         return row
 

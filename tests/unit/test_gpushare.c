@@ -353,6 +353,88 @@ static void test_early(void **state)
     assert_true(!a->t.overrun);
 }
 
+static void next_lease(const struct guest *x)
+{
+    while (g.holder == &x->t)
+        run(STEP);
+    while (g.holder != &x->t ||
+           x->t.until == GS_NEVER) /* as long as the last one has not drained */
+        run(STEP);
+}
+
+/* Who wants the GPU all the time gets longer leases, and fewer; pauses as between launches and waits do
+ * not count. */
+static void test_steady(void **state)
+{
+    struct guest *a = add(256, 0, 500 * US, 0), *b = add(256, 0, 20 * US, 20 * US);
+
+    next_lease(a);
+    assert_true(a->t.until - a->t.start == g.slice); /* nobody knows them yet */
+    run(S);
+    next_lease(a);
+    assert_true(a->t.until - a->t.start == 3 * g.slice);
+    next_lease(b);
+    assert_true(b->t.until - b->t.start == 3 * g.slice);
+    a->t.used = b->t.used = 0;
+    run(5 * S);
+    assert_share(a->t.used, 5 * S, 50, 1);
+    assert_share(b->t.used, 5 * S, 50, 1);
+}
+
+/* For who comes, or comes and goes, a lease under way is cut: it waits for no more than a slice. */
+static void test_steady_no_more(void **state)
+{
+    struct guest *a = add(256, 0, MS, 0), *b = add(256, 0, MS, 0),
+                 *c = add(256, 0, 20 * US, 3 * MS);
+    uint64_t started;
+
+    c->from = now + 10 * S;
+    run(S);
+    next_lease(a);
+    assert_true(a->t.until - a->t.start == 3 * g.slice);
+    started = a->t.start;
+    c->from = started + 4 * MS;
+    c->t.vtime = a->t.vtime; /* it has had its part: it is not behind */
+    run(5 * MS);
+    assert_true(g.holder == &a->t && a->t.until == started + g.slice);
+    run(S);
+    c->longest = 0;
+    run(S);
+    assert_true(c->longest <= g.least + MS + 2 * STEP);
+    next_lease(b);
+    run(4 * MS); /* it has come in between */
+    if (g.holder == &b->t)
+        assert_true(b->t.until - b->t.from <= g.slice);
+}
+
+/* The more they are the shorter: nobody waits for longer than eight slices. */
+static void test_steady_many(void **state)
+{
+    static const unsigned want[] = {30, 26, 20, 16, 13, 11, 10};
+    struct guest *a = add(256, 0, MS, 0);
+
+    for (unsigned i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+        add(256, 0, MS, 0);
+        run(S / 2);
+        next_lease(a);
+        assert_int_equal((a->t.until - a->t.start) / MS, want[i]);
+    }
+    a->longest = 0;
+    run(2 * S);
+    assert_true(a->longest <= 8 * g.slice + MS);
+}
+
+/* A cap is kept in slices. */
+static void test_steady_capped(void **state)
+{
+    struct guest *a = add(256, 0, MS, 0);
+
+    add(256, 50, MS, 0);
+    run(S);
+    next_lease(a);
+    assert_true(a->t.until - a->t.start == g.slice);
+}
+
 /* Whoever comes next is told before the lease ends, not only when it drains, unless the holder is going
  * to go on. */
 static void test_ahead(void **state)
@@ -430,6 +512,10 @@ int main(void)
         cmocka_unit_test_setup(test_all_capped, setup),
         cmocka_unit_test_setup(test_resume, setup),
         cmocka_unit_test_setup(test_early, setup),
+        cmocka_unit_test_setup(test_steady, setup),
+        cmocka_unit_test_setup(test_steady_no_more, setup),
+        cmocka_unit_test_setup(test_steady_many, setup),
+        cmocka_unit_test_setup(test_steady_capped, setup),
         cmocka_unit_test_setup(test_ahead, setup),
         cmocka_unit_test_setup(test_overlap, setup),
     };
