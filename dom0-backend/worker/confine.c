@@ -53,7 +53,8 @@ static bool has_names(void)
 {
     struct statfs fs;
 
-    return fstatfs(WK_FD_NAMES, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+    return fstatfs(WK_FD_NAMES, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC &&
+           (fcntl(WK_FD_NAMES, F_GETFL) & O_PATH);
 }
 
 void confine_start(void)

@@ -269,16 +269,28 @@ static const struct dev_ops *choose_kind(const char *kind)
 /* gvm-backd wants another worker off the GPU, or back: a process of its own, as that waits. */
 static int move_worker(const struct options *o)
 {
-    const struct dev_ops *ops = choose_kind(o->kind);
     const char *why = "this kind of device has no such thing";
-    int err = -1;
+    pid_t pid = (pid_t)(o->park ? o->park : o->unpark);
+    const struct dev_ops *ops;
+    int err = enter_worker(&pid);
 
+    if (err) {
+        printf("the worker's namespaces cannot be entered: %s\n", strerror(-err));
+        return 1;
+    }
+    ops = choose_kind(o->kind);
+    err = -1;
     if (is_held(o)) {
-        err = kill((pid_t)(o->park ? o->park : o->unpark), 0);
+        err = kill(pid, 0);
         why = "there is no such process";
-    } else if (ops && ops->park && ops->unpark)
-        err = o->park ? ops->park((pid_t)o->park, (uint32_t)o->timeout_ms, &why)
-                      : ops->unpark((pid_t)o->unpark, &why);
+    } else if (ops && ops->park && ops->unpark) {
+        /* The driver is loaded; from here on a worker is listened to. */
+        if (ops->count)
+            ops->count();
+        if (confine_lock(false, true, false) < 0)
+            return 1;
+        err = o->park ? ops->park(pid, (uint32_t)o->timeout_ms, &why) : ops->unpark(pid, &why);
+    }
     if (err)
         printf("%s\n", why);
     return err ? 1 : 0;

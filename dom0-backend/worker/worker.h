@@ -309,6 +309,13 @@ void confine_start(void);
  * the event channel's NOTIFY, `jit` that written pages become executable. 0 or -errno. */
 int confine_lock(bool xen, bool driver, bool jit);
 
+/* ---- enter.c */
+
+/* Before a library is loaded and a thread made: into the namespaces of a confined worker, as its user,
+ * with CAP_SYS_PTRACE and CAP_DAC_OVERRIDE there. What follows runs in a child; *pid is the worker's in its own PID namespace.
+ * Nothing changes if the worker has none of its own. 0 or -errno. */
+int enter_worker(pid_t *pid);
+
 /* ---- move.c */
 
 /* Of a worker that stands still: unmaps all of the guest's memory and closes its doorbell; the

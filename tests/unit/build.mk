@@ -28,6 +28,7 @@ UNIT_worker_trace_OBJS = $(WORKER_FIXTURE_OBJS)
 UNIT_worker_trace_LIBS = $(WORKER_LIBS)
 UNIT_worker_confine_OBJS = $(WORKER_OBJS)
 UNIT_worker_confine_LIBS = $(WORKER_LIBS)
+UNIT_worker_enter_OBJS = $(call objs,dom0-backend/worker/enter.c) $(COMMON_OBJS)
 UNIT_worker_process_OBJS = $(COMMON_OBJS)
 UNIT_worker_process_NEEDS = $(MOCK_WORKER)
 
