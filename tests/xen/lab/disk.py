@@ -235,9 +235,8 @@ class DiskLab(Lab):
 
     @staticmethod
     def config(name, vgpu=None, memory=512, cmdline="", extra="", **options):
-        """Text of an xl.cfg whose root is the second disk. Nobody else has it: w! leaves out the
-        script's search for such, for which libxl's time limit may be short in an emulated dom0."""
+        """Text of an xl.cfg whose root is the second disk."""
         text = Lab.config(name, vgpu=vgpu, memory=memory, extra="\n".join(
-            ["disk = [ 'phy:/dev/vdb,xvda,w!' ]", extra]),
+            ["disk = [ 'phy:/dev/vdb,xvda,w' ]", extra]),
             cmdline="nowatchdog systemd.show_status=0 rd.udev.log_level=3 " + cmdline, **options)
         return text.replace('on_reboot = "destroy"', 'on_reboot = "restart"')
