@@ -111,7 +111,7 @@ xen-shell: setup ## a lab by hand: dom0's shell and a guest's console
 
 # Builds what it shows and nothing else: all programs of the tests take nvcc many minutes.
 DEMO_PROGRAMS := $(addprefix $(BUILD)/conformance/,vectorAdd matrixMul reduction spin)
-demo-parts: $(ALL) $(XEN_TOOLS) $(DEMO_PROGRAMS)
+demo-parts: product $(XEN_TOOLS) $(DEMO_PROGRAMS)
 demo: setup-build ## CUDA programs in a Xen guest, from nothing
 	@$(MAKE) --no-print-directory -s -j$$(nproc) demo-parts
 	@GVM_BUILD=$(BUILD) $(PYTHON) tests/xen/demo.py
