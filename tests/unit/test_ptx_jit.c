@@ -4,6 +4,7 @@
  * same afterwards, with approximate instructions as well. `make test-ptx` runs more of them, against
  * recorded results. GVM_JIT_RANDOM=FIRST,COUNT runs others than the usual seeds.
  */
+#include "tests/ptx/randcall.h"
 #include "tests/ptx/randprog.h"
 #include "tests/unit/ptx_fixture.h"
 
@@ -28,11 +29,13 @@ static int run(const struct rand_shape *s, uint8_t *out, uint32_t cnt[RAND_COUNT
 
 /* NaNs in double precision may differ in sign and payload where two meet: not compared, as the
  * programs only keep what conversions to single precision leave of them. */
-static void one(uint64_t seed, uint8_t *want, uint8_t *have)
+static void one(uint64_t seed, bool calls, uint8_t *want, uint8_t *have)
 {
     static const unsigned lanes[] = {1, 8, 16, 32};
-    const struct rand_shape *s = rand_shape(seed);
-    const char *text = rand_program(seed, !(rand_threads(s) % 32) && seed % 3 == 0, false);
+    static const struct rand_shape flat[] = {{2, {70, 1, 1}}, {3, {96, 1, 1}}, {1, {5, 1, 1}}};
+    const struct rand_shape *s = calls ? &flat[seed % 3] : rand_shape(seed);
+    const char *text = calls ? randcall_program(seed, seed % 3 == 1)
+                             : rand_program(seed, !(rand_threads(s) % 32) && seed % 3 == 0, false);
     uint32_t cnt[2][RAND_COUNT];
 
     ptx_jit_set(PTX_JIT_OFF);
@@ -91,11 +94,41 @@ static void test_random(void **state)
     have = malloc(mem_size);
     rand_table((uint8_t *)(uintptr_t)tab_at);
     for (unsigned long s = first; s < first + count; s++)
-        one(s, want, have);
+        one(s, false, want, have);
     struct ptx_jit_stats st = ptx_jit_stats();
     print_message("%lu programs, %llu compilations, %llu refused\n", count,
                   (unsigned long long)st.compiled, (unsigned long long)st.refused);
     assert_true(st.compiled > 0);
+    free(want);
+    free(have);
+}
+
+/* Functions that call each other. GVM_JIT_CALLS=FIRST,COUNT runs others than the usual seeds. */
+static void test_calls(void **state)
+{
+    const char *env = getenv("GVM_JIT_CALLS");
+    unsigned long first = 0, count = 8;
+    uint8_t *want, *have;
+
+    if (!compiler())
+        skip();
+    if (env && sscanf(env, "%lu,%lu", &first, &count) != 2)
+        fail_msg("GVM_JIT_CALLS=%s: FIRST,COUNT is wanted", env);
+    mem_size = THREADS * RAND_WORDS * 4;
+    mem_at = pf_alloc(mem_size);
+    tab_at = pf_alloc(RAND_TABLE);
+    cnt_at = pf_alloc(4 * RAND_COUNT);
+    want = malloc(mem_size);
+    have = malloc(mem_size);
+    struct ptx_jit_stats before = ptx_jit_stats();
+
+    for (unsigned long s = first; s < first + count; s++)
+        one(s, true, want, have);
+    struct ptx_jit_stats st = ptx_jit_stats();
+    print_message("%lu programs, %llu compilations\n", count,
+                  (unsigned long long)(st.compiled - before.compiled));
+    assert_true(st.compiled - before.compiled >=
+                count * 3 / 4); /* shuffles are no code for one lane */
     free(want);
     free(have);
 }
@@ -373,6 +406,7 @@ static void test_taken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_random, pf_setup),
+                                       cmocka_unit_test_setup(test_calls, pf_setup),
                                        cmocka_unit_test_setup(test_faults, pf_setup),
                                        cmocka_unit_test_setup(test_barriers, pf_setup),
                                        cmocka_unit_test_setup(test_cache, pf_setup),

@@ -340,7 +340,7 @@ static int assign(struct lower *lo, struct scan *s, uint32_t npos, bool share)
     }
     /* frame: 64 bytes reserved (code 0 = no guard), predicates, 32-bit slots, 64-bit slots */
     uint64_t base[3];
-    base[0] = 64;
+    base[0] = lo->flat ? lo->flat->frame_at : 64;
     base[1] = (base[0] + (count[0] + 1) * 4ull + 63) & ~63ull;
     base[2] = base[1] + (count[1] + 1) * (uint64_t)SLOT32;
     uint64_t total = base[2] + (count[2] + 1) * (uint64_t)SLOT64;
@@ -355,10 +355,16 @@ static int assign(struct lower *lo, struct scan *s, uint32_t npos, bool share)
         lo->slot[r] = base[k] + num[r] * size[k];
     }
     lo->tmp_base = (total + 63) & ~63ull;
+    if (lo->flat) {
+        lo->flat->frame_at = lo->tmp_base;
+        if (lo->flat->frame_max < lo->flat->frame_at)
+            lo->flat->frame_max = lo->flat->frame_at;
+        lo->tmp_base = 64;
+    }
     rc = 0;
     /* estimate for the attribute: 32-bit registers */
     uint32_t regs = count[1] + 2 * count[2] + 8;
-    if (f->entry && !lo->unshared)
+    if (f->entry && !lo->unshared && !lo->flat)
         lo->k->info.regs = regs < 16 ? 16 : regs > 255 ? 255 : regs;
 out:
     free(by_start);
@@ -371,6 +377,28 @@ out:
     if (rc && !lo->err)
         low_fail(lo, E_OUT_OF_MEMORY, "out of memory");
     return rc;
+}
+
+/* A function in the place of a call finds zero in registers that it reads before it writes them, as in
+ * a new frame. */
+static void zero_unset(struct lower *lo, const struct live *l)
+{
+    const struct ir_func *f = lo->fn;
+
+    for (uint32_t r = 0; r < f->nregs && l->c->nb && !lo->err; r++) {
+        static const char *const mov[] = {"mov.pred", "mov.32", "mov.64"};
+        unsigned k = reg_class(f->regs[r].type);
+        struct uop *u;
+
+        if (!(l->in[r >> 6] >> (r & 63) & 1) || ptx_type_bits[f->regs[r].type] > 64 ||
+            !(u = emit(lo, "%s", mov[k])))
+            continue;
+        u->d = lo->slot[r];
+        u->a = 0;
+        uint32_t at = lo->pf->nuops - 1, zero = k == 2 ? low_const64(lo, 0) : low_const32(lo, 0);
+
+        lo->pf->uops[at].a = zero;
+    }
 }
 
 int cfg_build(struct lower *lo)
@@ -388,16 +416,17 @@ int cfg_build(struct lower *lo)
         goto out;
     memset(s.start, 0xff, sizeof(uint32_t) * (f->nregs + 1));
     /* liveness needs blocks x registers bits; give up sharing where that is out of all proportion */
-    bool share = !lo->unshared && (uint64_t)c.nb * l.words <= (16u << 20);
+    const bool inner = lo->flat && lo->flat->call, fits = (uint64_t)c.nb * l.words <= (16u << 20);
+    bool share = !lo->unshared && fits;
     for (uint32_t i = 0; i < f->ninsns; i++) {
         bool elem = ptx_opcodes[f->insns[i].op].flags & OPF_ELEM;
         s.pos = 2 * i;
         s.use_pos = 2 * i + !elem;
         insn_regs(f, &f->insns[i], note_reg, &s);
     }
+    if ((share || (inner && fits)) && live_solve(&l))
+        goto out;
     if (share) {
-        if (live_solve(&l))
-            goto out;
         for (uint32_t b = 0; b < c.nb; b++) {
             const uint64_t *in = l.in + (size_t)b * l.words;
             memset(l.out, 0, (size_t)l.words * 8);
@@ -411,6 +440,8 @@ int cfg_build(struct lower *lo)
         }
     }
     rc = assign(lo, &s, 2 * f->ninsns + 1, share);
+    if (!rc && inner && fits)
+        zero_unset(lo, &l);
 out:
     if (rc && !lo->err)
         low_fail(lo, E_OUT_OF_MEMORY, "out of memory");

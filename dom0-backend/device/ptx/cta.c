@@ -177,9 +177,9 @@ static size_t up64(size_t n)
     return (n + 63) & ~(size_t)63;
 }
 
-static int make_layout(const struct ptx_kernel *k, const struct ptx_launch *l, struct layout *y)
+static int make_layout(const struct ptx_kernel *k, const struct prog *g, const struct ptx_launch *l,
+                       struct layout *y)
 {
-    const struct prog *g = k->prog;
     uint64_t n = (uint64_t)l->block[0] * l->block[1] * l->block[2];
     uint64_t shared = (uint64_t)g->shared_bytes + l->shmem;
     if (shared > PTX_MAX_SHARED)
@@ -518,7 +518,9 @@ int ptx_exec_ctas(struct ptx_kernel *k, const struct ptx_launch *l, struct ptx_e
     int err = check_launch(k, l, first, count, fault);
     if (err || !count)
         return err;
-    if ((err = make_layout(k, l, &y)))
+    x->prog = k->prog;
+    x->jit = ptx_check_get() ? NULL : jit_find(k, l, &x->prog);
+    if ((err = make_layout(k, x->prog, l, &y)))
         return fail(k, fault, err, "more than 227 KiB of shared memory");
     uint64_t nslots = l->cooperative ? count : 1;
     if (nslots > MEM_MAX / y.slot)
@@ -527,12 +529,10 @@ int ptx_exec_ctas(struct ptx_kernel *k, const struct ptx_launch *l, struct ptx_e
         return fail(k, fault, err, "not enough memory for registers and local memory");
     x->l = l;
     x->k = k;
-    x->prog = k->prog;
     x->local_stride = y.local_stride;
     x->cur_uop = NULL;
     x->site = 0;
     x->stop = l->stop ? l->stop : &never;
-    x->jit = ptx_check_get() ? NULL : jit_find(k, l);
     start = x->jit ? 0 : now_ns();
     x->csr_saved = _mm_getcsr();
     set_csr(x, 0);

@@ -213,6 +213,7 @@ static struct frame *frame_new(struct warp *w, struct pfunc *fn)
         if ((*at)->fn == fn) {
             struct frame *f = *at;
             *at = f->next_free;
+            memset(f->regs, 0, fn->frame_bytes); /* what it has not written is zero, always */
             return f;
         }
     size_t head = (sizeof(struct frame) + 63) & ~(size_t)63;
@@ -285,9 +286,17 @@ static const struct uop *do_call(struct warp *w, const struct uop *u)
     if (fi < 0) {
         const uint64_t *t = reg_at(w, u->a);
         uint64_t v = t[first_lane(m)];
-        uint64_t idx = v - PTX_APERTURE_FUNC;
-        if (idx >= w->x->k->mod->nfuncs || (fi = g->func_map[idx]) < 0)
+        uint32_t best = UINT32_MAX;
+        /* the function with the lowest number goes first, as in compiled code */
+        for (uint32_t k = m; k; k &= k - 1) {
+            uint64_t idx = t[first_lane(k)] - PTX_APERTURE_FUNC;
+            if (idx < best && idx < w->x->k->mod->nfuncs && g->func_map[idx] >= 0)
+                best = (uint32_t)idx;
+        }
+        if (best == UINT32_MAX)
             ptx_throw(w, u, E_INVALID_PC, first_lane(m), v, "call of an invalid function pointer");
+        fi = g->func_map[best];
+        v = PTX_APERTURE_FUNC + best;
         uint32_t same = 0;
         for (uint32_t k = m; k; k &= k - 1)
             same |= t[first_lane(k)] == v ? 1u << first_lane(k) : 0;
@@ -298,8 +307,9 @@ static const struct uop *do_call(struct warp *w, const struct uop *u)
     if (fn->ir->entry || c->nargs != fn->ir->nparams || c->nrets > fn->ir->nrets)
         ptx_throw(w, u, E_INVALID_PC, first_lane(m), 0, "call of '%.80s' with other arguments",
                   fn->ir->name);
-    uint32_t base = w->frame->local_base + w->frame->fn->local_bytes;
-    if (w->frame->depth + 1 > MAX_CALL_DEPTH || base + fn->local_bytes > w->local_size)
+    /* u->e, u->n: a call that is left in a kernel whose other calls are none any more (lower_flat.c) */
+    uint32_t base = w->frame->local_base + (u->e ? u->e : w->frame->fn->local_bytes);
+    if (w->frame->depth + u->n + 1 > MAX_CALL_DEPTH || base + fn->local_bytes > w->local_size)
         ptx_throw(w, u, E_LAUNCH_FAILED, first_lane(m), 0, "call stack exhausted");
     struct frame *f = frame_new(w, fn);
     if (!f)
@@ -307,7 +317,7 @@ static const struct uop *do_call(struct warp *w, const struct uop *u)
     f->parent = w->frame;
     f->ret_pc = u + 1;
     f->call = c;
-    f->depth = w->frame->depth + 1;
+    f->depth = w->frame->depth + u->n + 1;
     f->live = m;
     f->local_base = base;
     copy_args(w, c, f, m);
@@ -339,7 +349,9 @@ static const struct uop *do_ret(struct warp *w, const struct uop *u, uint32_t ma
             w->npend--;
             break;
         }
-    return pick_next(w) ? w->pc : NULL;
+    if (!pick_next(w))
+        return NULL;
+    return w->x->jit && w->frame == w->frame0 ? NULL : w->pc; /* compiled code may go on */
 }
 
 static const struct uop *do_exit(struct warp *w, const struct uop *u, uint32_t mask)

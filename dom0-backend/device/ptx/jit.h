@@ -106,8 +106,10 @@ struct jit_ops {
 struct jit_state; /* of a prepared kernel */
 void jit_state_put(struct jit_state *s);
 
-/* Before CTAs of a launch run: compiled code for them, or NULL. May ask for it. */
-const struct jit_code *jit_find(struct ptx_kernel *k, const struct ptx_launch *l);
+/* Before CTAs of a launch run: compiled code for them, or NULL. May ask for it. *prog: the program
+ * that the code and the interpreter then run, without most calls; left alone if it is the kernel's. */
+const struct jit_code *jit_find(struct ptx_kernel *k, const struct ptx_launch *l,
+                                struct prog **prog);
 /* After CTAs were interpreted for ns: enough of that makes the compiler start. */
 void jit_note(struct ptx_kernel *k, const struct ptx_launch *l, uint64_t ns);
 /* A CTA whose warps are as at their start, all of it by compiled code as long as its warps wait at
@@ -116,8 +118,11 @@ bool jit_cta_run(struct cta *c);
 /* As warp_run(), with compiled code where that is possible. */
 void jit_warp_run(struct warp *w);
 
-/* lower.c: the kernel lowered again, twice; 0, or an error and nothing. */
-int ptx_lower_twice(struct ptx_kernel *k, struct prog **real, struct prog **virt);
+/* lower_prog.c: the prepared kernel lowered again, twice; 0, or an error, one line in log, and nothing.
+ * *flat: what it calls is put in place of the calls as far as that is possible (lower_flat.c), so that
+ * *real is another program than the kernel's. */
+int ptx_lower_twice(struct ptx_kernel *k, struct prog **real, struct prog **virt, bool *flat,
+                    char *log, size_t log_n);
 void ptx_prog_free(struct prog *g);
 
 #endif

@@ -26,7 +26,8 @@ enum { COLD, QUEUED, READY, REFUSED };
 struct variant {
     struct jit_code *code; /* the entry's */
     struct jit_entry *entry;
-    int state; /* written under `lock`; READY is seen with acquire */
+    struct prog *flat; /* what it runs, if that is not the kernel's program */
+    int state;         /* written under `lock`; READY is seen with acquire */
 };
 struct jit_state {
     int refs;
@@ -42,6 +43,7 @@ struct request {
     uint32_t param_bytes;
     unsigned kind;
     uint64_t rough;
+    bool flat; /* real is another program than the kernel's */
 };
 
 static const struct jit_ops *ops;
@@ -320,7 +322,7 @@ void jit_state_put(struct jit_state *s)
     if (!last)
         return;
     for (int i = 0; i < 4; i++)
-        jit_cache_put(s->v[i].entry);
+        jit_cache_put(s->v[i].entry), ptx_prog_free(s->v[i].flat);
     free(s);
 }
 
@@ -348,12 +350,33 @@ static unsigned best_lanes(void)
     return force_lanes ? force_lanes : ptx_jit_emulated() ? 1 : 0;
 }
 
+static void note_refused(const char *name, const char *why)
+{
+    char line[400];
+
+    if (!note)
+        return;
+    snprintf(line, sizeof(line), "kernel %.80s stays interpreted: %s", name, why);
+    note(line);
+}
+
 static void request_free(struct request *r)
 {
     ptx_prog_free(r->real);
     ptx_prog_free(r->virt);
     jit_state_put(r->state);
     free(r);
+}
+
+/* Code of a kernel with calls needs the program that has none: the interpreter goes on in that one. */
+static void keep_flat(struct request *r)
+{
+    struct variant *v = &r->state->v[r->kind];
+
+    if (!v->code || !r->flat)
+        return;
+    v->flat = r->real;
+    r->real = NULL;
 }
 
 /* Code of what has been compiled before, in whatever module. False: nothing of this content has. */
@@ -369,6 +392,7 @@ static bool found(struct request *r, struct jit_key *key, char *log, size_t log_
     pthread_mutex_lock(&lock);
     v->entry = e;
     v->code = jit_entry_code(e);
+    keep_flat(r);
     __atomic_store_n(&v->state, v->code ? READY : REFUSED, __ATOMIC_RELEASE);
     pthread_mutex_unlock(&lock);
     return true;
@@ -402,15 +426,14 @@ static void compile(struct request *r, bool look, char *log, size_t log_n)
     }
     log[0] = 0;
     err = ops->compile(&job, &code, log, log_n);
-    if (note) {
-        if (err)
-            snprintf(line, sizeof(line), "kernel %.80s stays interpreted: %s", r->name, log);
-        else
-            snprintf(line, sizeof(line),
-                     "kernel %.80s compiled for %u lanes in %.1f ms of processor time, %zu bytes",
-                     r->name, code->lanes, (double)(cpu_ns() - start) / 1e6, code->mem_size);
+    if (note && !err) {
+        snprintf(line, sizeof(line),
+                 "kernel %.80s compiled for %u lanes in %.1f ms of processor time, %zu bytes",
+                 r->name, code->lanes, (double)(cpu_ns() - start) / 1e6, code->mem_size);
         note(line);
     }
+    if (err)
+        note_refused(r->name, log);
     e = jit_cache_add(&key, r->rough, err ? NULL : code, log, ops->release);
     code = e ? jit_entry_code(e) : NULL;
     pthread_mutex_lock(&lock);
@@ -419,6 +442,7 @@ static void compile(struct request *r, bool look, char *log, size_t log_n)
     stats.refused += err != 0;
     v->entry = e;
     v->code = code;
+    keep_flat(r);
     __atomic_store_n(&v->state, code ? READY : REFUSED, __ATOMIC_RELEASE);
     pthread_mutex_unlock(&lock);
 }
@@ -474,13 +498,14 @@ static unsigned row_kind(const struct ptx_launch *l)
 }
 
 /* Makes a compilation of the kernel; whether it is queued or done at once is for the caller. */
-static struct request *request_new(struct ptx_kernel *k, struct jit_state *s, unsigned kind)
+static struct request *request_new(struct ptx_kernel *k, struct jit_state *s, unsigned kind,
+                                   char *log, size_t log_n)
 {
     struct request *r = calloc(1, sizeof(*r));
 
     if (!r)
         return NULL;
-    if (ptx_lower_twice(k, &r->real, &r->virt)) {
+    if (ptx_lower_twice(k, &r->real, &r->virt, &r->flat, log, log_n)) {
         free(r);
         return NULL;
     }
@@ -526,8 +551,10 @@ static void ask_for(struct ptx_kernel *k, struct jit_state *s, unsigned kind, en
     pthread_mutex_unlock(&lock);
     if (!mine)
         return;
-    r = request_new(k, s, kind);
+    log[0] = 0;
+    r = request_new(k, s, kind, log, sizeof(log));
     if (!r) {
+        note_refused(k->fn->name, log);
         __atomic_store_n(&v->state, REFUSED, __ATOMIC_RELEASE);
         return;
     }
@@ -545,7 +572,8 @@ static void ask_for(struct ptx_kernel *k, struct jit_state *s, unsigned kind, en
     pthread_mutex_unlock(&lock);
 }
 
-const struct jit_code *jit_find(struct ptx_kernel *k, const struct ptx_launch *l)
+const struct jit_code *jit_find(struct ptx_kernel *k, const struct ptx_launch *l,
+                                struct prog **prog)
 {
     unsigned kind = row_kind(l);
     struct jit_state *s;
@@ -563,6 +591,8 @@ const struct jit_code *jit_find(struct ptx_kernel *k, const struct ptx_launch *l
     if (__atomic_load_n(&s->v[kind].state, __ATOMIC_ACQUIRE) != READY)
         return NULL;
     __atomic_fetch_add(&stats.entered, 1, __ATOMIC_RELAXED);
+    if (s->v[kind].flat)
+        *prog = s->v[kind].flat;
     return s->v[kind].code;
 }
 
@@ -585,8 +615,8 @@ int ptx_jit_try(struct ptx_kernel *k, char *log, size_t log_n)
     struct request *r;
     int err = -1;
 
-    if (!s || !ops || !(r = request_new(k, s, 3))) {
-        snprintf(log, log_n, "out of memory, or no compiler");
+    snprintf(log, log_n, "out of memory, or no compiler");
+    if (!s || !ops || !(r = request_new(k, s, 3, log, log_n))) {
         free(s);
         return -1;
     }

@@ -260,7 +260,9 @@ static uint32_t sym_code(struct lower *lo, const struct ir_opnd *o, unsigned typ
             break;
         default: { /* local memory: relative to the frame when we are in a function */
             v += x->off;
-            if (lo->fn->entry)
+            if (lo->flat)
+                v += lo->flat->local_at;
+            if (lo->fn->entry || lo->flat)
                 break;
             struct uop *u = emit(lo, "frameaddr.%s", wide ? "64" : "32");
             if (!u)
@@ -363,7 +365,9 @@ int low_address(struct lower *lo, const struct ir_opnd *o, struct low_addr *a)
             break;
         default:
             a->off += v->off;
-            if (!lo->fn->entry) {
+            if (lo->flat) {
+                a->off += lo->flat->local_at;
+            } else if (!lo->fn->entry) {
                 struct uop *u = emit(lo, "frameaddr.64");
                 if (!u)
                     return -1;

@@ -6,13 +6,34 @@
 #include "exec.h"
 #include "ptx_int.h"
 
+/*
+ * The kernel with the functions it calls put in the place of the calls, for the compiler (lower_flat.c): one
+ * frame and one stretch of local memory hold what all of them need. Scratch slots are the same for all,
+ * before the frames.
+ */
+#define FLAT_TMP   8192u
+#define FLAT_DEPTH 24u /* of calls within calls: lowering them nests as deep */
+struct flat {
+    uint32_t frame_at, frame_max; /* next free octet of the frame; most so far */
+    uint32_t local_at;            /* of the function being lowered, in local memory */
+    unsigned depth;               /* calls that it is in */
+    struct ir_func *chain[FLAT_DEPTH];
+    const struct call *call; /* that it is in; NULL: the kernel */
+    uint32_t ret_local;      /* local_at of the caller */
+    uint32_t *rets, nrets, cap_rets; /* jumps of its returns */
+    uint32_t work;                   /* micro-ops put in place of calls, given up ones too */
+    bool over;                       /* too long: what is lowered is to be given up */
+    bool calls;                      /* some calls are left */
+    uint8_t *spins, *taken;          /* by function of the program: may wait, address used */
+};
+
 struct lower {
+    struct flat *flat; /* NULL: calls are calls */
     struct ptx_kernel *k;
     struct prog *prog;
     struct ir_func *fn;
     struct pfunc *pf;
     uint32_t *slot;          /* register -> operand code */
-    uint32_t *label_uop;     /* label -> micro-op index */
     uint64_t rem[MOD_WORDS]; /* modifiers of the instruction not yet honoured */
     uint32_t tmp;            /* next scratch slot in the frame, reset per instruction */
     uint32_t tmp_base, tmp_max;
@@ -69,6 +90,22 @@ LOW(low_call) LOW(low_ret) LOW(low_exit) LOW(low_trap) LOW(low_nanosleep) LOW(lo
 LOW(low_surf) LOW(low_wmma) LOW(low_mma) LOW(low_video) LOW(low_mbarrier) LOW(low_minmax_small) LOW(low_cvt_small) LOW(low_mapa) LOW(low_policy) LOW(low_cp_mbarrier) LOW(low_cp_bulk) LOW(low_ldmatrix) LOW(low_stmatrix) LOW(low_movmatrix)
 /* clang-format on */
 #undef LOW
+
+/* lower_flat.c */
+#define FLAT_UOPS 2500u /* of a kernel with what it calls, */
+#define FLAT_FULL 400u  /* from here on calls stay calls */
+int flat_start(struct lower *lo);
+void flat_end(struct lower *lo);
+bool flat_spins(const struct lower *lo, const struct ir_insn *in); /* a call that may wait */
+/* The call, or the return, that is being lowered; skip: from low_skip_begin(). */
+int flat_call(struct lower *lo, const struct ir_insn *in, struct call *c, uint32_t slot,
+              uint32_t skip);
+int flat_ret(struct lower *lo);
+int flat_brx(struct lower *lo, const struct ir_insn *in, const struct ir_label *l);
+/* In pfunc.targets until the place is known: the number of a label. */
+#define LOW_LABEL (1u << 31)
+/* lower_prog.c: all of lo->fn, after what lo->pf has. */
+int lower_body(struct lower *lo);
 
     /* cfg.c: operand codes for every register of the function, shared by liveness. */
     int cfg_build(struct lower *lo);

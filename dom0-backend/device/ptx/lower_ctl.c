@@ -259,6 +259,13 @@ int low_bra(struct lower *lo, const struct ir_insn *in)
     if (!u)
         return -1;
     u->e = o->idx + 1;
+    /* those who leave a loop wait for each other, as at a label: a call may follow, and what lanes do
+     * together in it needs them in one frame */
+    if (in->guard >= 0 && lo->fn->labels[o->idx].insn <= (uint32_t)(in - lo->fn->insns)) {
+        if (!(u = emit_kind(lo, K_JOIN)))
+            return -1;
+        u->guard = 0;
+    }
     return 0;
 }
 
@@ -271,6 +278,8 @@ int low_brx(struct lower *lo, const struct ir_insn *in)
     if (o->kind != O_LABEL || !lo->fn->labels[o->idx].table || !lo->fn->labels[o->idx].ntarget)
         return low_fail(lo, E_INVALID_PTX, "no .branchtargets");
     const struct ir_label *l = &lo->fn->labels[o->idx];
+    if (lo->flat)
+        return flat_brx(lo, in, l);
     uint32_t skip = low_skip_begin(lo);
     uint32_t a = low_src(lo, opnd(lo, in, 0), T_U32), first = pf->ntargets;
     if (lo->err)
@@ -283,7 +292,7 @@ int low_brx(struct lower *lo, const struct ir_insn *in)
         if (lo->fn->labels[to].table)
             return low_fail(lo, E_INVALID_PTX, "a target is not a label of code");
         pf->targets = t;
-        t[pf->ntargets++] = to;
+        t[pf->ntargets++] = to | LOW_LABEL;
     }
     struct uop *u = emit_kind(lo, K_BRX);
     if (!u)
@@ -299,6 +308,8 @@ int low_ret(struct lower *lo, const struct ir_insn *in)
 {
     (void)in;
     take(lo, M_uni);
+    if (lo->flat && lo->flat->call)
+        return flat_ret(lo);
     return emit_kind(lo, lo->fn->entry ? K_EXIT : K_RET) ? 0 : -1;
 }
 
@@ -348,7 +359,7 @@ static int call_args(struct lower *lo, const struct ir_opnd *list, bool ret, str
         struct call_arg *a = &(*out)[i];
         if (o->kind == O_VAR && (o->var->space == SP_FPARAM || o->var->space == SP_LOCAL)) {
             a->is_var = true;
-            a->off = o->var->off;
+            a->off = o->var->off + (lo->flat ? lo->flat->local_at : 0);
             a->size = o->var->size;
         } else if (!ret && (o->kind == O_REG || (o->kind == O_IMM && callee))) {
             unsigned bits = o->kind == O_REG      ? low_reg_bits(lo, o)
@@ -416,6 +427,8 @@ int low_call(struct lower *lo, const struct ir_insn *in)
     if (call_args(lo, rets, true, &c->rets, &c->nrets, callee) ||
         call_args(lo, args, false, &c->args, &c->nargs, callee))
         return -1;
+    if (lo->flat && !c->builtin)
+        return flat_call(lo, in, c, slot, skip);
     struct uop *u = emit_kind(lo, K_CALL);
     if (!u)
         return -1;

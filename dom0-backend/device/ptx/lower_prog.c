@@ -18,18 +18,19 @@ static bool insn_spins(const struct ir_insn *in)
            has_mod(in, M_cv);
 }
 
-static int lower_func(struct lower *lo, struct pfunc *pf)
+int lower_body(struct lower *lo)
 {
-    struct ir_func *f = pf->ir;
-    lo->fn = f;
-    lo->pf = pf;
-    lo->cur = NULL;
+    struct ir_func *f = lo->fn;
+    struct pfunc *pf = lo->pf;
+    uint32_t first = pf->nuops, first_target = pf->ntargets, *spins, *ends, *uop_of;
     int rc = -1;
-    uint32_t *spins = calloc(f->ninsns + 1, sizeof(uint32_t)); /* spinning insns before i */
-    uint32_t *ends = malloc(sizeof(uint32_t) * (f->nlabels + 1));
+
+    lo->cur = NULL;
+    spins = calloc(f->ninsns + 1, sizeof(uint32_t)); /* spinning insns before i */
+    ends = malloc(sizeof(uint32_t) * (f->nlabels + 1));
+    uop_of = calloc(f->ninsns + 2, sizeof(uint32_t));
     lo->slot = calloc(f->nregs + 1, sizeof(uint32_t));
-    lo->label_uop = calloc(f->nlabels + 1, sizeof(uint32_t));
-    if (!spins || !ends || !lo->slot || !lo->label_uop) {
+    if (!spins || !ends || !uop_of || !lo->slot) {
         low_fail(lo, E_OUT_OF_MEMORY, "out of memory");
         goto out;
     }
@@ -39,11 +40,13 @@ static int lower_func(struct lower *lo, struct pfunc *pf)
     }
     if (cfg_build(lo))
         goto out;
-    lo->tmp_max = lo->tmp_base;
+    if (!lo->flat || !lo->flat->call)
+        lo->tmp_max = lo->tmp_base;
     for (uint32_t i = 0; i < f->ninsns; i++) {
-        bool s = insn_spins(&f->insns[i]);
+        bool call = ptx_opcodes[f->insns[i].op].lower == low_call,
+             s = call && lo->flat ? flat_spins(lo, &f->insns[i]) : insn_spins(&f->insns[i]);
         spins[i + 1] = spins[i] + s;
-        if (s && ptx_opcodes[f->insns[i].op].lower != low_call)
+        if (s && !call)
             lo->prog->spins = true;
     }
     /* labels in the order of their place */
@@ -52,21 +55,20 @@ static int lower_func(struct lower *lo, struct pfunc *pf)
         if (!f->labels[i].table)
             ends[nl++] = f->labels[i].insn;
     qsort(ends, nl, sizeof(uint32_t), cmp_u32);
-    uint32_t *uop_of = calloc(f->ninsns + 2, sizeof(uint32_t));
-    if (!uop_of) {
-        low_fail(lo, E_OUT_OF_MEMORY, "out of memory");
-        goto out;
-    }
     uint32_t next = 0;
     for (uint32_t i = 0; i <= f->ninsns; i++) {
         lo->cur = NULL;
         lo->tmp = lo->tmp_base;
         uop_of[i] = pf->nuops;
+        if (lo->flat && pf->nuops > (lo->flat->call ? FLAT_FULL : FLAT_UOPS)) {
+            lo->flat->over = true;
+            goto out;
+        }
         if (next < nl && ends[next] == i) {
             while (next < nl && ends[next] == i)
                 next++;
             if (!emit_kind(lo, K_JOIN))
-                goto free_map;
+                goto out;
         }
         if (i == f->ninsns)
             break;
@@ -75,35 +77,36 @@ static int lower_func(struct lower *lo, struct pfunc *pf)
         lo->cur = in;
         if (in->bad) {
             low_fail(lo, E_NOT_SUPPORTED, "modifier .%s is not supported", in->bad);
-            goto free_map;
+            goto out;
         }
         if (!oc->lower) {
             low_fail(lo, E_NOT_SUPPORTED, "the instruction is not supported");
-            goto free_map;
+            goto out;
         }
         memcpy(lo->rem, in->mods, sizeof(lo->rem));
         if (oc->lower(lo, in) || lo->err) {
             if (!lo->err)
                 low_fail(lo, E_NOT_SUPPORTED, "not supported");
-            goto free_map;
+            goto out;
         }
         for (unsigned m = 0; m < M_COUNT; m++) {
             if (!(lo->rem[m >> 6] >> (m & 63) & 1))
                 continue;
             low_fail(lo, E_NOT_SUPPORTED, "modifier .%s is not supported here", ptx_mod_str(m));
-            goto free_map;
+            goto out;
         }
     }
     lo->cur = NULL;
-    if (!emit_kind(lo, K_END))
-        goto free_map;
+    if (lo->flat && lo->flat->call ? flat_ret(lo) : !emit_kind(lo, K_END))
+        goto out;
     /* branch targets: labels to micro-ops; low_bra left the label's number + 1 in u->e */
-    for (uint32_t i = 0; i < pf->nuops; i++) {
+    for (uint32_t i = first; i < pf->nuops; i++) {
         struct uop *u = &pf->uops[i];
         if (u->kind != K_BRA || !u->e)
             continue;
         const struct ir_label *l = &f->labels[u->e - 1];
         u->target = uop_of[l->insn];
+        u->e = 0; /* done: what this is part of has labels of its own */
         if (u->target <= i) {
             /* the loop's body in source order */
             uint32_t from = l->insn, to = from;
@@ -112,21 +115,29 @@ static int lower_func(struct lower *lo, struct pfunc *pf)
             u->f = BRA_BACK | (spins[to] > spins[from] ? BRA_SPIN : 0);
         }
     }
-    for (uint32_t i = 0; i < pf->ntargets; i++)
-        pf->targets[i] = uop_of[f->labels[pf->targets[i]].insn];
-    pf->frame_bytes = (lo->tmp_max + 63) & ~63u;
-    pf->local_bytes = f->local_bytes;
-    pf->lowered = true;
+    for (uint32_t i = first_target; i < pf->ntargets; i++)
+        if (pf->targets[i] & LOW_LABEL)
+            pf->targets[i] = uop_of[f->labels[pf->targets[i] & ~LOW_LABEL].insn];
     rc = 0;
-free_map:
-    free(uop_of);
 out:
     free(spins);
     free(ends);
+    free(uop_of);
     free(lo->slot);
-    free(lo->label_uop);
-    lo->slot = lo->label_uop = NULL;
+    lo->slot = NULL;
     return rc;
+}
+
+static int lower_func(struct lower *lo, struct pfunc *pf)
+{
+    lo->fn = pf->ir;
+    lo->pf = pf;
+    if (lower_body(lo))
+        return -1;
+    pf->frame_bytes = ((lo->flat ? lo->flat->frame_max : lo->tmp_max) + 63) & ~63u;
+    pf->local_bytes = pf->ir->local_bytes;
+    pf->lowered = true;
+    return 0;
 }
 
 /* ---- call graph ---------------------------------------------------------------------------------------------- */
@@ -349,11 +360,17 @@ void ptx_prog_free(struct prog *g)
     free(g);
 }
 
-static int lower_prog(struct ptx_kernel *k, bool unshared, struct prog **out, char *log,
+/* flat: without calls as far as that is possible; unshared: every register has a slot of its own. */
+struct form {
+    bool flat, unshared;
+};
+
+static int lower_prog(struct ptx_kernel *k, struct form form, struct prog **out, char *log,
                       size_t log_n)
 {
     struct reach r;
-    struct lower lo = {.k = k, .log = log, .log_n = log_n, .unshared = unshared};
+    struct flat flat = {.frame_at = 64 + FLAT_TMP};
+    struct lower lo = {.k = k, .log = log, .log_n = log_n, .unshared = form.unshared};
     struct prog *g = calloc(1, sizeof(*g));
     if (!g || reachable(k, &r)) {
         free(g);
@@ -375,7 +392,18 @@ static int lower_prog(struct ptx_kernel *k, bool unshared, struct prog **out, ch
     g->shared_bytes = layout_shared(k->mod, &r);
     g->cooperative = k->info.cooperative;
     low_const32(&lo, 0); /* so that the array exists */
-    for (uint32_t i = 0; i < r.n && !lo.err; i++)
+    if (form.flat) {
+        lo.flat = &flat;
+        if (!flat_start(&lo) && lower_func(&lo, &g->funcs[0]) && flat.over)
+            low_fail(&lo, E_NOT_SUPPORTED, "more than %u micro-ops", FLAT_UOPS);
+        if (!lo.err && lo.tmp_max > 64 + FLAT_TMP)
+            low_fail(&lo, E_NOT_SUPPORTED, "more scratch registers than there is room for");
+        flat_end(&lo);
+        lo.flat = NULL;
+    }
+    /* what is still called, the interpreter does */
+    for (uint32_t i = form.flat;
+         i < r.n && !lo.err && (!form.flat || (!form.unshared && flat.calls)); i++)
         lower_func(&lo, &g->funcs[i]);
 out:
     reach_free(&r);
@@ -387,15 +415,29 @@ out:
     return 0;
 }
 
-int ptx_lower_twice(struct ptx_kernel *k, struct prog **real, struct prog **virt)
+/* The kernel calls functions, or jumps by a table. */
+static bool can_be_flatter(const struct prog *g)
 {
-    char log[16];
+    const struct pfunc *f = &g->funcs[0];
+    bool r = g->nfuncs > 1 || f->ntargets;
+
+    for (uint32_t i = 0; i < f->nuops && !r; i++)
+        r = f->uops[i].kind == K_CALL && !((const struct call *)(intptr_t)f->uops[i].imm)->builtin;
+    return r;
+}
+
+int ptx_lower_twice(struct ptx_kernel *k, struct prog **real, struct prog **virt, bool *flat,
+                    char *log, size_t log_n)
+{
+    struct form form = {.flat = can_be_flatter(k->prog)};
     int err;
 
+    *flat = form.flat;
     *real = *virt = NULL;
     pthread_mutex_lock(&k->mod->lock);
-    err = lower_prog(k, false, real, log, sizeof(log));
-    if (!err && (err = lower_prog(k, true, virt, log, sizeof(log)))) {
+    err = lower_prog(k, form, real, log, log_n);
+    form.unshared = true;
+    if (!err && (err = lower_prog(k, form, virt, log, log_n))) {
         ptx_prog_free(*real);
         *real = NULL;
     }
@@ -408,7 +450,7 @@ int ptx_kernel_prepare(struct ptx_kernel *k, char *log, size_t log_n)
     int err;
     pthread_mutex_lock(&k->mod->lock);
     if (!k->prog && !k->prep_err)
-        k->prep_err = lower_prog(k, false, &k->prog, k->prep_log, sizeof(k->prep_log));
+        k->prep_err = lower_prog(k, (struct form){0}, &k->prog, k->prep_log, sizeof(k->prep_log));
     err = k->prep_err;
     if (log && log_n)
         snprintf(log, log_n, "%s", k->prep_log);

@@ -443,6 +443,8 @@ static int decode_one(struct decoder *d, uint32_t i)
         return decode_operand(d, &j->a, v->a, r->a, C_32);
     case K_CALL:
         return handled_decode(d, j, v, r);
+    case K_BRX:
+        return decode_operand(d, &j->a, v->a, r->a, C_32);
     case K_JOIN:
     case K_EXIT:
     case K_TRAP:
@@ -460,8 +462,6 @@ int unit_decode(struct unit *t)
     const struct pfunc *vf = &t->job->virt->funcs[0], *rf = &t->job->real->funcs[0];
     int rc = -1;
 
-    if (t->job->virt->nfuncs != 1)
-        return unit_fail(t, "calls of functions are not compiled");
     if (vf->nuops != rf->nuops || vf->nuops > JIT_MAX_UOPS)
         return unit_fail(t, "%u micro-ops, the limit is %u", vf->nuops, JIT_MAX_UOPS);
     t->real = rf->uops;
@@ -489,6 +489,10 @@ int unit_decode(struct unit *t)
             goto out;
         costly += t->virt[i].kind == K_FN && (!t->ops[i].native || t->ops[i].op >= OP_LD);
     }
+    /* every lane has its own local memory: much code, which is worth it in small kernels only */
+    for (uint32_t i = 0; i < t->n && costly > JIT_MANY_COSTLY; i++)
+        if ((t->ops[i].op == OP_LD || t->ops[i].op == OP_ST) && t->ops[i].space == AS_LOCAL)
+            t->ops[i].native = false;
     if (costly > JIT_MAX_COSTLY) {
         unit_fail(t, "%u accesses to memory and rare operations, the limit is %u", costly,
                   JIT_MAX_COSTLY);

@@ -21,9 +21,10 @@ static bool ends_block(const struct uop *u)
     case K_END:
     case K_BAR:
     case K_YIELD:
+    case K_BRX:
         return true;
     default:
-        return false;
+        return left_call(u);
     }
 }
 
@@ -76,7 +77,7 @@ static int make_blocks(struct unit *t)
         const struct uop *u = &t->virt[i];
         uint32_t b = t->nblocks;
 
-        if (u->kind == K_BAR || u->kind == K_YIELD)
+        if (u->kind == K_BAR || u->kind == K_YIELD || left_call(u))
             b = t->block_of[i + 1];
         if (u->kind == K_BRA && (u->f & BRA_SPIN))
             b = t->block_of[u->target];
@@ -96,7 +97,8 @@ static unsigned successors(const struct unit *t, uint32_t b, uint32_t out[2])
 
     if (u->kind == K_BRA)
         out[n++] = t->block_of[u->target];
-    if (((u->kind != K_BRA && u->kind != K_EXIT && u->kind != K_END) || u->guard) &&
+    if (((u->kind != K_BRA && u->kind != K_EXIT && u->kind != K_END && u->kind != K_BRX) ||
+         u->guard) &&
         b + 1 < t->nblocks)
         out[n++] = b + 1;
     return n;

@@ -60,15 +60,20 @@ static void leave(struct gen *g, const void *fn, uint32_t i, LLVMValueRef m, con
         LLVMBuildBr(g->b, tail(g, next_park(t, g->cur_block, t->nblocks)));
 }
 
-void gen_leave(struct gen *g, uint32_t i)
+static void gen_leave_at(struct gen *g, uint32_t i, uint32_t where)
 {
     uint64_t *live = calloc(g->t->words, 8);
 
     if (!live)
         abort(); /* a few kilobytes; as LLVM does */
     live_before(g->t, i, live);
-    leave(g, (const void *)(uintptr_t)g->t->job->helpers->park, i, act(g), live);
+    leave(g, (const void *)(uintptr_t)g->t->job->helpers->park, where, act(g), live);
     free(live);
+}
+
+void gen_leave(struct gen *g, uint32_t i)
+{
+    gen_leave_at(g, i, i);
 }
 
 /* ---- jumps -------------------------------------------------------------------------------------------------- */
@@ -376,8 +381,11 @@ static int gen_uop(struct gen *g, uint32_t i, uint32_t b, bool *ended)
         }
         return 0;
     case K_CALL:
-        gen_handler(g, j, i);
-        return 0;
+        if (!left_call(&t->virt[i])) {
+            gen_handler(g, j, i);
+            return 0;
+        }
+        break;
     case K_JOIN:
         return 0;
     case K_WSYNC:
@@ -398,6 +406,12 @@ static int gen_uop(struct gen *g, uint32_t i, uint32_t b, bool *ended)
         return gen_wait(g, j, i, (const void *)(uintptr_t)t->job->helpers->barrier, i);
     case K_YIELD:
         return gen_wait(g, j, i, (const void *)(uintptr_t)t->job->helpers->yield, i + 1);
+    case K_CALL: /* at the join before it the interpreter gathers all lanes of the warp */
+        gen_leave_at(g, i, i - 1);
+        return 0;
+    case K_BRX: /* an index that is not in the table */
+        gen_leave(g, i);
+        return 0;
     default: /* K_EXIT, K_END */
         gen_exit(g, j, b);
         return 0;

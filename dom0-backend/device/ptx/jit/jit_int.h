@@ -8,11 +8,12 @@
 #include "dom0-backend/device/ptx/jit.h"
 
 /* Limits: compile time and memory grow with them, and PTX comes from a guest. */
-#define JIT_MAX_UOPS   2500u
-#define JIT_MAX_COSTLY 500u /* accesses to memory and operations by handlers: most of the time */
-#define JIT_MAX_REGS   20000u
-#define JIT_MAX_BLOCKS 400u
-#define JIT_MAX_STACK  (128u << 10) /* of the compiled function; threads have 1 MiB */
+#define JIT_MAX_UOPS    2500u
+#define JIT_MAX_COSTLY  500u /* accesses to memory and operations by handlers: most of the time */
+#define JIT_MANY_COSTLY 100u
+#define JIT_MAX_REGS    20000u
+#define JIT_MAX_BLOCKS  400u
+#define JIT_MAX_STACK   (128u << 10) /* of the compiled function; threads have 1 MiB */
 
 /* ---- operands --------------------------------------------------------------------------------- */
 
@@ -234,6 +235,11 @@ struct decoder {
 };
 /* An operand, its codes in both lowerings. 0 or -1. */
 int decode_operand(struct decoder *d, struct opd *o, uint32_t vcode, uint32_t rcode, unsigned cls);
+/* A call that is left to the interpreter, which compiled code goes on behind. */
+static inline bool left_call(const struct uop *u)
+{
+    return u->kind == K_CALL && !((const struct call *)(intptr_t)u->imm)->builtin;
+}
 /* handled.c: registers of micro-ops with many. 0, -1, or 1: the micro-op is none of those. */
 int handled_decode(struct decoder *d, struct jop *j, const struct uop *v, const struct uop *r);
 /* flow.c: blocks, liveness, where lanes wait, shapes. 0 or -1. */

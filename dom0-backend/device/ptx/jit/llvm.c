@@ -281,7 +281,7 @@ static bool crosses_lanes(const struct unit *t)
 static bool looks_at_alive(const struct unit *t)
 {
     for (uint32_t i = 0; i < t->n; i++)
-        if (t->virt[i].kind == K_BAR)
+        if (t->virt[i].kind == K_BAR || left_call(&t->virt[i]))
             return true;
     return crosses_lanes(t);
 }
