@@ -84,7 +84,8 @@ static void call(void)
 {
     unsigned skip = labels++, to = 1 + rnd(FUNCS), v = value();
 
-    put("\tsetp.gt.s32 %%p3, %%r1, 0;\n\t@!%%p3 bra L%u;\n\t{\n\t.param .b32 x; .param .b32 n; .param .b32 r;\n"
+    put("\tsetp.gt.s32 %%p3, %%r1, 0;\n\t@!%%p3 bra L%u;\n\t{\n\t.param .b32 x; .param .b32 n; "
+        ".param .b32 r;\n"
         "\t.param .b64 m;\n\t.param .align 8 .b8 s[16];\n\tsub.u32 %%r7, %%r1, 1;\n"
         "\tst.param.b32 [x], %%r%u;\n\tst.param.b32 [n], %%r7;\n\tst.param.b64 [m], %%l0;\n"
         "\tst.param.b64 [s], %%l2;\n\tst.param.b32 [s+8], %%r%u;\n\tst.param.b32 [s+12], %u;\n",
@@ -237,7 +238,8 @@ const char *randcall_program(uint64_t seed, bool lanes_work)
         level = calls = 0;
         for (unsigned k = 0; k < 3; k++)
             statement(false);
-        put("\t{\n\t.param .b32 x; .param .b32 r;\n\tst.param.b32 [x], %%r%u;\n\tcall.uni (r), fb, (x);\n"
+        put("\t{\n\t.param .b32 x; .param .b32 r;\n\tst.param.b32 [x], %%r%u;\n\tcall.uni (r), fb, "
+            "(x);\n"
             "\tld.param.b32 %%r%u, [r];\n\t}\n",
             value(), value());
     }

@@ -18,8 +18,8 @@ struct flat {
     uint32_t local_at;            /* of the function being lowered, in local memory */
     unsigned depth;               /* calls that it is in */
     struct ir_func *chain[FLAT_DEPTH];
-    const struct call *call; /* that it is in; NULL: the kernel */
-    uint32_t ret_local;      /* local_at of the caller */
+    const struct call *call;         /* that it is in; NULL: the kernel */
+    uint32_t ret_local;              /* local_at of the caller */
     uint32_t *rets, nrets, cap_rets; /* jumps of its returns */
     uint32_t work;                   /* micro-ops put in place of calls, given up ones too */
     bool over;                       /* too long: what is lowered is to be given up */
@@ -94,7 +94,7 @@ LOW(low_surf) LOW(low_wmma) LOW(low_mma) LOW(low_video) LOW(low_mbarrier) LOW(lo
 /* lower_flat.c */
 #define FLAT_UOPS 2500u /* of a kernel with what it calls, */
 #define FLAT_FULL 400u  /* from here on calls stay calls */
-int flat_start(struct lower *lo);
+                                            int flat_start(struct lower *lo);
 void flat_end(struct lower *lo);
 bool flat_spins(const struct lower *lo, const struct ir_insn *in); /* a call that may wait */
 /* The call, or the return, that is being lowered; skip: from low_skip_begin(). */
@@ -107,7 +107,7 @@ int flat_brx(struct lower *lo, const struct ir_insn *in, const struct ir_label *
 /* lower_prog.c: all of lo->fn, after what lo->pf has. */
 int lower_body(struct lower *lo);
 
-    /* cfg.c: operand codes for every register of the function, shared by liveness. */
-    int cfg_build(struct lower *lo);
+/* cfg.c: operand codes for every register of the function, shared by liveness. */
+int cfg_build(struct lower *lo);
 
 #endif
