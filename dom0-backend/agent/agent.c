@@ -194,7 +194,7 @@ static void new_domain(uint32_t id, const char *uuid)
     static struct saved s;
     static struct xlcfg cfg;
     char dir[64], name[128] = "", files[1024];
-    bool have, again = rebooted(uuid);
+    bool have, again = rebooted(uuid); /* or restored: the domain that its entries are kept for */
     unsigned n;
 
     if (has_devices(id) || is_known(id, uuid))
@@ -204,8 +204,10 @@ static void new_domain(uint32_t id, const char *uuid)
         log_warn("domain %u has no usable name: its configuration file cannot be found", id);
         return;
     }
-    if (strlen(name) > 10 && strcmp(name + strlen(name) - 10, "--incoming") == 0)
+    if (strlen(name) > 10 && strcmp(name + strlen(name) - 10, "--incoming") == 0) {
         name[strlen(name) - 10] = '\0'; /* being restored: renamed when that is complete */
+        again = true;
+    }
     have = saved_load(agent.conf->state_dir, uuid, &s) == 0;
     if (again && have) {
         give_saved(id, name, &s);
