@@ -39,7 +39,7 @@ int wk_module_enter(struct wk *w, const void *image, uint64_t len, uint32_t id, 
         log[0] = '\0';
     if (!m)
         return WK_OUT_OF_MEMORY;
-    if (wk_image_charge(&w->images, len) < 0)
+    if (wk_image_charge(&w->images, len + WK_MODULE_OWN) < 0)
         goto out;
     m->image_len = len;
     err = jit ? w->ops->link->module_load(w->dev, image, len, jit, &m->m)
@@ -78,7 +78,7 @@ int wk_module_enter(struct wk *w, const void *image, uint64_t len, uint32_t id, 
 unload:
     w->ops->module_unload(w->dev, m->m);
 uncharge:
-    wk_image_uncharge(&w->images, len);
+    wk_image_uncharge(&w->images, len + WK_MODULE_OWN);
 out:
     free(m->param_bytes);
     free(m->image);

@@ -10,7 +10,10 @@
 #include <stdint.h>
 
 #define WK_HASH_LEN   32           /* BLAKE2b-256 */
-#define WK_IMAGES_MAX (512u << 20) /* octets kept, and octets of images of loaded modules */
+#define WK_IMAGES_MAX (512u << 20) /* octets kept, and octets charged for loaded modules */
+/* Charged for a module beside its image, so that there are 16,000 at most: one of a single small kernel
+ * takes 14 KiB on the software device. */
+#define WK_MODULE_OWN (32u << 10)
 
 struct wk_image {
     struct wk_image *next;
@@ -36,7 +39,7 @@ void wk_image_keep(struct wk_images *s, uint8_t *data, uint64_t len);
 /* NULL: not sent yet. */
 const struct wk_image *wk_image_find(struct wk_images *s, const uint8_t hash[WK_HASH_LEN]);
 
-/* Counts `len` octets of a module being loaded; -1 if that is more than a worker holds. */
+/* Counts `len` octets for a module being loaded; -1 if that is more than a worker holds. */
 int wk_image_charge(struct wk_images *s, uint64_t len);
 void wk_image_uncharge(struct wk_images *s, uint64_t len);
 

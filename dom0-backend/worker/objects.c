@@ -42,7 +42,7 @@ static int destroy_device_object(struct wk *w, struct wk_obj *o)
         /* Kernels of the module may still run or wait in a stream. */
         w->ops->ctx_sync(w->dev);
         err = w->ops->module_unload(w->dev, m->m);
-        wk_image_uncharge(&w->images, m->image_len);
+        wk_image_uncharge(&w->images, m->image_len + WK_MODULE_OWN);
         return err;
     }
     default: {

@@ -85,6 +85,10 @@ def apart(build):
         for worker in workers(d.process.pid):
             with open('/proc/%d/status' % worker) as f:
                 ids = re.search(r'^Uid:\s+(.*)$', f.read(), re.M).group(1).split()
+            with open('/proc/%d/oom_score_adj' % worker) as f:
+                first = int(f.read())
+            if first < 500:
+                return 'oom_score_adj %d, as others have it' % first
             mine = {('uid', i) for i in ids}
             mine |= {(n, os.readlink('/proc/%d/ns/%s' % (worker, n)))
                      for n in ('mnt', 'pid', 'net', 'ipc', 'uts')}

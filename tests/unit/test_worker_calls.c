@@ -325,7 +325,28 @@ static void test_modules(void **state)
     assert_int_equal(vgpu_ModuleUnload(&ch, 0, 16), 0);
     assert_int_equal(vgpu_ModuleUnload(&ch, 0, 16), 400);
     assert_int_equal(mock_count("module_unload"), 1);
-    assert_int_equal(f->w.images.loaded, 10);
+    assert_int_equal(f->w.images.loaded, 10 + WK_MODULE_OWN);
+}
+
+/* Small images cost more than their octets: room for one more of them, and no other after it. */
+static void test_modules_limit(void **state)
+{
+    struct fix *f = *state;
+    struct gvm_chan ch = {.f = f};
+    const uint64_t others = WK_IMAGES_MAX - 10 - WK_MODULE_OWN;
+    uint32_t nfunc, nglobal, log_len;
+    uint64_t size;
+    char log[400];
+
+    assert_int_equal(wk_image_charge(&f->w.images, others), 0);
+    load(&ch, 16);
+    assert_int_equal(vgpu_ModuleLoad(&ch, 0, 17, 0, 0, 64, 10, 0, 4096, TABLE, &nfunc, &nglobal,
+                                     &size, log, sizeof(log), &log_len),
+                     2);
+    assert_int_equal(mock_count("module_load 10"), 1);
+    assert_int_equal(vgpu_ModuleUnload(&ch, 0, 16), 0);
+    load(&ch, 17);
+    wk_image_uncharge(&f->w.images, others);
 }
 
 /* With the answer to a load; what is loaded ahead must need no compiler, and the mock says nothing. */
@@ -619,13 +640,13 @@ static void test_output(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_info),         TEST(test_memory),         TEST(test_copies),
-        TEST(test_inline_fails), TEST(test_fill),           TEST(test_mem_ops),
-        TEST(test_graph_bodies), TEST(test_modules),        TEST(test_table),
-        TEST(test_functions),    TEST(test_launch),         TEST(test_streams),
-        TEST(test_events),       TEST(test_marks),          TEST(test_limits),
-        TEST(test_load_table),   TEST(test_first_launch),   TEST(test_output),
-        TEST(test_land),         TEST(test_mark_and_query),
+        TEST(test_info),         TEST(test_memory),     TEST(test_copies),
+        TEST(test_inline_fails), TEST(test_fill),       TEST(test_mem_ops),
+        TEST(test_graph_bodies), TEST(test_modules),    TEST(test_modules_limit),
+        TEST(test_table),        TEST(test_functions),  TEST(test_launch),
+        TEST(test_streams),      TEST(test_events),     TEST(test_marks),
+        TEST(test_limits),       TEST(test_load_table), TEST(test_first_launch),
+        TEST(test_output),       TEST(test_land),       TEST(test_mark_and_query),
     };
 
     log_init("test", LOG_ERR_);
