@@ -3,6 +3,7 @@
 #   FUZZ_NAME_OBJS  what it fuzzes, as the objects of the normal build; instrumented twins are made
 #   FUZZ_NAME_LIBS  libraries
 #   FUZZ_NAME_SEEDS folders of seeds beside tests/fuzz/seeds/NAME; FUZZ_NAME_DICT a dictionary
+#   FUZZ_NAME_FACTOR how many times FUZZ_SECONDS it runs, 1 if not set
 # `make test-fuzz` runs all of them for FUZZ_SECONDS each, two at a time; FUZZ="drain" chooses.
 FUZZ_CC := $(firstword $(shell command -v clang-14 clang 2>/dev/null))
 FUZZ_SECONDS ?= 30
@@ -77,7 +78,7 @@ fuzz-programs: $(addprefix $(BUILD)/fuzz/fuzz_,$(FUZZ)) ; @:
 test-fuzz: ## fuzz targets, FUZZ_SECONDS each; FUZZ="NAME..." chooses
 	@+$(MAKE) --no-print-directory -k fuzz-programs || true
 	@$(PYTHON) tests/fuzz/run.py $(BUILD) $(FUZZ_SECONDS) \
-		$(foreach n,$(FUZZ),'$(n):$(FUZZ_$(n)_DICT):$(FUZZ_$(n)_STORM):$(FUZZ_$(n)_SEEDS)')
+		$(foreach n,$(FUZZ),'$(n):$(FUZZ_$(n)_FACTOR):$(FUZZ_$(n)_DICT):$(FUZZ_$(n)_STORM):$(FUZZ_$(n)_SEEDS)')
 
 -include $(shell find $(BUILD)/fuzz/obj -name '*.d' 2>/dev/null)
 .PHONY: test-fuzz fuzz-programs

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""run.py BUILD SECONDS NAME:DICT:STORM:SEEDS... - runs fuzz targets, two at a time.
+"""run.py BUILD SECONDS NAME:FACTOR:DICT:STORM:SEEDS... - runs fuzz targets, two at a time.
 
 Inputs that once failed (tests/fuzz/regress/NAME) and the seeds are run first, then new ones for
-SECONDS. What is found is kept in BUILD/fuzz/corpus/NAME, so that the next run starts from there; an
-input that fails is kept as BUILD/fuzz/crash-NAME-*. Where STORM is a number, storm_NAME runs as well,
-with the first folder of seeds, and must have put that many records through. Ends with `N passed, N
-failed`.
+SECONDS, or FACTOR times as long. What is found is kept in BUILD/fuzz/corpus/NAME, so that the next run
+starts from there; an input that fails is kept as BUILD/fuzz/crash-NAME-*. Where STORM is a number,
+storm_NAME runs as well, with the first folder of seeds, and must have put that many records through.
+Ends with `N passed, N failed`.
 """
 import concurrent.futures
 import glob
@@ -19,7 +19,8 @@ import time
 
 def run(build, seconds, spec):
     """(ok, line, output)"""
-    name, dictionary, _, seeds = spec.split(':', 3)
+    name, factor, dictionary, _, seeds = spec.split(':', 4)
+    seconds *= int(factor or 1)
     program = '%s/fuzz/fuzz_%s' % (build, name)
     source = 'tests/fuzz/fuzz_%s.c' % name
     if not os.access(program, os.X_OK) or os.path.getmtime(program) < os.path.getmtime(source):
@@ -53,7 +54,7 @@ def run(build, seconds, spec):
 
 def storm(build, spec):
     """(ok, line, output)"""
-    name, _, wanted, seeds = spec.split(':', 3)
+    name, _, _, wanted, seeds = spec.split(':', 4)
     program = '%s/fuzz/storm_%s' % (build, name)
     source = 'tests/fuzz/storm_%s.c' % name
     if not os.access(program, os.X_OK) or os.path.getmtime(program) < os.path.getmtime(source):
@@ -80,7 +81,7 @@ def storm(build, spec):
 def main(argv):
     build, seconds, specs = argv[1], int(argv[2]), argv[3:]
     passed = failed = 0
-    jobs = [lambda s=s: storm(build, s) for s in specs if s.split(':')[2]]
+    jobs = [lambda s=s: storm(build, s) for s in specs if s.split(':')[3]]
     jobs += [lambda s=s: run(build, seconds, s) for s in specs]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for ok, line, text in pool.map(lambda job: job(), jobs):

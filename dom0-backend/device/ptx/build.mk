@@ -89,6 +89,14 @@ UNIT_ptx_jit_LIBS = -lm
 UNIT_ptx_jit_NEEDS = $(PTX_JIT)
 UNIT_ptx_tex_OBJS = $(PTX_TEST_OBJS)
 UNIT_ptx_tex_LIBS = -lm
+# What guests write is walked, parsed, verified, interpreted and compiled for a minute each.
+FUZZ_fatbin_FACTOR = 2
+FUZZ_ptxparse_FACTOR = 2
+FUZZ_ptx_FACTOR = 2
+FUZZ_ptxjit_FACTOR = 2
+FUZZ_ptxparse_OBJS = $(PTX_BASE_OBJS)
+FUZZ_ptxparse_LIBS = -lm
+FUZZ_ptxparse_SEEDS = tests/fuzz/seeds/ptx
 # The plain handlers alone: the AVX2 twins are the same source.
 FUZZ_ptx_OBJS = $(PTX_BASE_OBJS)
 FUZZ_ptx_LIBS = -lm
