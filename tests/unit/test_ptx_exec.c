@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Execution: faults and their reports, hostile kernels, calls, local memory, printf, arithmetic
  * that differs from C's. Instruction by instruction: tests/ptx. */
+#include <math.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -115,6 +116,86 @@ static void shared_and_local_bounds(void **state)
     assert_int_equal(run("loc", 1, 1), 0);
     assert_int_equal(run("loc", 1, 2), 700);
     assert_int_equal(pf_fault.thread[0], 1);
+}
+
+/* What nvcc makes of a kernel with groups of several warps (cooperative groups, sm_80 and later): 288
+ * octets of the system's shared memory, behind the program's own, and not part of it. */
+static void reserved_shared_memory(void **state)
+{
+    static const char text[] =
+        ".visible .entry k(.param .u64 p, .param .u32 at)\n{\n.reg .b32 %r<12>;\n.reg .b64 "
+        "%rd<3>;\n"
+        ".shared .align 4 .b8 sm[100];\nld.param.u64 %rd1, [p];\nld.param.u32 %r9, [at];\n"
+        "mov.u32 %r1, %reserved_smem_offset_1;\nmov.u32 %r2, %reserved_smem_offset_begin;\n"
+        "mov.u32 %r3, %reserved_smem_offset_end;\nmov.u32 %r4, %total_smem_size;\n"
+        "st.global.u32 [%rd1], %r1;\nst.global.u32 [%rd1+4], %r2;\nst.global.u32 [%rd1+8], %r3;\n"
+        "st.global.u32 [%rd1+12], %r4;\nmov.u32 %r5, %reserved_smem_offset_cap;\n"
+        "st.global.u32 [%rd1+16], %r5;\nadd.u32 %r6, %r1, %r9;\nst.shared.u32 [%r6], 77;\n"
+        "ld.shared.u32 %r7, [%r6];\nst.global.u32 [%rd1+20], %r7;\n"
+        "mov.u32 %r8, sm;\nst.shared.u32 [%r8], "
+        "%r8;\ngriddepcontrol.wait;\ngriddepcontrol.launch_dependents;\nret;\n}\n";
+    static const char plain[] =
+        ".visible .entry k(.param .u64 p, .param .u32 at)\n{\n.reg .b32 %r<12>;\n"
+        ".shared .align 4 .b8 sm[100];\nld.param.u32 %r9, [at];\nmov.u32 %r1, sm;\n"
+        "add.u32 %r1, %r1, %r9;\nst.shared.u32 [%r1], 77;\nret;\n}\n";
+    uint32_t *p;
+    uint64_t a;
+
+    assert_int_equal(pf_load_sm(text), 0);
+    a = pf_alloc(64);
+    p = pf_u32(a);
+    pf_extra.shmem = 60;
+    assert_int_equal(pf_run("k", 2, 64, 2, a, (uint64_t)284), 0);
+    assert_true(p[1] >= 160 && p[0] >= p[1] && p[0] + 288 <= p[2] && p[0] % 8 == 0);
+    assert_int_equal(p[3], 160);
+    assert_int_equal(p[4], p[2] - p[1]);
+    assert_int_equal(p[5], 77);
+    assert_int_equal(pf_run("k", 1, 32, 2, a, (uint64_t)(p[2] - p[0])), 700);
+    /* Who does not ask has none. */
+    assert_int_equal(pf_load_sm(plain), 0);
+    assert_int_equal(pf_run("k", 1, 32, 2, a, (uint64_t)156), 0);
+    assert_int_equal(pf_run("k", 1, 32, 2, a, (uint64_t)160), 700);
+    pf_extra.shmem = 0;
+}
+
+/* Double precision, as nvcc makes it of wmma::fragment<..., 8, 8, 4, double>. */
+static void double_matrices(void **state)
+{
+    static const char text[] =
+        ".visible .entry k(.param .u64 p)\n{\n.reg .b32 %r<4>;\n.reg .b64 %rd<6>;\n.reg .f64 "
+        "%fd<9>;\n"
+        "ld.param.u64 %rd1, [p];\nmov.u32 %r1, 4;\nmov.u32 %r2, 9;\nadd.u64 %rd2, %rd1, 1024;\n"
+        "wmma.load.a.sync.aligned.row.m8n8k4.f64 {%fd1}, [%rd1], %r1;\n"
+        "wmma.load.b.sync.aligned.col.m8n8k4.f64 {%fd2}, [%rd1+256], %r1;\n"
+        "wmma.load.c.sync.aligned.row.m8n8k4.f64 {%fd3, %fd4}, [%rd1+512];\n"
+        "wmma.mma.sync.aligned.row.col.m8n8k4.f64.f64.f64.f64.rn {%fd5, %fd6}, {%fd1}, {%fd2}, "
+        "{%fd3, %fd4};\n"
+        "wmma.store.d.sync.aligned.col.m8n8k4.f64 [%rd2], {%fd5, %fd6}, %r2;\nret;\n}\n";
+    double *m, want;
+    uint64_t a;
+
+    assert_int_equal(pf_load_sm(text), 0);
+    a = pf_alloc(2048);
+    m = (double *)(uintptr_t)a;
+    for (unsigned i = 0; i < 128; i++)
+        m[i] = 1.0 / (i + 3) - 0.05;
+    if (pf_run("k", 1, 32, 1, a))
+        fail_msg("%s %s", pf_log, pf_fault.what);
+    for (unsigned i = 0; i < 8; i++)
+        for (unsigned j = 0; j < 8; j++) {
+            want = m[64 + i * 8 + j];
+            for (unsigned k = 0; k < 4; k++)
+                want = fma(m[i * 4 + k], m[32 + j * 4 + k], want);
+            assert_true(m[128 + j * 9 + i] == want);
+        }
+    assert_true(m[128 + 8] == 0); /* between the columns */
+    /* Its shape is that of doubles only, and theirs is no other. */
+    assert_int_equal(
+        pf_load_sm(".visible .entry k(.param .u64 p)\n{\n.reg .b64 %rd<2>;\n.reg .f64 %fd<9>;\n"
+                   "ld.param.u64 %rd1, [p];\nwmma.load.a.sync.aligned.row.m16n16k16.f64 {%fd1, "
+                   "%fd2, %fd3, %fd4, %fd5, %fd6, %fd7, %fd8}, [%rd1];\nret;\n}\n"),
+        0);
+    assert_int_equal(pf_run("k", 1, 32, 1, a), 801);
 }
 
 static void traps(void **state)
@@ -363,6 +444,8 @@ int main(void)
         TEST(outside_the_window),
         TEST(misaligned),
         TEST(shared_and_local_bounds),
+        TEST(reserved_shared_memory),
+        TEST(double_matrices),
         TEST(traps),
         TEST(bad_launches),
         TEST(endless_kernels_stop),

@@ -166,9 +166,13 @@ static void explain_signal(struct ptx_exec *x)
 
 /* ---- memory -------------------------------------------------------------------------------------------- */
 
+/* Shared memory of the system's, in each block: cooperative groups keep barriers and values of
+ * groups of several warps in its second half. */
+#define RESERVED_BYTES 1024u
+
 struct layout {
     uint32_t nwarps, nthreads;
-    uint32_t shared, local_stride, frame;
+    uint32_t shared, total, reserved, local_stride, frame;
     size_t warps_off, frames_off, shared_off, local_off, shadow_off, slot; /* bytes */
 };
 
@@ -184,6 +188,11 @@ static int make_layout(const struct ptx_kernel *k, const struct prog *g, const s
     uint64_t shared = (uint64_t)g->shared_bytes + l->shmem;
     if (shared > PTX_MAX_SHARED)
         return E_INVALID_VALUE;
+    y->total = shared;
+    /* Only for who asks where it is: others find what is behind their memory out of bounds. */
+    y->reserved = (uint32_t)(shared + 15) & ~15u;
+    if (k->mod->reserved)
+        shared = y->reserved + RESERVED_BYTES;
     y->nthreads = n;
     y->nwarps = (n + WARP - 1) / WARP;
     y->shared = shared;
@@ -281,8 +290,12 @@ static void init_warp(struct ptx_exec *x, struct cta *c, struct warp *w, uint32_
     fill_sreg(w, SR_NWARPID, 64);
     fill_sreg(w, SR_NSMID, 1);
     fill_sreg(w, SR_DYN_SMEM, l->shmem);
-    fill_sreg(w, SR_TOTAL_SMEM, y->shared);
+    fill_sreg(w, SR_TOTAL_SMEM, y->total);
     fill_sreg(w, SR_AGGR_SMEM, y->shared);
+    fill_sreg(w, SR_RESERVED_BEGIN, y->reserved);
+    fill_sreg(w, SR_RESERVED_END, y->reserved + RESERVED_BYTES);
+    fill_sreg(w, SR_RESERVED_CAP, RESERVED_BYTES);
+    fill_sreg(w, SR_RESERVED_1, y->reserved + RESERVED_BYTES / 2);
     fill_sreg(w, SR_CLUSTER_ONE, 1);
     fill_sreg(w, SR_WARPSZ, WARP);
     fill_sreg(w, SR_ENVREG1, (uint32_t)(l->coop_workspace >> 32));

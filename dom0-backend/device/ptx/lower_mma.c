@@ -7,10 +7,8 @@
 static const struct shape {
     uint8_t mod, m, n, k;
 } shapes[] = {
-    {M_m16n16k16, 16, 16, 16},
-    {M_m32n8k16, 32, 8, 16},
-    {M_m8n32k16, 8, 32, 16},
-    {M_m16n16k8, 16, 16, 8},
+    {M_m16n16k16, 16, 16, 16}, {M_m32n8k16, 32, 8, 16}, {M_m8n32k16, 8, 32, 16},
+    {M_m16n16k8, 16, 16, 8},   {M_m8n8k4, 8, 8, 4},
 };
 
 static const struct shape *take_shape(struct lower *lo)
@@ -39,6 +37,8 @@ static int mma_type(unsigned t)
         return MT_U8;
     case T_S32:
         return MT_S32;
+    case T_F64:
+        return MT_F64;
     default:
         return -1;
     }
@@ -48,10 +48,11 @@ static void fragment(struct lower *lo, const struct ir_opnd *o, struct mma_frag 
                      unsigned rows, unsigned cols, bool dst)
 {
     const struct ir_opnd *e = &lo->fn->opnds[o->idx];
+    unsigned t;
 
     if (lo->err)
         return;
-    if (type < 0) {
+    if (type < 0 || (type == MT_F64) != (rows * cols <= 64)) {
         low_fail(lo, E_NOT_SUPPORTED, "elements of this type are not supported");
         return;
     }
@@ -59,13 +60,14 @@ static void fragment(struct lower *lo, const struct ir_opnd *o, struct mma_frag 
     f->rows = (uint8_t)rows;
     f->cols = (uint8_t)cols;
     if (o->kind != O_VEC || !o->n || o->n > 8 ||
-        o->n * 32 * 32 / mma_bits(f->type) % (rows * cols)) {
+        o->n * 32 * (mma_bits(f->type) == 64 ? 64 : 32) / mma_bits(f->type) % (rows * cols)) {
         low_fail(lo, E_INVALID_PTX, "a fragment of %u x %u elements is wanted", rows, cols);
         return;
     }
     f->nreg = o->n;
+    t = type == MT_F64 ? T_B64 : T_B32;
     for (unsigned i = 0; i < o->n; i++)
-        f->reg[i] = dst ? low_dst(lo, &e[i], T_B32) : low_src(lo, &e[i], T_B32);
+        f->reg[i] = dst ? low_dst(lo, &e[i], t) : low_src(lo, &e[i], t);
 }
 
 /* wmma.load and wmma.store */
@@ -109,12 +111,15 @@ static int multiply(struct lower *lo, const struct ir_insn *in, struct mma_op *t
 
     take(lo, M_row), take(lo, M_col);
     t->saturate = take(lo, M_satfinite);
+    take(lo, M_rn); /* of double precision, and the default */
     if (!s || in->nopnd != 4 || (in->ntype != 2 && in->ntype != 4))
         return low_fail(lo, E_NOT_SUPPORTED, "this form is not supported");
     d = mma_type(in->type[0]);
     c = mma_type(in->type[in->ntype - 1]);
     a = in->ntype == 4 ? mma_type(in->type[1]) : MT_F16;
     b = in->ntype == 4 ? mma_type(in->type[2]) : MT_F16;
+    if ((d == MT_F64 || c == MT_F64 || a == MT_F64) && (d != c || a != d || a != b))
+        return low_fail(lo, E_INVALID_PTX, "these types do not go together");
     if ((d == MT_S32) != (c == MT_S32) || (a == MT_S8 || a == MT_U8) != (d == MT_S32) || a != b)
         return low_fail(lo, E_INVALID_PTX, "these types do not go together");
     fragment(lo, opnd(lo, in, 0), &t->d, d, s->m, s->n, true);

@@ -11,7 +11,7 @@
 
 #include "exec.h"
 
-enum mma_type { MT_F16, MT_BF16, MT_TF32, MT_F32, MT_S8, MT_U8, MT_S32 };
+enum mma_type { MT_F16, MT_BF16, MT_TF32, MT_F32, MT_S8, MT_U8, MT_S32, MT_F64 };
 
 struct mma_frag {
     uint32_t reg[8]; /* operand codes */
@@ -30,6 +30,8 @@ struct mma_op {
 
 static inline unsigned mma_bits(unsigned type)
 {
+    if (type == MT_F64)
+        return 64;
     return type == MT_S8 || type == MT_U8 ? 8 : type == MT_F16 || type == MT_BF16 ? 16 : 32;
 }
 

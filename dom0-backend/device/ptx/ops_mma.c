@@ -8,26 +8,38 @@
 #define MAX_ELEMS 512
 
 /* Element values as bits of their type; slot of element e and of its copies. */
-static u32 get_slot(const struct warp *w, const struct mma_frag *f, unsigned slot)
+static u64 get_slot(const struct warp *w, const struct mma_frag *f, unsigned slot)
 {
-    unsigned bits = mma_bits(f->type), per = 32 / bits, in_lane = slot % (f->nreg * per);
-    u32 v = ((const u32 *)RG(f->reg[in_lane / per]))[slot / (f->nreg * per)];
+    unsigned bits = mma_bits(f->type), per = bits == 64 ? 1 : 32 / bits;
+    unsigned in_lane = slot % (f->nreg * per);
+    u32 v;
 
+    if (bits == 64)
+        return ((const u64 *)RG(f->reg[in_lane]))[slot / f->nreg];
+    v = ((const u32 *)RG(f->reg[in_lane / per]))[slot / (f->nreg * per)];
     return bits == 32 ? v : v >> in_lane % per * bits & ((1u << bits) - 1);
 }
 
-static void put_slot(struct warp *w, const struct mma_frag *f, unsigned slot, u32 v)
+static void put_slot(struct warp *w, const struct mma_frag *f, unsigned slot, u64 v)
 {
-    unsigned bits = mma_bits(f->type), per = 32 / bits, in_lane = slot % (f->nreg * per);
-    u32 *d = &((u32 *)RG(f->reg[in_lane / per]))[slot / (f->nreg * per)];
-    u32 shift = in_lane % per * bits, mask = bits == 32 ? FULL : (1u << bits) - 1;
+    unsigned bits = mma_bits(f->type), per = bits == 64 ? 1 : 32 / bits;
+    unsigned in_lane = slot % (f->nreg * per);
+    u32 *d, shift, mask;
 
-    *d = (*d & ~(mask << shift)) | (v & mask) << shift;
+    if (bits == 64) {
+        ((u64 *)RG(f->reg[in_lane]))[slot / f->nreg] = v;
+        return;
+    }
+    d = &((u32 *)RG(f->reg[in_lane / per]))[slot / (f->nreg * per)];
+    shift = in_lane % per * bits;
+    mask = bits == 32 ? FULL : (1u << bits) - 1;
+    *d = (*d & ~(mask << shift)) | ((u32)v & mask) << shift;
 }
 
-static void put_all(struct warp *w, const struct mma_frag *f, const u32 *v)
+static void put_all(struct warp *w, const struct mma_frag *f, const u64 *v)
 {
-    unsigned n = f->rows * f->cols, slots = f->nreg * 32u * (32 / mma_bits(f->type));
+    unsigned n = f->rows * f->cols, bits = mma_bits(f->type);
+    unsigned slots = f->nreg * 32u * (bits == 64 ? 1 : 32 / bits);
 
     for (unsigned s = 0; s < slots; s++)
         put_slot(w, f, s, v[s % n]);
@@ -57,7 +69,8 @@ static void transfer(struct warp *w, const struct uop *u, const struct mma_frag 
 {
     const struct mma_op *t = (const struct mma_op *)(intptr_t)u->imm;
     int lane = __builtin_ctz(w->mask);
-    u32 n = mma_bits(f->type) / 8, v[MAX_ELEMS] = {0};
+    u32 n = mma_bits(f->type) / 8;
+    u64 v[MAX_ELEMS] = {0};
     u64 base = (u64)(s64)(s32)u->e, stride;
 
     w->x->cur_uop = u;
@@ -93,9 +106,11 @@ static void wmma_store(struct warp *w, const struct uop *u)
 
 /* ---- arithmetic -------------------------------------------------------------------------- */
 
-static f64 value(const struct mma_frag *f, u32 v)
+static f64 value(const struct mma_frag *f, u64 v)
 {
     switch (f->type) {
+    case MT_F64:
+        return u2d(v);
     case MT_F16:
         return h2f(v);
     case MT_BF16:
@@ -113,7 +128,7 @@ static f64 value(const struct mma_frag *f, u32 v)
     }
 }
 
-static u32 bits_of(const struct mma_op *t, f64 x)
+static u64 bits_of(const struct mma_op *t, f64 x)
 {
     switch (t->d.type) {
     case MT_F16:
@@ -133,7 +148,7 @@ static void wmma_mma(struct warp *w, const struct uop *u)
     const struct mma_op *t = (const struct mma_op *)(intptr_t)u->imm;
     unsigned m = t->d.rows, n = t->d.cols, k = t->a.cols;
     f64 a[MAX_ELEMS], b[MAX_ELEMS];
-    u32 r[MAX_ELEMS];
+    u64 r[MAX_ELEMS];
 
     for (unsigned e = 0; e < m * k; e++)
         a[e] = value(&t->a, get_slot(w, &t->a, e));
@@ -144,6 +159,12 @@ static void wmma_mma(struct warp *w, const struct uop *u)
 
         if (t->d.type == MT_F32) {
             r[e] = f2u(CANON32(matrix_sum(&a[e / n * k], &b[e % n], n, k, sum)));
+            continue;
+        }
+        if (t->d.type == MT_F64) {
+            for (unsigned i = 0; i < k; i++)
+                sum = fma(a[e / n * k + i], b[i * n + e % n], sum);
+            r[e] = d2u(sum);
             continue;
         }
         for (unsigned i = 0; i < k; i++)

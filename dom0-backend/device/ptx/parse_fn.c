@@ -51,6 +51,11 @@ static const struct {
     {"%dynamic_smem_size", SR_DYN_SMEM},
     {"%total_smem_size", SR_TOTAL_SMEM},
     {"%aggr_smem_size", SR_AGGR_SMEM},
+    {"%reserved_smem_offset_begin", SR_RESERVED_BEGIN},
+    {"%reserved_smem_offset_end", SR_RESERVED_END},
+    {"%reserved_smem_offset_cap", SR_RESERVED_CAP},
+    {"%reserved_smem_offset_0", SR_RESERVED_BEGIN},
+    {"%reserved_smem_offset_1", SR_RESERVED_1},
     {"%envreg0", SR_ENVREG0},
     {"%envreg1", SR_ENVREG1},
     {"%envreg2", SR_ENVREG2},
@@ -66,6 +71,7 @@ static int parse_sreg(struct parser *p)
     for (unsigned i = 0; i < sizeof(sreg1) / sizeof(sreg1[0]); i++)
         if (tok_is(p, TK_IDENT, sreg1[i].name)) {
             lex_next(lx);
+            p->m->reserved |= sreg1[i].sr >= SR_RESERVED_BEGIN && sreg1[i].sr <= SR_RESERVED_1;
             return sreg1[i].sr;
         }
     for (unsigned i = 0; i < sizeof(sreg3) / sizeof(sreg3[0]); i++)

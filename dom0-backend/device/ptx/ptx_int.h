@@ -113,7 +113,7 @@ extern const char *const ptx_type_name[T_COUNT];
     X(normalized_coords) X(load) X(store) X(mma) X(c) X(d) X(row) X(col) X(m16n16k16) \
     X(m32n8k16) X(m8n32k16) X(m16n16k8) X(m8n8k4) X(m8n8k16) X(m8n8k32) X(m8n8k128) \
     X(m16n8k4) X(m16n8k8) X(m16n8k16) X(m16n8k32) X(m16n8k64) X(m16n8k128) X(m16n8k256) \
-    X(fractional) X(range) X(cvt) X(wait) X(mbarrier_init) X(init) X(inval) X(arrive_drop) X(expect_tx) X(complete_tx) X(test_wait) X(try_wait) \
+    X(fractional) X(range) X(cvt) X(wait) X(launch_dependents) X(mbarrier_init) X(init) X(inval) X(arrive_drop) X(expect_tx) X(complete_tx) X(test_wait) X(try_wait) \
     X(parity) X(pending_count) X(noComplete) X(mbarrier) X(bulk) X(bulk_group) X(read) X(oob) \
     X(m8n8) X(x1) X(x2) X(x4) X(trans)
 /* clang-format on */
@@ -179,6 +179,10 @@ enum { /* special registers in ir_opnd.idx of O_SREG */
        SR_DYN_SMEM,
        SR_TOTAL_SMEM,
        SR_AGGR_SMEM,
+       SR_RESERVED_BEGIN,
+       SR_RESERVED_END,
+       SR_RESERVED_CAP,
+       SR_RESERVED_1,
        SR_ENVREG1,
        SR_ENVREG2,
        SR_ENVREG0,
@@ -333,6 +337,7 @@ struct ptx_module {
     struct ptx_kernel *kernels;
     uint32_t nkernels;
     uint32_t version, target;
+    bool reserved;        /* somebody reads %reserved_smem_offset_* */
     pthread_mutex_t lock; /* lowering */
 };
 

@@ -111,14 +111,19 @@ static void stmatrix(struct places *p, const struct uop *u)
     fragment(p, &((const struct matrix_op *)(intptr_t)u->imm)->d, false);
 }
 
+static void wmma_fragment(struct places *p, const struct mma_frag *f, bool def)
+{
+    add_all(p, f->reg, f->nreg, f->type == MT_F64 ? C_64 : C_32, def);
+}
+
 static void wmma_mma(struct places *p, const struct uop *u)
 {
     const struct mma_op *t = (const struct mma_op *)(intptr_t)u->imm;
 
-    add_all(p, t->a.reg, t->a.nreg, C_32, false);
-    add_all(p, t->b.reg, t->b.nreg, C_32, false);
-    add_all(p, t->c.reg, t->c.nreg, C_32, false);
-    add_all(p, t->d.reg, t->d.nreg, C_32, true);
+    wmma_fragment(p, &t->a, false);
+    wmma_fragment(p, &t->b, false);
+    wmma_fragment(p, &t->c, false);
+    wmma_fragment(p, &t->d, true);
 }
 
 static void wmma_load(struct places *p, const struct uop *u)
@@ -127,7 +132,7 @@ static void wmma_load(struct places *p, const struct uop *u)
 
     address(p, u);
     add(p, t->stride, C_32, false);
-    add_all(p, t->d.reg, t->d.nreg, C_32, true);
+    wmma_fragment(p, &t->d, true);
 }
 
 static void wmma_store(struct places *p, const struct uop *u)
@@ -136,7 +141,7 @@ static void wmma_store(struct places *p, const struct uop *u)
 
     address(p, u);
     add(p, t->stride, C_32, false);
-    add_all(p, t->a.reg, t->a.nreg, C_32, false);
+    wmma_fragment(p, &t->a, false);
 }
 
 /* ---- mbarriers ------------------------------------------------------------------------------ */
