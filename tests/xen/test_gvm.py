@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import statistics
 import sys
+import time
 
 from lab import image
 from xentest import (ALL, VGPU, Failed, backd, connected, every_host, expect, matches, needs,
@@ -79,9 +81,11 @@ def test_pv_transcripts(lab):
     guest = shared_guest(lab, "pv")
     differences = transcripts.Differences(
         os.path.join(transcripts.HERE, "differences.txt"))
-    sources, results, wrong = transcripts.sources(), {}, []
+    sources, results, wrong, took = transcripts.sources(), {}, [], {}
     for name in image.transcripts():
+        start = time.monotonic()
         rc, out = guest.run("cd /tmp && exec /usr/lib/gvm/t/" + name, transcripts.LIMIT * 3)
+        took[name] = time.monotonic() - start
         if out and not out.endswith("\n"):
             out += "\n"
         verdict, text = transcripts.verdict(name, sources[name], "%sexit status %d\n" % (out, rc),
@@ -97,6 +101,9 @@ def test_pv_transcripts(lab):
         json.dump({"xen": results}, f)
     same = sum(r["verdict"] == "ok" for r in results.values())
     print("       %d programs print the same as natively" % same)
+    slowest = max(took, key=took.get)
+    print("       each took %.1f s (median of %d), at most %.1f s (%s)" %
+          (statistics.median(took.values()), len(took), took[slowest], slowest))
     expect(wrong, [], "programs that print something else")
 
 
