@@ -25,18 +25,19 @@ struct gvm_profile {
 struct gvm_conf {
     char config_dirs[GVM_CONF_MAX_DIRS][256]; /* where xl's files are looked for by name */
     unsigned nconfig_dirs;
-    uint32_t agent;          /* 0: the toolstack makes vgpus itself (packaging/xen) */
-    char run_dir[64];        /* sockets of workers and of the daemon */
-    char state_dir[128];     /* accepted vgpu= entries by domain UUID, states of saved domains */
-    unsigned state_days;     /* for which what is in it and not in use is kept; 0: for ever */
-    unsigned warm_workers;   /* kept ready per device in use */
-    unsigned threads;        /* CPU threads of the software device per worker, 0: all */
-    uint32_t spin_us;        /* how long a worker polls before it sleeps */
-    uint32_t slice_us;       /* how long a guest has a GPU while others want it */
-    char mps[101];           /* directory of an MPS control daemon, "": none */
-    uint32_t max_kernel_s;   /* how long work may keep a GPU from other guests */
-    uint32_t suspend_wait_s; /* how long work may take to end when a guest is suspended */
-    char kind[12];           /* "ptx", "cuda" or "ptx-held"; "": the worker's default */
+    uint32_t agent;            /* 0: the toolstack makes vgpus itself (packaging/xen) */
+    char run_dir[64];          /* sockets of workers and of the daemon */
+    char state_dir[128];       /* accepted vgpu= entries by domain UUID, states of saved domains */
+    unsigned state_days;       /* for which what is in it and not in use is kept; 0: for ever */
+    unsigned warm_workers;     /* kept ready per device in use */
+    unsigned threads;          /* CPU threads of the software device per worker, 0: all */
+    uint32_t spin_us;          /* how long a worker polls before it sleeps */
+    uint32_t slice_us;         /* how long a guest has a GPU while others want it */
+    char mps[101];             /* directory of an MPS control daemon, "": none */
+    uint32_t max_kernel_s;     /* how long work may keep a GPU from other guests */
+    uint32_t longest_kernel_s; /* how long a kernel may take on the software device */
+    uint32_t suspend_wait_s;   /* how long work may take to end when a guest is suspended */
+    char kind[12];             /* "ptx", "cuda" or "ptx-held"; "": the worker's default */
     char log_level[8];
     uint32_t max_channels;   /* guest processes at a time per device */
     uint64_t max_pages;      /* 4 KiB pages per device */

@@ -28,10 +28,11 @@
 #include "dom0-backend/transport/handoff.h"
 #include "protocol/vgpuif.h"
 
-#define WORKER_READY_S 25.0 /* from exec to WK_READY: a driver may take its time */
-#define WORKER_DONE_S  10.0 /* an assignment, or one more chunk */
-#define WORKER_GRACE_S 0.2  /* between the request to end and SIGKILL */
-#define KERNEL_LIMIT_S 60u  /* broker_config.kernel_limit unless told otherwise */
+#define WORKER_READY_S   25.0  /* from exec to WK_READY: a driver may take its time */
+#define WORKER_DONE_S    10.0  /* an assignment, or one more chunk */
+#define WORKER_GRACE_S   0.2   /* between the request to end and SIGKILL */
+#define KERNEL_LIMIT_S   60u   /* broker_config.kernel_limit unless told otherwise */
+#define LONGEST_KERNEL_S 3600u /* broker_config.longest_kernel, likewise */
 
 struct broker;
 struct host;
@@ -236,6 +237,8 @@ struct broker_config {
     uint32_t slice_us;      /* for which a guest has a GPU while others want it, microseconds */
     const char *mps;       /* directory of an MPS control daemon, whose clients workers are; NULL */
     uint32_t kernel_limit; /* seconds for which work may keep the GPU from others; 0: any time */
+    uint32_t
+        longest_kernel; /* seconds that a kernel may take on the software device; 0: any time */
 };
 
 struct broker {

@@ -59,6 +59,7 @@ static const char usage[] =
     "guests\n"
     "                 [--slice-us 1000..1000000] [--max-kernel SECONDS]   while others want the "
     "GPU\n"
+    "                 [--longest-kernel 0..86400]   seconds, on the software device\n"
     "                 [--mps DIRECTORY]   of an MPS control daemon that runs\n";
 
 static struct broker broker = {.cfg.spin_us = -1};
@@ -148,6 +149,7 @@ static int parse(int argc, char **argv, struct options *o)
         GUEST,
         CONFINE,
         KERNEL,
+        LONGEST,
         SLICE,
         MPS,
         HELP
@@ -172,6 +174,7 @@ static int parse(int argc, char **argv, struct options *o)
         {"guest", 1, NULL, GUEST},
         {"confine", 0, NULL, CONFINE},
         {"max-kernel", 1, NULL, KERNEL},
+        {"longest-kernel", 1, NULL, LONGEST},
         {"slice-us", 1, NULL, SLICE},
         {"mps", 1, NULL, MPS},
         {NULL, 0, NULL, 0},
@@ -261,6 +264,11 @@ static int parse(int argc, char **argv, struct options *o)
             if (number("max-kernel", optarg, 86400, &v) < 0)
                 return -1;
             broker.cfg.kernel_limit = (uint32_t)v;
+            break;
+        case LONGEST:
+            if (number("longest-kernel", optarg, 86400, &v) < 0)
+                return -1;
+            broker.cfg.longest_kernel = (uint32_t)v;
             break;
         case GUEST:
             if (parse_guest(optarg, o) < 0)
@@ -544,6 +552,7 @@ static int run_xen(struct options *o)
     broker.cfg.spin_us = (int)conf.spin_us;
     broker.cfg.slice_us = conf.slice_us;
     broker.cfg.kernel_limit = conf.max_kernel_s;
+    broker.cfg.longest_kernel = conf.longest_kernel_s;
     broker.cfg.max_channels = conf.max_channels;
     broker.cfg.max_pages = conf.max_pages;
     broker.cfg.host_pages = conf.max_host_pages;
@@ -603,6 +612,7 @@ int main(int argc, char **argv)
         .max_channels = 16,
         .slice_us = GS_SLICE_US,
         .kernel_limit = KERNEL_LIMIT_S,
+        .longest_kernel = LONGEST_KERNEL_S,
         .drain_ms = PARK_DRAIN_MS,
         .max_pages = UINT64_MAX / 4,
         .host_pages = UINT64_MAX / 2,

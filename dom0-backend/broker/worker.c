@@ -447,7 +447,7 @@ static void open_record(struct worker *w)
 
 struct worker *worker_start(struct broker *b, const struct worker_params *p)
 {
-    char mem[24], window[12], threads[12], spin[12], reserved[24], why[320];
+    char mem[24], window[12], threads[12], spin[12], reserved[24], longest[12], why[320];
     const char *argv[24] = {"gvm-worker"};
     struct worker *w = worker_new(b, p);
     int pair[2] = {-1, -1}, lfd = -1, n = 1, err;
@@ -484,6 +484,11 @@ struct worker *worker_start(struct broker *b, const struct worker_params *p)
         snprintf(spin, sizeof(spin), "%d", b->cfg.spin_us);
         argv[n++] = "--spin-us";
         argv[n++] = spin;
+    }
+    if (b->cfg.longest_kernel) {
+        snprintf(longest, sizeof(longest), "%u", b->cfg.longest_kernel);
+        argv[n++] = "--longest-kernel";
+        argv[n++] = longest;
     }
     if (b->cfg.kind) {
         argv[n++] = "--kind";

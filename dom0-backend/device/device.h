@@ -222,6 +222,9 @@ struct dev_ops {
      * waits. NULL: the device cannot say, and its time is not shared by leases. */
     int (*fence_record)(struct dev *d, unsigned i);
     int (*fence_query)(struct dev *d, unsigned i);
+    /* For how long, in ns, the kernel has been executed that has been for the longest; 0: none is. Any
+     * thread. NULL: the device cannot say. */
+    uint64_t (*longest)(struct dev *d);
     /* Replies and counters of the channel (len octets, page aligned): 0 if copies and stream_write32
      * reach them without the CPU's help. NULL: they do not. */
     int (*channel_add)(struct dev *d, void *addr, size_t len);

@@ -97,12 +97,11 @@ void wk_die(struct wk *w, const char *why)
     _exit(3);
 }
 
-/* A kernel does not end: the driver stops it when this process is gone. */
-static void time_out(struct wk *w)
+/* A kernel does not end: it does when this process is gone. */
+static void time_out(struct wk *w, const char *why)
 {
     if (w->ch.back) {
-        wk_on_fault(w, WK_LAUNCH_TIMEOUT,
-                    "what it has issued has kept the GPU from others for too long");
+        wk_on_fault(w, WK_LAUNCH_TIMEOUT, why);
         begin_exit();
         VGPU_STORE_RELEASE(&w->ch.back->alive, (uint8_t)0);
         VGPU_FENCE();
@@ -455,7 +454,9 @@ static int handle(struct wk *w, const struct wk_msg *ready, const struct wk_msg 
             log_warn("the trace ring cannot be mapped: %m");
         goto out;
     case WK_TIMEOUT:
-        time_out(w); /* does not return */
+        time_out(
+            w,
+            "what it has issued has kept the GPU from others for too long"); /* does not return */
         break;
     case WK_QUIT:
         fault_point("worker.quit", w->assign.domid);
@@ -485,9 +486,21 @@ static bool is_listening(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on;
 }
 
+/* Whether a kernel of the software device is endless. Looks come four times in longest_s: nobody has
+ * to be woken when one begins. */
+static void look_for_endless(struct wk *w)
+{
+    char why[80];
+
+    if (!w->assigned || w->ops->longest(w->dev) < w->longest_s * 1000000000ull)
+        return;
+    snprintf(why, sizeof(why), "a kernel has run for %u s (longest_kernel_s)", w->longest_s);
+    time_out(w, why);
+}
+
 static int serve(struct wk *w, const struct wk_msg *ready)
 {
-    bool listening = is_listening(WK_FD_LISTEN);
+    bool listening = is_listening(WK_FD_LISTEN), looks = w->longest_s && w->ops->longest;
     struct wk_msg m = *ready;
 
     w->on_violation = wk_die;
@@ -502,12 +515,17 @@ static int serve(struct wk *w, const struct wk_msg *ready)
         struct pollfd p = {.fd = w->ctl_fd >= 0 ? w->ctl_fd : WK_FD_LISTEN, .events = POLLIN};
         int fds[TRANSPORT_MAX_FDS], nfds, r;
 
-        if (poll(&p, 1, -1) < 0) {
+        r = poll(&p, 1, looks ? (int)w->longest_s * 250 : -1);
+        if (looks)
+            look_for_endless(w);
+        if (r < 0) {
             if (errno == EINTR)
                 continue;
             log_error("poll: %m");
             return 1;
         }
+        if (r == 0)
+            continue;
         if (w->ctl_fd < 0) {
             int fd = accept4(WK_FD_LISTEN, NULL, NULL, SOCK_CLOEXEC);
 

@@ -41,6 +41,7 @@ struct options {
     const char *kind; /* NULL: a GPU if there is one */
     bool no_pin;
     uint32_t spin_us;
+    uint32_t longest_s;
     enum log_level level;
     uint64_t park, unpark, timeout_ms; /* pids */
     uint64_t reserved;
@@ -51,6 +52,7 @@ static const char usage[] =
     "[--window-try "
     "0..15]\n"
     "                  [--threads N] [--reserved BYTES] [--spin-us 0..1000000] [--no-pin]\n"
+    "                  [--longest-kernel 0..86400]\n"
     "                  [--log-level error|warning|info|debug]\n"
     "       gvm-worker --park PID --timeout-ms 0..600000 | --unpark PID\n"
     "It is started by gvm-backd and gvm run, with its socket as descriptor 3.\n";
@@ -84,16 +86,25 @@ static int parse(int argc, char **argv, struct options *o)
         UNPARK,
         TIMEOUT,
         RESERVED,
+        LONGEST,
         HELP
     };
     static const struct option opts[] = {
-        {"device", 1, NULL, DEVICE},     {"mem", 1, NULL, MEM},
-        {"window-try", 1, NULL, WINDOW}, {"threads", 1, NULL, THREADS},
-        {"kind", 1, NULL, KIND},         {"spin-us", 1, NULL, SPIN},
-        {"log-level", 1, NULL, LEVEL},   {"help", 0, NULL, HELP},
-        {"no-pin", 0, NULL, NO_PIN},     {"park", 1, NULL, PARK},
-        {"unpark", 1, NULL, UNPARK},     {"timeout-ms", 1, NULL, TIMEOUT},
-        {"reserved", 1, NULL, RESERVED}, {NULL, 0, NULL, 0},
+        {"device", 1, NULL, DEVICE},
+        {"mem", 1, NULL, MEM},
+        {"window-try", 1, NULL, WINDOW},
+        {"threads", 1, NULL, THREADS},
+        {"kind", 1, NULL, KIND},
+        {"spin-us", 1, NULL, SPIN},
+        {"log-level", 1, NULL, LEVEL},
+        {"help", 0, NULL, HELP},
+        {"no-pin", 0, NULL, NO_PIN},
+        {"park", 1, NULL, PARK},
+        {"unpark", 1, NULL, UNPARK},
+        {"timeout-ms", 1, NULL, TIMEOUT},
+        {"reserved", 1, NULL, RESERVED},
+        {"longest-kernel", 1, NULL, LONGEST},
+        {NULL, 0, NULL, 0},
     };
     uint64_t v;
     int c;
@@ -121,6 +132,11 @@ static int parse(int argc, char **argv, struct options *o)
             if (number("spin-us", optarg, 1000000, &v) < 0)
                 return -1;
             o->spin_us = (uint32_t)v;
+            break;
+        case LONGEST:
+            if (number("longest-kernel", optarg, 86400, &v) < 0)
+                return -1;
+            o->longest_s = (uint32_t)v;
             break;
         case KIND:
             if (strcmp(optarg, "ptx") != 0 && strcmp(optarg, "cuda") != 0 &&
@@ -325,6 +341,7 @@ int main(int argc, char **argv)
     w.ctl_fd = WK_FD_SOCKET;
     /* Spinning on the only CPU keeps the guest process from producing what is waited for. */
     w.spin_us = cpus() < 2 ? 0 : o.spin_us;
+    w.longest_s = o.longest_s;
     w.few_cpus = cpus() < 4;
     w.stats = map_stats();
     wk_account_init(&w);

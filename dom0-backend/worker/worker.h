@@ -170,6 +170,7 @@ struct wk {
     /* Process level (control.c). */
     _Atomic int ctl_fd; /* broker's socket, -1: none at the moment */
     uint32_t spin_us;
+    uint32_t longest_s;   /* for which a kernel of the software device may run; 0: any time */
     bool few_cpus;        /* whoever spins lets others run */
     struct wk_msg assign; /* the assignment, for a restarted broker */
     struct {

@@ -25,6 +25,7 @@ import park
 import quota
 import share
 import starts
+import wild
 
 USER = 65534  # nobody
 LIMIT = 120   # seconds for one program
@@ -48,6 +49,7 @@ class Stage:
     expect = staticmethod(lambda *args: expect(*args))
 
     def __init__(self, build):
+        self.build = os.path.abspath(build)
         self.dir = tempfile.mkdtemp(prefix='gvm-local-')
         os.chmod(self.dir, 0o755)
         for name in ('gvm', 'gvm-backd', 'gvm-worker'):
@@ -364,7 +366,7 @@ TESTS = [program(n) for n in PASSING] + [
     progress, threads, staticlink, own_static, no_ptx, oob_beside_another, system_calls,
     round_trips, allocations, worker_killed, gvm_killed,
     bad_environment, shared_in_one_guest] + diag.TESTS + park.TESTS + quota.TESTS + (
-    share.TESTS + mps.TESTS + starts.TESTS)
+    share.TESTS + mps.TESTS + starts.TESTS + wild.TESTS)
 
 
 def main(argv):

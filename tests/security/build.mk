@@ -17,6 +17,19 @@ TEST_ALL += $(RESIDUE)
 endif
 endif
 
+# Kernels that no compiler writes, for tests/local/wild.py. Runs natively too.
+ifneq ($(CUDA_INC),)
+WILD := $(BUILD)/security/wild
+$(WILD): tests/security/wild.c | $(BUILD)/lib/libcuda.so.1
+	@mkdir -p $(@D)
+	$(CC) $(GVM_CFLAGS) $(GVM_LDFLAGS) -isystem $(dir $(CUDA_INC)) -MF $@.d -o $@ $< \
+		-L$(BUILD)/lib -l:libcuda.so.1
+
+ifeq ($(SAN),)
+ALL += $(WILD)
+endif
+endif
+
 # The worker in which somebody else's code runs. Never installed.
 HOSTILE := $(BUILD)/security/gvm-worker-hostile
 ifneq ($(PTX_OBJS),)

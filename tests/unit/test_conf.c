@@ -62,6 +62,30 @@ static void good(void **state)
     assert_string_equal(c.mps, "");
 }
 
+static void limits_of_kernels(void **state)
+{
+    static const char *keys[] = {"max_kernel_s", "longest_kernel_s"};
+    struct gvm_conf c;
+    char text[64];
+
+    assert_int_equal(parse("", &c), 0);
+    assert_int_equal(c.max_kernel_s, 60);
+    assert_int_equal(c.longest_kernel_s, 3600);
+    assert_int_equal(parse("max_kernel_s = 0\nlongest_kernel_s = 86400", &c), 0);
+    assert_int_equal(c.max_kernel_s, 0);
+    assert_int_equal(c.longest_kernel_s, 86400);
+    assert_int_equal(parse("max_kernel_s = 86400\nlongest_kernel_s = 0", &c), 0);
+    assert_int_equal(c.max_kernel_s, 86400);
+    assert_int_equal(c.longest_kernel_s, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(text, sizeof(text), "%s = 86401", keys[i]);
+        assert_int_equal(parse(text, &c), 1);
+        assert_non_null(strstr(last, "0..86400 s (0: no limit)"));
+        snprintf(text, sizeof(text), "%s = never", keys[i]);
+        assert_int_equal(parse(text, &c), 1);
+    }
+}
+
 static void agent_switch(void **state)
 {
     static struct gvm_conf c;
@@ -207,9 +231,13 @@ static void find_by_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good),        cmocka_unit_test(agent_switch),
-        cmocka_unit_test(profiles),    cmocka_unit_test(bad_lines_change_nothing),
-        cmocka_unit_test(saved_files), cmocka_unit_test(find_by_name),
+        cmocka_unit_test(good),
+        cmocka_unit_test(limits_of_kernels),
+        cmocka_unit_test(agent_switch),
+        cmocka_unit_test(profiles),
+        cmocka_unit_test(bad_lines_change_nothing),
+        cmocka_unit_test(saved_files),
+        cmocka_unit_test(find_by_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -345,6 +345,7 @@ const struct dev_ops dev_ptx_ops = {
     .ctx_sync = swdev_ctx_sync,
     .fence_record = swdev_fence_record,
     .fence_query = swdev_fence_query,
+    .longest = swdev_longest,
     .event_create = swdev_event_create,
     .event_destroy = swdev_event_destroy,
     .channel_add = swdev_channel_add,

@@ -131,7 +131,18 @@ int swdev_occupancy(struct dev *d, struct dev_func *f, int block, size_t shmem, 
 
 /* ---- launch ------------------------------------------------------------------------------ */
 
-static int check_launch(const struct dev *d, const struct dev_func *f, const struct dev_launch *l)
+/* Said once for each kernel. */
+static int no_cluster(struct dev_func *f, const struct dev_launch *l)
+{
+    if (!atomic_exchange(&f->cluster_said, true))
+        log_warn("kernel %s cannot be launched in clusters of %ux%ux%u blocks, CUDA error %d: "
+                 "allowed are clusters of one block",
+                 ptx_kernel_name(f->k), l->cluster[0], l->cluster[1], l->cluster[2],
+                 CUDA_ERROR_NOT_SUPPORTED);
+    return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+static int check_launch(const struct dev *d, struct dev_func *f, const struct dev_launch *l)
 {
     uint64_t threads = (uint64_t)l->block[0] * l->block[1] * l->block[2];
     const uint32_t *req = f->inf.reqntid;
@@ -145,7 +156,7 @@ static int check_launch(const struct dev *d, const struct dev_func *f, const str
         return CUDA_ERROR_INVALID_VALUE;
     for (unsigned i = 0; i < 3; i++)
         if (l->cluster[i] > 1)
-            return CUDA_ERROR_NOT_SUPPORTED;
+            return no_cluster(f, l);
     if (l->shmem > (uint32_t)f->max_dynamic)
         return CUDA_ERROR_INVALID_VALUE;
     if (req[0] && (l->block[0] != req[0] || l->block[1] != req[1] || l->block[2] != req[2]))

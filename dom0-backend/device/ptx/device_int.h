@@ -246,8 +246,9 @@ struct dev {
     unsigned nsm;
 
     pthread_mutex_t busy_lock;
-    unsigned busy;       /* launches being executed */
-    uint64_t busy_since; /* CLOCK_MONOTONIC, ns */
+    unsigned busy;           /* launches being executed */
+    uint64_t busy_since;     /* CLOCK_MONOTONIC, ns */
+    struct running *running; /* each of them */
 
     pthread_mutex_t lock;
     pthread_cond_t moved; /* some stream has completed an operation */
@@ -348,6 +349,7 @@ int swdev_stream_mem(struct dev *d, struct dev_stream *s, const struct dev_mem_o
 
 /* call.c */
 void call_run(struct dev *d, dev_call_fn *fn, void *arg);
+uint64_t swdev_longest(struct dev *d);
 int swdev_stream_call(struct dev *d, struct dev_stream *s, dev_call_fn *fn, void *arg);
 void swdev_call_done(struct dev *d, struct dev_gate *g);
 
@@ -429,6 +431,7 @@ struct dev_func {
     int max_dynamic; /* dynamic shared memory allowed, bytes */
     int carveout;
     _Atomic int prepared; /* 0 not yet, 1 done, else -CUresult */
+    _Atomic bool cluster_said;
 };
 
 struct dev_module {

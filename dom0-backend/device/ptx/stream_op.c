@@ -112,26 +112,59 @@ static int coop_words(struct dev *d, struct ptx_launch *l)
     return err;
 }
 
-/* One launch more, or less. Time counts once, however many are executed. */
-static void busy_change(struct dev *d, int by)
+/* A launch being executed. */
+struct running {
+    struct running *next;
+    uint64_t since;
+};
+
+/* Time counts once, however many are executed. */
+static void run_begins(struct dev *d, struct running *r)
 {
-    if (!d->cfg.busy_ns || !d->cfg.busy_since)
-        return;
+    r->since = now_ns();
     pthread_mutex_lock(&d->busy_lock);
-    if (by > 0 && d->busy++ == 0) {
-        d->busy_since = now_ns();
-        __atomic_store_n(d->cfg.busy_since, d->busy_since, __ATOMIC_RELAXED);
-    } else if (by < 0 && --d->busy == 0) {
+    r->next = d->running;
+    d->running = r;
+    if (d->busy++ == 0) {
+        d->busy_since = r->since;
+        if (d->cfg.busy_since)
+            __atomic_store_n(d->cfg.busy_since, d->busy_since, __ATOMIC_RELAXED);
+    }
+    pthread_mutex_unlock(&d->busy_lock);
+}
+
+static void run_ends(struct dev *d, struct running *r)
+{
+    pthread_mutex_lock(&d->busy_lock);
+    for (struct running **p = &d->running; *p; p = &(*p)->next)
+        if (*p == r) {
+            *p = r->next;
+            break;
+        }
+    if (--d->busy == 0 && d->cfg.busy_ns && d->cfg.busy_since) {
         __atomic_store_n(d->cfg.busy_since, 0, __ATOMIC_RELAXED);
         __atomic_fetch_add(d->cfg.busy_ns, now_ns() - d->busy_since, __ATOMIC_RELAXED);
     }
     pthread_mutex_unlock(&d->busy_lock);
 }
 
+uint64_t swdev_longest(struct dev *d)
+{
+    uint64_t now = now_ns(), longest = 0;
+
+    pthread_mutex_lock(&d->busy_lock);
+    for (const struct running *r = d->running; r; r = r->next)
+        if (now > r->since && now - r->since > longest)
+            longest = now - r->since;
+    pthread_mutex_unlock(&d->busy_lock);
+    return longest;
+}
+
 static void run_launch(struct dev *d, struct op *op, struct ptx_exec **x)
 {
     struct ptx_launch *l = &op->launch.l;
     struct crew_job job = {.kernel = op->launch.func->k, .launch = l};
+    struct running running;
     uint64_t share;
     int err;
 
@@ -157,9 +190,9 @@ static void run_launch(struct dev *d, struct op *op, struct ptx_exec **x)
         dev_fail(d, CUDA_ERROR_OUT_OF_MEMORY, "no device memory for a cooperative launch");
         return;
     }
-    busy_change(d, 1);
+    run_begins(d, &running);
     err = crew_run(&d->crew, &job, *x);
-    busy_change(d, -1);
+    run_ends(d, &running);
     if (err == CUDA_ERROR_ASSERT) { /* what CUDA prints on stderr */
         output_put(&d->out, d->limit[LIMIT_PRINTF], 2, job.fault.what, strlen(job.fault.what));
         output_put(&d->out, d->limit[LIMIT_PRINTF], 2, "\n", 1);
