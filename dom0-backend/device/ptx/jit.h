@@ -83,6 +83,8 @@ struct jit_job {
     uint32_t param_bytes;
     uint32_t lanes; /* wanted; the code may have more, or fewer; 0: as the compiler likes */
     uint32_t row; /* so many lanes have tid.x one after the other and the same tid.y, tid.z; or 0 */
+    /* Also what hardly pays: kernels that keep calls by name, as those of deep recursions. */
+    bool all;
     const struct jit_helpers *helpers;
 };
 

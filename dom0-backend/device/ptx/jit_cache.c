@@ -119,6 +119,15 @@ static uint64_t hash_of(const uint8_t *p, size_t n)
     return h ^ h >> 29;
 }
 
+/* jit_job.all makes a difference. */
+static bool keeps_calls(const struct pfunc *f)
+{
+    for (uint32_t i = 0; i < f->nuops; i++)
+        if (f->uops[i].kind == K_CALL && ((const struct call *)(intptr_t)f->uops[i].imm)->func >= 0)
+            return true;
+    return false;
+}
+
 int jit_key_make(struct jit_key *k, const struct jit_job *job)
 {
     const struct pfunc *v = &job->virt->funcs[0], *r = &job->real->funcs[0];
@@ -127,6 +136,7 @@ int jit_key_make(struct jit_key *k, const struct jit_job *job)
     put32(k, job->lanes);
     put32(k, job->row);
     put32(k, job->param_bytes);
+    put32(k, job->all && keeps_calls(v));
     put32(k, v->nuops);
     put32(k, v->frame_bytes);
     put32(k, r->nuops);

@@ -407,6 +407,7 @@ static void compile(struct request *r, bool look, char *log, size_t log_n)
                           .param_bytes = r->param_bytes,
                           .lanes = best_lanes(),
                           .row = r->kind ? 4u << r->kind : 0,
+                          .all = mode == PTX_JIT_FIRST,
                           .helpers = &helpers};
     struct variant *v = &r->state->v[r->kind];
     struct jit_entry *e = NULL;

@@ -456,6 +456,11 @@ static int decode_one(struct decoder *d, uint32_t i)
     }
 }
 
+static bool is_local(const struct jop *j)
+{
+    return (j->op == OP_LD || j->op == OP_ST) && j->space == AS_LOCAL;
+}
+
 int unit_decode(struct unit *t)
 {
     struct decoder d = {.t = t};
@@ -483,15 +488,21 @@ int unit_decode(struct unit *t)
             ftz += t->virt[i].csr == CSR_FTZ;
         }
     t->csr = ftz > plain ? CSR_FTZ : 0;
-    uint32_t costly = 0;
+    uint32_t costly = 0, local = 0;
     for (uint32_t i = 0; i < t->n; i++) {
         if (decode_one(&d, i))
             goto out;
+        local += is_local(&t->ops[i]);
+        if (!t->job->all && left_call(&t->virt[i]) &&
+            ((const struct call *)(intptr_t)t->virt[i].imm)->func >= 0) {
+            unit_fail(t, "calls that stay calls would cost more than compiled code saves");
+            goto out;
+        }
         costly += t->virt[i].kind == K_FN && (!t->ops[i].native || t->ops[i].op >= OP_LD);
     }
     /* every lane has its own local memory: much code, which is worth it in small kernels only */
-    for (uint32_t i = 0; i < t->n && costly > JIT_MANY_COSTLY; i++)
-        if ((t->ops[i].op == OP_LD || t->ops[i].op == OP_ST) && t->ops[i].space == AS_LOCAL)
+    for (uint32_t i = 0; i < t->n && local > JIT_MANY_LOCAL; i++)
+        if (is_local(&t->ops[i]))
             t->ops[i].native = false;
     if (costly > JIT_MAX_COSTLY) {
         unit_fail(t, "%u accesses to memory and rare operations, the limit is %u", costly,

@@ -8,12 +8,12 @@
 #include "dom0-backend/device/ptx/jit.h"
 
 /* Limits: compile time and memory grow with them, and PTX comes from a guest. */
-#define JIT_MAX_UOPS    2500u
-#define JIT_MAX_COSTLY  500u /* accesses to memory and operations by handlers: most of the time */
-#define JIT_MANY_COSTLY 100u
-#define JIT_MAX_REGS    20000u
-#define JIT_MAX_BLOCKS  400u
-#define JIT_MAX_STACK   (128u << 10) /* of the compiled function; threads have 1 MiB */
+#define JIT_MAX_UOPS   2500u
+#define JIT_MAX_COSTLY 500u /* accesses to memory and operations by handlers: most of the time */
+#define JIT_MANY_LOCAL 20u  /* accesses to local memory: more are done by handlers */
+#define JIT_MAX_REGS   20000u
+#define JIT_MAX_BLOCKS 400u
+#define JIT_MAX_STACK  (128u << 10) /* of the compiled function; threads have 1 MiB */
 
 /* ---- operands --------------------------------------------------------------------------------- */
 
