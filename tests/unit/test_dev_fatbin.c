@@ -135,19 +135,19 @@ static void each_compression(void **state)
     }
 }
 
-static void lowest_target_wins(void **state)
+static void highest_target_wins(void **state)
 {
     size_t at = begin_fatbin();
 
-    put_entry(PTX, 90, 0, "// 90");
+    put_entry(PTX, 80, 0, "// 80");
     put_entry(PTX, 120, 0, "// 120");
-    put_entry(PTX, 75, 0x100000, "// 75a");
-    put_entry(PTX, 80, ZSTD, "// 80");
+    put_entry(PTX, 90, 0x100000, "// 90a");
+    put_entry(PTX, 89, ZSTD, "// 89");
     put_entry(PTX, 86, 0, "// 86");
     end_fatbin(at);
     assert_int_equal(walk(), 0);
     assert_int_equal(texts.n, 1);
-    assert_string_equal(texts.v[0].text, "// 80");
+    assert_string_equal(texts.v[0].text, "// 89");
 }
 
 static void no_ptx_names_what_there_is(void **state)
@@ -296,7 +296,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_compression, reset, cleanup),
-        cmocka_unit_test_setup_teardown(lowest_target_wins, reset, cleanup),
+        cmocka_unit_test_setup_teardown(highest_target_wins, reset, cleanup),
         cmocka_unit_test_setup_teardown(no_ptx_names_what_there_is, reset, cleanup),
         cmocka_unit_test_setup_teardown(wrapper_with_linked_fatbins, reset, cleanup),
         cmocka_unit_test_setup_teardown(other_images, reset, cleanup),

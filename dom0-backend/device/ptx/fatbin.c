@@ -178,12 +178,12 @@ static int unpack(struct walk *w, const struct entry *e, struct fatbin_text *out
 
 /* ---- containers -------------------------------------------------------------------------- */
 
-/* Lower targets use fewer instructions; the guest's compiler made all of them from one source. */
+/* The highest, as on a GPU: source code asks __CUDA_ARCH__, and the lower ones may lack something. */
 static bool better(const struct entry *e, const struct entry *than)
 {
     if (e->kind != KIND_PTX || e->arch > FATBIN_MAX_TARGET || e->flags & (FLAG_ARCH | FLAG_FAMILY))
         return false;
-    return !than->data || e->arch < than->arch;
+    return !than->data || e->arch > than->arch;
 }
 
 static int take(struct walk *w, const struct entry *e, struct fatbin_texts *out)

@@ -29,7 +29,7 @@ struct fatbin_texts {
 };
 
 /*
- * One text per fatbin in the image: the PTX entry with the lowest target, at most
+ * One text per fatbin in the image: the PTX entry with the highest target, at most
  * FATBIN_MAX_TARGET, that is not for one architecture or family only. Of an image that
  * fatbin_join() made, all texts.
  * 0; 200 (INVALID_IMAGE) for a malformed image, 209 (NO_BINARY_FOR_GPU) when it is sound but holds
