@@ -94,6 +94,7 @@ struct worker {
     pid_t pid;
     uint32_t uid; /* its own among all workers; 0: the broker's */
     bool child;   /* ours to reap; not so after a restart of the broker */
+    bool lost;    /* closed its socket, or died, without having been asked to */
     int pidfd;    /* readable when the process is gone */
     int sock;     /* -1 after end of file */
     int rec_fd;   /* struct worker_record; -1: none */
@@ -273,7 +274,7 @@ int worker_probe(struct broker *b, const struct worker_params *p);
 bool worker_params_equal(const struct worker_params *a, const struct worker_params *b);
 /* Starts workers until `cfg.warm` with these parameters are ready or starting. */
 void worker_keep_warm(struct broker *b, const struct worker_params *p);
-/* The same, half a second later. */
+/* The same, half a second later: a program has just got one of them. */
 void worker_refill(struct broker *b, const struct worker_params *p);
 /* Ends warm workers with these parameters: nobody is left who could want them. */
 void worker_drop_warm(struct broker *b, const struct worker_params *p);

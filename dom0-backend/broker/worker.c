@@ -280,6 +280,7 @@ static void on_socket(struct ev_loop *loop, ev_io *io, int revents)
     w->sock = -1;
     /* Its process is about to be gone; one that only closed the socket is of no use either. */
     if (w->state != WORKER_ENDING) {
+        w->lost = true;
         w->state = WORKER_ENDING;
         set_timer(w, WORKER_GRACE_S);
     }
@@ -303,12 +304,14 @@ static void describe_exit(struct worker *w, char *buf, size_t n)
         snprintf(buf, n, "ended with status %d", WEXITSTATUS(status));
 }
 
+static bool replace(struct broker *b, const struct worker_params *p);
+
 static void on_death(struct ev_loop *loop, ev_io *io, int revents)
 {
     struct worker *w = io->data;
     struct chan *ch;
     struct broker *b = w->b;
-    bool asked = w->state == WORKER_ENDING;
+    bool asked = w->state == WORKER_ENDING && !w->lost;
     uint64_t guest = 0;
     char why[96];
 
@@ -325,8 +328,8 @@ static void on_death(struct ev_loop *loop, ev_io *io, int revents)
         keep_dead(w, why);
     else if (!ch && !asked) {
         log_warn("worker %d for device %s %s", (int)w->pid, w->params.device, why);
-        if (w->state == WORKER_STARTING && w->b->probed)
-            w->b->probed(w->b, &w->params, why);
+        if (!replace(b, &w->params) && b->probed)
+            b->probed(b, &w->params, why);
     }
     if (ch)
         chan_worker_dead(ch, why); /* may still ask for the statistics */
@@ -613,6 +616,7 @@ void worker_keep_warm(struct broker *b, const struct worker_params *p)
  */
 #define REFILL_S        0.5
 #define REFILL_LATEST_S 5.0
+#define REFILL_LOST     4 /* workers in a row that die before anybody uses them */
 
 static struct {
     ev_timer timer;
@@ -620,6 +624,7 @@ static struct {
     ev_tstamp latest;
     struct worker_params params[8];
     unsigned n;
+    unsigned lost; /* workers that were replaced since one was last given to a program */
 } refill;
 
 static bool refill_can_wait(void)
@@ -654,7 +659,7 @@ static void on_refill(struct ev_loop *loop, ev_timer *t, int revents)
         worker_keep_warm(refill.b, &refill.params[i]);
 }
 
-void worker_refill(struct broker *b, const struct worker_params *p)
+static void fill_later(struct broker *b, const struct worker_params *p)
 {
     for (unsigned i = 0; i < refill.n; i++)
         if (worker_params_equal(&refill.params[i], p))
@@ -670,6 +675,27 @@ void worker_refill(struct broker *b, const struct worker_params *p)
     refill.latest = ev_now(b->loop) + REFILL_LATEST_S;
     ev_timer_init(&refill.timer, on_refill, REFILL_S, 0.);
     ev_timer_start(b->loop, &refill.timer);
+}
+
+void worker_refill(struct broker *b, const struct worker_params *p)
+{
+    refill.lost = 0;
+    fill_later(b, p);
+}
+
+/* For a worker without a channel that died by itself. False: nobody wants one any more, or too many
+ * have died in a row: whatever ends them would end the next one, too. */
+static bool replace(struct broker *b, const struct worker_params *p)
+{
+    const struct host *h = b->hosts;
+
+    while (h && !worker_params_equal(&h->params, p))
+        h = h->next;
+    if (!h || refill.lost >= REFILL_LOST)
+        return false;
+    refill.lost++;
+    fill_later(b, p);
+    return true;
 }
 
 void worker_drop_warm(struct broker *b, const struct worker_params *p)

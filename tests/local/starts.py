@@ -2,6 +2,7 @@
 """Tests of workers that come to nothing. Imported by run.py."""
 import os
 import shutil
+import signal
 import time
 
 import quota
@@ -36,4 +37,43 @@ def failing_starts(stage):
     stage.expect(g.said.count('each further one waits'), 1, 'lines', g.said)
 
 
-TESTS = [failing_starts]
+def children(pid):
+    """gvm-workers of a gvm-backd."""
+    found = set()
+    for name in os.listdir('/proc'):
+        try:
+            with open('/proc/%d/stat' % int(name)) as f:
+                head, tail = f.read().rsplit(')', 1)
+        except (ValueError, OSError):
+            continue
+        if head.endswith('(gvm-worker') and int(tail.split()[1]) == pid and tail.split()[0] != 'Z':
+            found.add(int(name))
+    return found
+
+
+def lost_warm(stage):
+    """A worker that dies before anybody uses it is replaced, ready or not, and the log says so; another
+    program is served as ever."""
+    with quota.Guests(stage, ['', ''], more=['--warm', '1']) as g:
+        a = g.process(0)
+        a.must('take 1', '0')
+        mine, killed = None, set()
+        for n in range(5):
+            end = time.monotonic() + 60
+            while not len(children(g.p.pid) - killed) == 2:
+                if time.monotonic() > end:
+                    raise stage.Failed('workers %s after %d were killed' % (children(g.p.pid), n))
+                time.sleep(0.005)  # so that some are hit before they are ready
+            mine = mine or min(children(g.p.pid))  # the only one when the program came
+            if n < 4:
+                warm = (children(g.p.pid) - killed - {mine}).pop()
+                killed.add(warm)
+                os.kill(warm, signal.SIGKILL)
+        a.must('run', '0')
+        b = g.process(1)
+        b.must('take 1', '0')
+        b.must('run', '0')
+    stage.expect(g.said.count('was killed by signal 9'), 4, 'lines', g.said)
+
+
+TESTS = [failing_starts, lost_warm]
