@@ -99,15 +99,72 @@ INLINE int resolve(struct warp *w, const struct uop *u, const int space, const u
     return unit ? PAT_ANY : PAT_UNIT;
 }
 
-INLINE bool one_good(const struct warp *w, const int space, const u32 bytes, u64 ad)
+/* Whether a[0], a[1] ... a[15] are *step apart, which is below 64 Ki, and a[16] ... a[31] as well. */
+#ifdef __AVX2__ /* gcc multiplies for each vector, and adds up vectors lane by lane */
+INLINE bool in_rows64(const u64 *a, u64 *step)
+{
+    const u64 s = *step = (a[1] - a[0]) & 0xffff;
+    const __m256i *v = (const __m256i *)a, next = _mm256_set1_epi64x((s64)(4 * s));
+    __m256i x = _mm256_mul_epu32(_mm256_set1_epi64x((s64)s), _mm256_set_epi64x(3, 2, 1, 0));
+    __m256i y = _mm256_add_epi64(x, _mm256_set1_epi64x((s64)a[16])), off = _mm256_setzero_si256();
+
+    x = _mm256_add_epi64(x, _mm256_set1_epi64x((s64)a[0]));
+    for (int k = 0; k < 4; k++) {
+        off = _mm256_or_si256(off, _mm256_xor_si256(v[k], x));
+        off = _mm256_or_si256(off, _mm256_xor_si256(v[4 + k], y));
+        x = _mm256_add_epi64(x, next);
+        y = _mm256_add_epi64(y, next);
+    }
+    return _mm256_testz_si256(off, off);
+}
+
+INLINE bool in_rows32(const u32 *a, u64 *step)
+{
+    const u32 s = (a[1] - a[0]) & 0xffff;
+    const __m256i *v = (const __m256i *)a, next = _mm256_set1_epi32((int)(8 * s));
+    __m256i x =
+        _mm256_mullo_epi32(_mm256_set1_epi32((int)s), _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0));
+    __m256i y = _mm256_add_epi32(x, _mm256_set1_epi32((int)a[16])), off;
+
+    *step = s;
+    x = _mm256_add_epi32(x, _mm256_set1_epi32((int)a[0]));
+    off = _mm256_or_si256(_mm256_xor_si256(v[0], x), _mm256_xor_si256(v[2], y));
+    x = _mm256_xor_si256(v[1], _mm256_add_epi32(x, next));
+    y = _mm256_xor_si256(v[3], _mm256_add_epi32(y, next));
+    off = _mm256_or_si256(off, _mm256_or_si256(x, y));
+    return _mm256_testz_si256(off, off);
+}
+#else
+INLINE bool in_rows64(const u64 *a, u64 *step)
+{
+    const u64 a0 = a[0], b0 = a[16], s = *step = (a[1] - a0) & 0xffff;
+    u64 off = 0;
+
+    for (u32 i = 0; i < 16; i++)
+        off |= (a[i] ^ (a0 + i * s)) | (a[16 + i] ^ (b0 + i * s));
+    return !off;
+}
+
+INLINE bool in_rows32(const u32 *a, u64 *step)
+{
+    const u32 a0 = a[0], b0 = a[16], s = (a[1] - a0) & 0xffff;
+    u32 off = 0;
+
+    for (u32 i = 0; i < 16; i++)
+        off |= (a[i] ^ (a0 + i * s)) | (a[16 + i] ^ (b0 + i * s));
+    *step = s;
+    return !off;
+}
+#endif
+
+/* All of a row is in the space, from its first address and its last one. */
+INLINE bool row_good(const struct warp *w, const int space, const u32 bytes, u64 first, u64 end)
 {
     u64 size = space == AS_SHARED ? w->shared_size : w->params_len;
 
-    if (ad & (bytes - 1))
-        return false;
     if (space == AS_GLOBAL || space == AS_GENERIC)
-        return !((ad ^ w->win_base) & ~w->win_mask);
-    return size >= bytes && ad <= size - bytes;
+        return !(((first ^ w->win_base) | (end ^ w->win_base)) & ~w->win_mask);
+    return size >= bytes && first <= size - bytes && end <= size - bytes;
 }
 
 /*
@@ -122,56 +179,40 @@ INLINE int resolve_soon(struct warp *w, const struct uop *u, const int space, co
     const u64 host = space == AS_SHARED  ? (u64)(uintptr_t)w->shared
                      : space == AS_PARAM ? (u64)(uintptr_t)w->params
                                          : 0;
-    u64 first, last;
-    int pat = PAT_ANY;
+    u64 first, last, step = 0;
+    bool rows;
 
     if (space == AS_LOCAL)
         return resolve(w, u, space, bytes, p);
     if (u->a == NO_ADDR_REG) {
         first = last = (u64)u->imm;
-        pat = PAT_SAME;
+        rows = true;
     } else if (w->mask != FULL) {
         return resolve(w, u, space, bytes, p);
     } else if (u->f & AF_WIDE) {
         const u64 *a = RG(u->a);
-        u64 a0 = a[0], b0 = a[16], off = 0;
-        u32 step = (u32)(a[1] - a0) & 0xffff;
 
-        for (int i = 0; i < 16; i++)
-            off |= (a[i] ^ (a0 + (u64)(u32)i * step)) | (a[16 + i] ^ (b0 + (u64)(u32)i * step));
-        pat = off                    ? PAT_ANY
-              : b0 - a0 != 16 * step ? PAT_ROWS
-              : step == bytes        ? PAT_UNIT
-              : step                 ? PAT_ROWS
-                                     : PAT_SAME;
-        first = a0 + (u64)u->imm;
-        last = b0 + (u64)u->imm;
-        p[1] = step;
+        rows = in_rows64(a, &step);
+        first = a[0] + (u64)u->imm;
+        last = a[16] + (u64)u->imm;
     } else {
         const u32 *a = RG(u->a);
-        u32 a0 = a[0], b0 = a[16], off = 0, step = (a[1] - a0) & 0xffff;
 
-        for (int i = 0; i < 16; i++)
-            off |= (a[i] ^ (a0 + (u32)i * step)) | (a[16 + i] ^ (b0 + (u32)i * step));
-        pat = off                    ? PAT_ANY
-              : b0 - a0 != 16 * step ? PAT_ROWS
-              : step == bytes        ? PAT_UNIT
-              : step                 ? PAT_ROWS
-                                     : PAT_SAME;
-        first = (u32)(a0 + (u32)u->imm);
-        last = (u32)(b0 + (u32)u->imm);
-        p[1] = step;
+        rows = in_rows32(a, &step);
+        first = (u32)(a[0] + (u32)u->imm);
+        last = (u32)(a[16] + (u32)u->imm);
     }
-    if (pat == PAT_ANY || (store && pat != PAT_UNIT) || !one_good(w, space, bytes, first))
+    const bool even = last - first == 16 * step;
+
+    if (!rows || (store && (!even || step != bytes)) || ((first | last | step) & (bytes - 1)) ||
+        !row_good(w, space, bytes, first, first + 15 * step) ||
+        !row_good(w, space, bytes, last, last + 15 * step))
         return resolve(w, u, space, bytes, p);
-    if (pat != PAT_SAME && (!one_good(w, space, bytes, last) || (p[1] & (bytes - 1)) ||
-                            !one_good(w, space, bytes, first + 15 * p[1]) ||
-                            !one_good(w, space, bytes, last + 15 * p[1])))
-        return resolve(w, u, space, bytes, p);
-    p[2] = host + last;
     w->x->cur_uop = u;
     p[0] = host + first;
-    return pat;
+    p[1] = step;
+    p[2] = host + last;
+    return !even ? PAT_ROWS : step == bytes ? PAT_UNIT : step ? PAT_ROWS : PAT_SAME;
 }
 
 #endif

@@ -124,7 +124,7 @@ static void explain_signal(struct ptx_exec *x)
     struct warp *w = x->cur_warp;
     const struct uop *u = x->cur_uop;
     int lane = -1;
-    uint64_t best = UINT64_MAX;
+    uint64_t best = UINT64_MAX, addr = 0;
     char msg[100];
     if (x->site) { /* compiled code */
         const struct jit_site *s = &x->jit->sites[x->site - 1];
@@ -156,10 +156,12 @@ static void explain_signal(struct ptx_exec *x)
             if (d < best) {
                 best = d;
                 lane = i;
+                addr = d < 4 && ad[i] > x->sig_addr ? ad[i] : x->sig_addr; /* a word around it */
             }
         }
     }
-    uint64_t addr = x->sig_addr;
+    if (!addr)
+        addr = x->sig_addr;
     snprintf(msg, sizeof(msg), "address 0x%llx is not allocated", (unsigned long long)addr);
     fill_fault(w, u, E_ILLEGAL_ADDRESS, lane, addr, msg);
 }

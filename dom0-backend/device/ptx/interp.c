@@ -169,22 +169,28 @@ bool warp_oldest(struct warp *w)
 /* At block start u: merge who is here, then let a better group take over. Returns where to go on. */
 static const struct uop *join(struct warp *w, const struct uop *u)
 {
+    struct frame *f = w->frame;
+    bool better = false;
+
     for (uint32_t i = 0; i < w->npend;) {
-        struct group *g = &w->pend[i];
-        if (g->pc == u && g->frame == w->frame && g->state == G_RUN) {
+        const struct group *g = &w->pend[i];
+
+        if (g->state != G_RUN) {
+            i++;
+        } else if (g->frame == f && g->pc == u) {
             w->active |= g->mask;
             unpark(w, i);
         } else {
+            better |= before(g->frame, g->pc, &(struct group){f, u, 0, 0, 0});
             i++;
         }
     }
-    if (w->fair)
+    if (w->fair || !better)
         return u + 1;
     int i = best_pending(w);
-    if (i < 0 || !before(w->pend[i].frame, w->pend[i].pc, &(struct group){w->frame, u, 0, 0, 0}))
-        return u + 1;
-    struct group g = {w->frame, u, w->active, G_RUN, 0};
-    load_group(w, i);
+    struct group g = {f, u, w->active, G_RUN, 0};
+
+    load_group(w, (uint32_t)i);
     park(w, g.frame, g.pc, g.mask, G_RUN, 0);
     return w->pc;
 }
@@ -463,13 +469,14 @@ void warp_run(struct warp *w)
             }
         }
         w->mask = m;
-        switch (u->kind) {
-        case K_FN:
+        if (__builtin_expect(u->kind == K_FN, 1)) { /* not by the switch's table */
             if ((u->csr ^ x->csr) & u->csrmask)
                 set_csr(x, u->csr);
             u->fn(w, u);
             pc = u + 1;
             continue;
+        }
+        switch (u->kind) {
         case K_JOIN:
             pc = w->npend ? join(w, u) : u + 1;
             continue;

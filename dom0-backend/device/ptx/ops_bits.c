@@ -199,7 +199,28 @@ static inline u32 prmt(u32 a, u32 b, u32 sel)
     }
     return r;
 }
-OP3(prmt_b32, u32, u32, u32, u32, prmt(a[i], b[i], c[i]))
+OP3(prmt_lanes, u32, u32, u32, u32, prmt(a[i], b[i], c[i]))
+/* With one selector for all lanes, each of the result's bytes comes from the same place. */
+static void prmt_b32(struct warp *w, const struct uop *u)
+{
+    const u32 *a = RG(u->a), *b = RG(u->b), *c = RG(u->c), *from[4];
+    const u32 sel = c[0];
+    u32 shift[4], other = 0;
+
+    LOOP other |= c[i] ^ sel;
+    if (other || sel & 0x8888) {
+        prmt_lanes(w, u);
+        return;
+    }
+    for (int k = 0; k < 4; k++) {
+        from[k] = sel >> (4 * k) & 4 ? b : a;
+        shift[k] = 8 * (sel >> (4 * k) & 3);
+    }
+    const u32 *p = from[0], *q = from[1], *r = from[2], *s = from[3];
+    const u32 sp = shift[0], sq = shift[1], sr = shift[2], ss = shift[3];
+    BODY(u32,
+         (p[i] >> sp & 255) | (q[i] >> sq & 255) << 8 | (r[i] >> sr & 255) << 16 | s[i] >> ss << 24)
+}
 /* the other modes give a selector for the default one; table by mode and the two low bits of c */
 static const u16 prmt_sel[6][4] = {
     {0x3210, 0x4321, 0x5432, 0x6543}, /* f4e */

@@ -2,7 +2,20 @@
 /* ops_mem.c - loads and stores of one element per lane. */
 #include "addr.h"
 
-#define LD_ROWS(T, D)                                                                              \
+#ifdef __clang__
+#define ROW for (int i = 0; i < 16; i++)
+#else
+#define ROW _Pragma("GCC ivdep") for (int i = 0; i < 16; i++)
+#endif
+/* Octets of words side by side, as of pixels: a word has no octet outside its page. (Parameters are
+ * not in pages of their own.) */
+#define LD_WORDS(T, D)                                                                             \
+    const u32 *r0 = (const u32 *)((uintptr_t)s0 & ~(uintptr_t)3),                                  \
+              *r1 = (const u32 *)((uintptr_t)s1 & ~(uintptr_t)3);                                  \
+    const u32 h0 = 8 * ((uintptr_t)s0 & 3), h1 = 8 * ((uintptr_t)s1 & 3);                          \
+    ROW d[i] = (D)(T)(r0[i] >> h0);                                                                \
+    ROW d[16 + i] = (D)(T)(r1[i] >> h1);
+#define LD_ROWS(sp, T, D)                                                                          \
     const uint8_t *s0 = (const uint8_t *)(uintptr_t)p[0], *s1 = (const uint8_t *)(uintptr_t)p[2];  \
     size_t step = p[1];                                                                            \
     if (!step) {                                                                                   \
@@ -12,10 +25,11 @@
         for (int i = 0; i < 16; i++)                                                               \
             d[16 + i] = v1;                                                                        \
     } else if (step == sizeof(T)) {                                                                \
-        T t[WARP];                                                                                 \
-        memcpy(t, s0, sizeof(t) / 2);                                                              \
-        memcpy(t + 16, s1, sizeof(t) / 2);                                                         \
-        LOOP d[i] = (D)t[i];                                                                       \
+        const T *r0 = (const T *)s0, *r1 = (const T *)s1;                                          \
+        ROW d[i] = (D)r0[i];                                                                       \
+        ROW d[16 + i] = (D)r1[i];                                                                  \
+    } else if (sp != AS_PARAM && sizeof(T) < 4 && step == 4) {                                     \
+        LD_WORDS(T, D);                                                                            \
     } else {                                                                                       \
         for (int i = 0; i < 16; i++)                                                               \
             d[i] = (D) * (const T *)(s0 + (size_t)i * step);                                       \
@@ -40,11 +54,9 @@
             }                                                                                      \
         } else if (pat == PAT_UNIT) {                                                              \
             const T *s = (const T *)(uintptr_t)p[0];                                               \
-            T t[WARP];                                                                             \
-            memcpy(t, s, sizeof(t));                                                               \
-            LOOP d[i] = (D)t[i];                                                                   \
+            LOOP d[i] = (D)s[i];                                                                   \
         } else if (pat == PAT_ROWS) {                                                              \
-            LD_ROWS(T, D);                                                                         \
+            LD_ROWS(sp, T, D);                                                                     \
         } else if (m == FULL) {                                                                    \
             for (int i = 0; i < WARP; i++)                                                         \
                 d[i] = (D) * (const T *)(uintptr_t)p[i];                                           \
@@ -63,9 +75,8 @@
         const D *s = RG(u->b);                                                                     \
         u32 m = w->mask;                                                                           \
         if (pat == PAT_UNIT) {                                                                     \
-            T t[WARP];                                                                             \
+            T *t = (T *)(uintptr_t)p[0];                                                           \
             LOOP t[i] = (T)s[i];                                                                   \
-            memcpy((void *)(uintptr_t)p[0], t, sizeof(t));                                         \
         } else if (m == FULL) {                                                                    \
             for (int i = 0; i < WARP; i++)                                                         \
                 *(T *)(uintptr_t)p[i] = (T)s[i];                                                   \
