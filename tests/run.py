@@ -36,7 +36,7 @@ GROUPS = [
     ('fuzz', 270, ['test-fuzz'], None, 'fuzz targets'),
     ('packages', 60, ['test-deb'], None, 'Debian packages in a scratch root'),
     ('xen', 440, ['test-xen'], None, 'inside Xen'),
-    ('faults', 540, ['test-faults'], None,
+    ('faults', 600, ['test-faults'], None,
      'a third of the fault matrix, a hostile guest, and a soak of 3 minutes, inside Xen'),
 ]
 SUMMARY = re.compile(r'^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$', re.M)

@@ -57,7 +57,16 @@ void wk_count_memory(struct wk *w)
     wk_gauge(w, mem_used, atomic_load(&w->tenant->slot[w->slot].mem));
 }
 
-/* The old page stays mapped, and its eventfd open: other threads may be using them. */
+/* From now on events go to this eventfd, or to none (-1). The one before stays open until it is
+ * replaced the next time: another thread may be writing to it. */
+static void tell_to(struct wk *w, int fd)
+{
+    if (w->gate.told > 0)
+        close(w->gate.told);
+    w->gate.told = atomic_exchange(&w->gate.tell, fd);
+}
+
+/* The old page stays mapped: other threads may be using it. */
 void wk_account_alone(struct wk *w)
 {
     struct tenant_page *p = w->tenant;
@@ -66,7 +75,7 @@ void wk_account_alone(struct wk *w)
     if (p == &alone)
         return;
     atomic_store(&alone.slot[0].mem, atomic_load(&p->slot[slot].mem));
-    atomic_store(&w->gate.tell, -1);
+    tell_to(w, -1);
     w->slot = 0;
     w->tenant = &alone;
     wk_gate_moved(p, slot);
@@ -82,8 +91,7 @@ int wk_account_join(struct wk *w, int fd, int tell, uint32_t slot)
     if (w->tenant != &alone) { /* from a restarted broker: the same page once more */
         if (slot != w->slot)
             return -EINVAL;
-        atomic_store(&w->gate.tell,
-                     tell); /* the old one stays open: somebody may be writing to it */
+        tell_to(w, tell);
         return 0;
     }
     p = mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -27,6 +27,7 @@ struct wk_gate {
     bool stalled; /* nothing completes: something outside the GPU is waited for */
     bool spin;    /* there are CPUs enough */
     _Atomic int tell; /* eventfd of the broker */
+    int told;         /* that of the broker before it; 0: none */
     uint64_t entered, submitted, fenced, passed;
     /* Operations from `before` on were issued in this stream, which is only compared: it may be gone. */
     const struct wk_stream *last;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The gate in front of what takes a GPU's time: open, shut, leased; how much is issued ahead. */
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -307,6 +309,34 @@ static void test_orphan(void **state)
         issue(); /* at once */
 }
 
+static unsigned descriptors(void)
+{
+    unsigned n = 0;
+
+    for (int fd = 0; fd < 256; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+/* Each broker brings an eventfd; the last one's and that of the one before are kept. */
+static void test_brokers(void **state)
+{
+    int page = memfd_create("page", MFD_CLOEXEC);
+    unsigned before = descriptors();
+
+    assert_int_equal(ftruncate(page, sizeof(f->tenant)), 0);
+    for (unsigned i = 0; i < 20; i++) {
+        int old = f->w.gate.tell, fd = eventfd(0, EFD_NONBLOCK);
+
+        assert_int_equal(wk_account_join(&f->w, page, fd, 0), 0);
+        assert_int_equal(f->w.gate.tell, fd);
+        assert_true(fcntl(old, F_GETFD) >= 0); /* another thread may be writing to it */
+        assert_int_equal(descriptors(), before + 1);
+    }
+    close(f->w.gate.told);
+    close(page);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -322,6 +352,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_late, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ahead, setup, teardown),
         cmocka_unit_test_setup_teardown(test_orphan, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_brokers, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
