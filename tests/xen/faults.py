@@ -113,6 +113,7 @@ class Bench:
         self.loop = self.other.spawn("exec vgpu_load loop 500")
         self.loop.wait_output("^n 2$", 180)
         self.other_worker = self.serving(self.other)
+        self.other_open = self.worker_open()
         self.new_victim()
 
     def guest(self, name, **options):
@@ -155,6 +156,10 @@ class Bench:
             found = re.findall(r"^\s+pid \d+ .*\bworker (\d+)", out, re.M)
             return int(found[0]) if len(found) == 1 else None
         return eventually("one process in gvm list", look, 30)
+
+    def worker_open(self):
+        """How many descriptors the other guest's worker has."""
+        return len(self.lab.sh("ls /proc/%d/fd" % self.other_worker).split())
 
     # --- a cell ---
 

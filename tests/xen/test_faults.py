@@ -171,3 +171,6 @@ def test_faults_counted(lab):
              "all" if faults.ALL_CELLS else "third %s of 3" % faults.CELLS, have,
              faults.TOTAL["cells"], took, where, faults.BOUND, b.steps(), faults.TOTAL["stalls"],
              faults.TOTAL["reruns"]))
+    # one more: what the broker before the last one gave it
+    expect(b.worker_open() <= b.other_open + 1, True,
+           "descriptors of the other guest's worker: %d, at first %d" % (b.worker_open(), b.other_open))
