@@ -54,6 +54,7 @@ struct jit_code {
     size_t mem_size, data_size;
     uint32_t lanes; /* 1, 8, 16 or 32 */
     uint32_t csr;   /* MXCSR mode of the code */
+    bool unset;     /* may read registers that nothing has written */
     bool alive;     /* keeps warp.alive: something may look at it */
     uint32_t nuops;
     int32_t *entry; /* by micro-op: argument of fn, -1 = none */

@@ -627,6 +627,16 @@ int ptx_jit_try(struct ptx_kernel *k, char *log, size_t log_n)
     return err;
 }
 
+bool ptx_jit_unset(struct ptx_kernel *k)
+{
+    struct jit_state *s = __atomic_load_n(&k->prog->jit, __ATOMIC_ACQUIRE);
+
+    for (int i = 0; s && i < 4; i++)
+        if (__atomic_load_n(&s->v[i].state, __ATOMIC_ACQUIRE) == READY && s->v[i].code->unset)
+            return true;
+    return false;
+}
+
 /* ---- the plug-in ----------------------------------------------------------------------------------- */
 
 /* In programs that have the compiler linked in. */

@@ -216,5 +216,8 @@ void ptx_jit_lanes(unsigned lanes);
 /* Compiles a prepared kernel for nothing but to know whether that works: 0, or -1 and one line in log
  * that says why it stays with the interpreter. For reports. */
 int ptx_jit_try(struct ptx_kernel *k, char *log, size_t log_n);
+/* Whether compiled code of the kernel may read registers that nothing has written: what is in them is
+ * anything, and differs from what the interpreter finds there. */
+bool ptx_jit_unset(struct ptx_kernel *k);
 
 #endif

@@ -182,6 +182,8 @@ int emit_code(struct gen *g, char *log, size_t log_n)
         munmap(p.mem + ARENA / 2 + data, ARENA / 2 - data);
     g->code->mem = p.mem;
     g->code->mem_size = code;
+    for (uint32_t i = 0; i < g->t->words; i++)
+        g->code->unset |= g->t->live_in[i] != 0; /* before the first block */
     g->code->data_size = data;
     return 0;
 }
