@@ -66,6 +66,17 @@ static void one(uint64_t seed, bool calls, uint8_t *want, uint8_t *have)
     }
 }
 
+/* Memory of the programs, and copies of what they leave there. */
+static void make_room(uint8_t **want, uint8_t **have)
+{
+    mem_size = THREADS * RAND_WORDS * 4;
+    mem_at = pf_alloc(mem_size);
+    tab_at = pf_alloc(RAND_TABLE);
+    cnt_at = pf_alloc(4 * RAND_COUNT);
+    *want = malloc(mem_size);
+    *have = malloc(mem_size);
+}
+
 static bool compiler(void)
 {
     char log[300];
@@ -86,12 +97,7 @@ static void test_random(void **state)
         skip();
     if (env && sscanf(env, "%lu,%lu", &first, &count) != 2)
         fail_msg("GVM_JIT_RANDOM=%s: FIRST,COUNT is wanted", env);
-    mem_size = THREADS * RAND_WORDS * 4;
-    mem_at = pf_alloc(mem_size);
-    tab_at = pf_alloc(RAND_TABLE);
-    cnt_at = pf_alloc(4 * RAND_COUNT);
-    want = malloc(mem_size);
-    have = malloc(mem_size);
+    make_room(&want, &have);
     rand_table((uint8_t *)(uintptr_t)tab_at);
     for (unsigned long s = first; s < first + count; s++)
         one(s, false, want, have);
@@ -114,12 +120,7 @@ static void test_calls(void **state)
         skip();
     if (env && sscanf(env, "%lu,%lu", &first, &count) != 2)
         fail_msg("GVM_JIT_CALLS=%s: FIRST,COUNT is wanted", env);
-    mem_size = THREADS * RAND_WORDS * 4;
-    mem_at = pf_alloc(mem_size);
-    tab_at = pf_alloc(RAND_TABLE);
-    cnt_at = pf_alloc(4 * RAND_COUNT);
-    want = malloc(mem_size);
-    have = malloc(mem_size);
+    make_room(&want, &have);
     struct ptx_jit_stats before = ptx_jit_stats();
 
     for (unsigned long s = first; s < first + count; s++)

@@ -269,6 +269,21 @@ int low_bra(struct lower *lo, const struct ir_insn *in)
     return 0;
 }
 
+int low_target(struct lower *lo, const struct ir_label *l, uint32_t i)
+{
+    struct pfunc *pf = lo->pf;
+    uint32_t *t = grow(pf->targets, sizeof(*t), pf->ntargets, &pf->cap_targets);
+    uint32_t to = lo->fn->opnds[l->target0 + i].idx;
+
+    if (!t)
+        return low_fail(lo, E_OUT_OF_MEMORY, "out of memory");
+    if (lo->fn->labels[to].table)
+        return low_fail(lo, E_INVALID_PTX, "a target is not a label of code");
+    pf->targets = t;
+    t[pf->ntargets++] = to | LOW_LABEL;
+    return 0;
+}
+
 int low_brx(struct lower *lo, const struct ir_insn *in)
 {
     const struct ir_opnd *o = opnd(lo, in, 1);
@@ -284,16 +299,9 @@ int low_brx(struct lower *lo, const struct ir_insn *in)
     uint32_t a = low_src(lo, opnd(lo, in, 0), T_U32), first = pf->ntargets;
     if (lo->err)
         return -1;
-    for (uint32_t i = 0; i < l->ntarget; i++) {
-        uint32_t *t = grow(pf->targets, sizeof(*t), pf->ntargets, &pf->cap_targets);
-        uint32_t to = lo->fn->opnds[l->target0 + i].idx;
-        if (!t)
-            return low_fail(lo, E_OUT_OF_MEMORY, "out of memory");
-        if (lo->fn->labels[to].table)
-            return low_fail(lo, E_INVALID_PTX, "a target is not a label of code");
-        pf->targets = t;
-        t[pf->ntargets++] = to | LOW_LABEL;
-    }
+    for (uint32_t i = 0; i < l->ntarget; i++)
+        if (low_target(lo, l, i))
+            return -1;
     struct uop *u = emit_kind(lo, K_BRX);
     if (!u)
         return -1;

@@ -409,15 +409,8 @@ int flat_brx(struct lower *lo, const struct ir_insn *in, const struct ir_label *
         pf->uops[i].guard = 0;
     lo->cur = &plain;
     for (uint32_t i = 0; i < l->ntarget; i++) {
-        uint32_t to = lo->fn->opnds[l->target0 + i].idx,
-                 *t = grow(pf->targets, sizeof(*t), pf->ntargets, &pf->cap_targets);
-
-        if (!t)
-            return low_fail(lo, E_OUT_OF_MEMORY, "out of memory");
-        if (lo->fn->labels[to].table)
-            return low_fail(lo, E_INVALID_PTX, "a target is not a label of code");
-        pf->targets = t;
-        t[pf->ntargets++] = to | LOW_LABEL;
+        if (low_target(lo, l, i))
+            return -1;
         if (!(u = emit(lo, "eq.u32")))
             return -1;
         u->d = p;
@@ -428,7 +421,7 @@ int flat_brx(struct lower *lo, const struct ir_insn *in, const struct ir_label *
         if (lo->err || !(u = emit_kind(lo, K_BRA)))
             return -1;
         u->guard = p;
-        u->e = to + 1;
+        u->e = lo->fn->opnds[l->target0 + i].idx + 1;
     }
     if (!(u = emit_kind(lo, K_BRX)))
         return -1;
