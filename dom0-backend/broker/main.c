@@ -24,6 +24,7 @@
 #include "dom0-backend/broker/broker.h"
 #include "dom0-backend/broker/gpushare.h"
 #include "dom0-backend/broker/cgroup.h"
+#include "dom0-backend/broker/listen.h"
 #include "dom0-backend/broker/mps.h"
 #include "dom0-backend/broker/root.h"
 #include "dom0-backend/broker/xendev.h"
@@ -318,25 +319,17 @@ static const char *find_worker(void)
     return "/usr/lib/gvm/gvm-worker";
 }
 
-static int bind_local(const char *path)
+/* The socket of a local guest, or -1 after one line. */
+static int listen_local(const char *path)
 {
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    int fd;
+    int fd = listen_at(path, SOCK_SEQPACKET, 128);
 
-    if (strlen(path) >= sizeof(a.sun_path)) {
+    if (fd == -ENAMETOOLONG)
         log_error("--local %s: a socket's path has at most %zu octets", path,
-                  sizeof(a.sun_path) - 1);
-        return -1;
-    }
-    strcpy(a.sun_path, path);
-    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 128) < 0) {
-        log_error("%s: %m", path);
-        if (fd >= 0)
-            close(fd);
-        return -1;
-    }
-    return fd;
+                  sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+    else if (fd < 0)
+        log_error("%s: %s", path, strerror(-fd));
+    return fd < 0 ? -1 : fd;
 }
 
 static void on_end_check(struct ev_loop *loop, ev_prepare *p, int revents)
@@ -438,7 +431,7 @@ static int run_local(struct options *o)
 
     if ((broker.confine && confine_local() < 0) || mps_start() < 0)
         return 1;
-    fd = o->listen_fd >= 0 ? o->listen_fd : bind_local(o->local);
+    fd = o->listen_fd >= 0 ? o->listen_fd : listen_local(o->local);
     if (fd < 0)
         return 1;
     err = local_start(&broker, fd, &o->params, 0, 0);
@@ -450,7 +443,7 @@ static int run_local(struct options *o)
         struct worker_params p = o->params;
 
         p.mem = o->guest[i].mem;
-        fd = bind_local(o->guest[i].socket);
+        fd = listen_local(o->guest[i].socket);
         err = fd < 0 ? -1 : local_start(&broker, fd, &p, o->guest[i].weight, o->guest[i].cap);
         if (err) {
             if (fd >= 0)

@@ -32,6 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dom0-backend/broker/listen.h"
 #include "dom0-backend/broker/xendev.h"
 #include "dom0-backend/common/clock.h"
 #include "gvm_version.h"
@@ -300,24 +301,14 @@ static void on_query(struct ev_loop *loop, ev_io *io, int revents)
 
 int query_start(struct broker *b, const char *path)
 {
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    int fd, err;
-    mode_t old;
+    mode_t old = umask(0177);
+    int fd;
 
-    if (strlen(path) >= sizeof(a.sun_path))
-        return -ENAMETOOLONG;
-    strcpy(a.sun_path, path);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    old = umask(0177);
     unlink(path);
-    err =
-        fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 8) < 0 ? -errno : 0;
+    fd = listen_at(path, SOCK_STREAM | SOCK_NONBLOCK, 8);
     umask(old);
-    if (err) {
-        if (fd >= 0)
-            close(fd);
-        return err;
-    }
+    if (fd < 0)
+        return fd;
     ev_io_init(&listener, on_query, fd, EV_READ);
     listener.data = b;
     ev_io_start(b->loop, &listener);

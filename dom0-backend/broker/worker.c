@@ -5,6 +5,7 @@
  * one that does not answer or does not read is killed.
  */
 #include "dom0-backend/broker/limits.h"
+#include "dom0-backend/broker/listen.h"
 #include "dom0-backend/broker/mps.h"
 #include "dom0-backend/broker/worker_int.h"
 
@@ -388,18 +389,11 @@ static int open_stats(struct worker *w)
 
 static int open_listen(struct worker *w)
 {
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    char path[108];
 
-    if (fd < 0)
-        return -1;
-    worker_path(w, "sock", a.sun_path, sizeof(a.sun_path));
-    unlink(a.sun_path);
-    if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 1) < 0) {
-        close(fd);
-        return -1;
-    }
-    return fd;
+    worker_path(w, "sock", path, sizeof(path));
+    unlink(path);
+    return listen_at(path, SOCK_SEQPACKET, 1);
 }
 
 unsigned long long worker_start_time(pid_t pid)
