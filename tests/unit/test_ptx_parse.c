@@ -243,6 +243,57 @@ static void variables(void **state)
     assert_int_equal(((uint64_t *)buf)[1], 7);
 }
 
+/* Several names in one declaration, each with dimensions and values of its own; ptxas takes these. */
+static void several_names(void **state)
+{
+    static const char *const names[] = {"u", "v", "w", "c", "e"};
+    static const unsigned sizes[] = {4, 16, 12, 8, 64};
+    uint64_t out, at[5];
+    uint32_t buf[16];
+
+    assert_int_equal(
+        pf_load_sm(".global .align 16 .b32 u = 7, v[2][2] = {{1, 2}, {3, 4}}, w[] = {5, 6, 9};\n"
+                   ".const .v2 .f32 c = {1.0, 2.0}, e[8];\n.extern .shared .b32 d1[], d2[];\n"
+                   ".func (.param .b32 s) f(.param .b32 a)\n{\n"
+                   ".reg .b32 %a, %b; .shared .b32 unused, here[4]; .local .b32 x, y[2];\n"
+                   "ld.param.b32 %a, [a]; st.local.b32 [x], %a; add.s32 %b, %a, 1;\n"
+                   "st.local.b32 [y+4], %b; add.s32 %b, %a, 2; st.shared.b32 [here+12], %b;\n"
+                   "ld.local.b32 %a, [x]; ld.local.b32 %b, [y+4]; add.s32 %a, %a, %b;\n"
+                   "st.param.b32 [s], %a; ret;\n}\n" K(
+                       "{ .param .b32 x, n, r;\nmov.u32 %r1, 40; st.param.b32 [x], %r1;\n"
+                       "call (n), f, (x); call (r), f, (n);\nld.param.b32 %r2, [n]; ld.param.b32 "
+                       "%r3, [r]; }\n"
+                       "ld.param.u64 %rd1, [p]; ld.global.b32 %r4, [v+12];\n"
+                       "st.global.v4.b32 [%rd1], {%r1, %r2, %r3, %r4};")),
+        0);
+    assert_int_equal(ptx_module_nvar(pf_module()), 5);
+    for (unsigned i = 0; i < 5; i++) {
+        struct ptx_var v = ptx_module_var(pf_module(), i);
+
+        assert_string_equal(v.name, names[i]);
+        assert_int_equal(v.size, sizes[i]);
+        assert_int_equal(v.align, i < 3 ? 16 : 8);
+        at[i] = pf_alloc(64);
+        ptx_module_set_var_addr(pf_module(), i, at[i]);
+        ptx_module_var_init(pf_module(), i, (uint8_t *)buf);
+        memcpy(pf_u32(at[i]), buf, v.size);
+    }
+    assert_int_equal(*pf_u32(at[0]), 7);
+    assert_memory_equal(pf_u32(at[2]), ((uint32_t[]){5, 6, 9}), 12);
+    assert_memory_equal(pf_u32(at[3]), ((float[]){1, 2}), 8);
+    out = pf_alloc(16);
+    assert_int_equal(pf_run("k", 1, 1, 1, out), 0);
+    assert_memory_equal(pf_u32(out), ((uint32_t[]){40, 81, 163, 4}), 16);
+
+    refuses(".global .u32 a, a;", 218, "'a'");
+    refuses(".global .u32 a,;", 218, "a variable's name");
+    refuses(".global .u32 a, .u32 b;", 218, "a variable's name");
+    refuses(".global .u32 a[], b;", 218, "'a' has no size");
+    refuses(".global .u32 a = 1, b[2] = {1, 2, 3};", 218, "room for");
+    refuses(K(".shared .b32 x = 1, y;"), 218, "'x' cannot have initial values");
+    refuses(".visible .entry k(.param .b32 x, y) { ret; }", 218, "'.param'");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +306,7 @@ int main(void)
         cmocka_unit_test_setup(parameters_and_resources, pf_setup),
         cmocka_unit_test_setup(registers_fit_the_block, pf_setup),
         cmocka_unit_test_setup(variables, pf_setup),
+        cmocka_unit_test_setup(several_names, pf_setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -155,19 +155,19 @@ fail:
     return -1;
 }
 
-/* [.align N] [.attribute(..)] [.v2|.v4] .type [.ptr ...] name [N]... [= ...] */
-int parse_one_var(struct parser *p, enum ir_space space, bool ext, struct ir_var **out)
+/* What precedes the names of a declaration, and holds for each of them. */
+struct decl {
+    struct ir_var v; /* space, ext, weak, managed, type, align: 0 is the type's */
+    unsigned vec;
+};
+
+/* [.align N] [.attribute(..)] [.v2|.v4] .type [.ptr ...] */
+static int parse_decl(struct parser *p, struct decl *d)
 {
     struct lexer *lx = &p->lx;
-    struct ir_var *v = pool_alloc(&p->m->pool, sizeof(*v));
-    unsigned vec = 1;
     int64_t n;
-    if (!v)
-        return perr(p, E_OUT_OF_MEMORY, "out of memory");
-    v->space = space;
-    v->ext = ext;
-    v->weak = p->weak && !p->fn;
-    v->line = lx->line;
+    d->vec = 1;
+    d->v.weak = p->weak && !p->fn;
     for (; lx->t == TK_DOT;) {
         unsigned t = ptx_type_find(lx->s, lx->n);
         if (tok_is(p, TK_DOT, "align")) {
@@ -177,10 +177,10 @@ int parse_one_var(struct parser *p, enum ir_space space, bool ext, struct ir_var
             if (n < 1 || n > 4096 || (n & (n - 1)))
                 return perr(p, E_INVALID_PTX, "alignment %lld, allowed are powers of two to 4096",
                             (long long)n);
-            v->align = n;
+            d->v.align = n;
             continue;
         } else if (tok_is(p, TK_DOT, "v2") || tok_is(p, TK_DOT, "v4")) {
-            vec = lx->s[1] - '0';
+            d->vec = lx->s[1] - '0';
         } else if (tok_is(p, TK_DOT, "ptr")) {
             /* .ptr [.space] [.align N]: hints about a pointer parameter */
             lex_next(lx);
@@ -199,25 +199,38 @@ int parse_one_var(struct parser *p, enum ir_space space, bool ext, struct ir_var
                 if (lx->t == TK_EOF || lx->t == TK_BAD)
                     return perr_token(p, "')'");
                 if (tok_is(p, TK_DOT, "managed"))
-                    v->managed = true;
+                    d->v.managed = true;
                 lex_next(lx);
             }
         } else if (t != T_NONE && t != T_PRED && ptx_type_bits[t]) {
-            v->type = t;
+            d->v.type = t;
         } else if (tok_is(p, TK_DOT, "samplerref") || tok_is(p, TK_DOT, "surfref")) {
-            v->type = T_TEXREF;
+            d->v.type = T_TEXREF;
         } else {
             return perr_token(p, "a type");
         }
         lex_next(lx);
     }
-    if (v->type == T_NONE)
-        return perr_token(p, "a type");
+    return d->v.type == T_NONE ? perr_token(p, "a type") : 0;
+}
+
+/* name [N]... [= ...] */
+static int parse_name(struct parser *p, const struct decl *d, struct ir_var **out)
+{
+    struct lexer *lx = &p->lx;
+    struct ir_var *v = pool_alloc(&p->m->pool, sizeof(*v));
+    const enum ir_space space = d->v.space;
+    const bool ext = d->v.ext;
+    int64_t n;
+    if (!v)
+        return perr(p, E_OUT_OF_MEMORY, "out of memory");
     if (lx->t != TK_IDENT)
         return perr_token(p, "a variable's name");
+    *v = d->v;
+    v->line = lx->line;
     const char *name = lx->s;
     size_t len = lx->n;
-    unsigned esize = ptx_type_bits[v->type] / 8 * vec;
+    unsigned esize = ptx_type_bits[v->type] / 8 * d->vec;
     if (!v->align)
         v->align = esize;
     v->size = esize;
@@ -295,13 +308,22 @@ init:
     return 0;
 }
 
+int parse_one_var(struct parser *p, enum ir_space space, bool ext, struct ir_var **out)
+{
+    struct decl d = {.v = {.space = space, .ext = ext}};
+
+    return parse_decl(p, &d) || parse_name(p, &d, out) ? -1 : 0;
+}
+
 int parse_var(struct parser *p, enum ir_space space, bool ext)
 {
-    /* names after a comma share the type: .global .u32 a, b; is not written by nvcc but legal.
-     * The attributes are parsed once per name because they precede the type only. */
-    if (parse_one_var(p, space, ext, NULL))
+    struct decl d = {.v = {.space = space, .ext = ext}};
+
+    if (parse_decl(p, &d))
         return -1;
-    if (is_punct(p, ','))
-        return perr(p, E_INVALID_PTX, "several variables in one declaration are not supported");
+    do {
+        if (parse_name(p, &d, NULL))
+            return -1;
+    } while (accept(p, ','));
     return expect(p, ';');
 }
