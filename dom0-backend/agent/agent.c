@@ -5,9 +5,8 @@
  * Every hit of @introduceDomain or @releaseDomain means: enumerate all domains and compare. Which
  * vgpus a new domain gets:
  *   - it has some already (gvm attach, or an earlier agent): nothing to do;
- *   - a domain with the same UUID vanished a moment ago: this is a reboot, it gets what it had;
- *   - otherwise what the one configuration file with its name says;
- *   - without such a file what is kept for its UUID (a restored domain).
+ *   - it is rebooted, restored or received by a migration: what is kept for its UUID;
+ *   - otherwise what the one configuration file with its name says.
  */
 #include "dom0-backend/agent/agent.h"
 
@@ -17,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "dom0-backend/agent/find.h"
@@ -24,6 +24,7 @@
 #include "dom0-backend/agent/saved.h"
 #include "dom0-backend/agent/wanted.h"
 #include "dom0-backend/common/log.h"
+#include "dom0-backend/common/states.h"
 #include "dom0-backend/common/xs.h"
 #include "dom0-backend/common/xslife.h"
 #include "vgpu_keys.h"
@@ -189,12 +190,41 @@ static void set_known(uint32_t id, const char *uuid, bool known)
         close(fd);
 }
 
+struct count {
+    const char *uuid;
+    unsigned programs;
+};
+
+static void count_programs(void *arg, const struct state_file *f)
+{
+    struct count *c = arg;
+
+    c->programs += !f->entries && strcmp(f->uuid, c->uuid) == 0;
+}
+
+/*
+ * Is it the domain for which entries are kept, in its next life? xl create makes up a new UUID, so
+ * that an old one comes with a reboot or a restore only, of which nothing else tells us: neither
+ * Xen nor xl mark a restored domain, and the agent may have been started since the save. But a file
+ * may give the UUID. Then the domain is taken for a new one, unless it ended just now or programs
+ * that were saved with it wait for it.
+ */
+static bool was_here(const char *uuid, const char *uuid_of_file)
+{
+    struct count c = {.uuid = uuid};
+
+    if (strcasecmp(uuid, uuid_of_file) != 0 || rebooted(uuid))
+        return true;
+    states_each(agent.conf->state_dir, count_programs, &c);
+    return c.programs > 0;
+}
+
 static void new_domain(uint32_t id, const char *uuid)
 {
     static struct saved s;
     static struct xlcfg cfg;
     char dir[64], name[128] = "", files[1024];
-    bool have, again = rebooted(uuid); /* or restored: the domain that its entries are kept for */
+    bool have, incoming = false;
     unsigned n;
 
     if (has_devices(id) || is_known(id, uuid))
@@ -205,24 +235,19 @@ static void new_domain(uint32_t id, const char *uuid)
         return;
     }
     if (strlen(name) > 10 && strcmp(name + strlen(name) - 10, "--incoming") == 0) {
-        name[strlen(name) - 10] = '\0'; /* being restored: renamed when that is complete */
-        again = true;
+        name[strlen(name) - 10] = '\0'; /* by xl migrate, which renames it when it is complete */
+        incoming = true;
     }
     have = saved_load(agent.conf->state_dir, uuid, &s) == 0;
-    if (again && have) {
-        give_saved(id, name, &s);
-        return;
-    }
     n = find_config(agent.conf, name, &cfg, files, sizeof(files));
-    if (n == 1) {
-        give_config(id, name, uuid, &cfg);
-        return;
-    }
-    if (n > 1)
-        log_warn("domain %u '%s': no vgpu: %u files have this name: %s", id, name, n, files);
-    else if (have)
+    if (have && (incoming || was_here(uuid, n == 1 ? cfg.uuid : ""))) {
+        log_info("domain %u '%s': was here before: has the vgpus that it had", id, name);
         give_saved(id, name, &s);
-    else {
+    } else if (n == 1) {
+        give_config(id, name, uuid, &cfg);
+    } else if (n > 1) {
+        log_warn("domain %u '%s': no vgpu: %u files have this name: %s", id, name, n, files);
+    } else {
         list_dirs(files, sizeof(files));
         log_info("domain %u '%s': no vgpu: no file in %s has this name (gvm attach %s SPEC gives "
                  "it one)",

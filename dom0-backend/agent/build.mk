@@ -11,6 +11,9 @@ AGENT_OBJS := $(AGENT_XS_OBJS) $(call objs,dom0-backend/common/xslife.c $(addpre
 
 UNIT_nodes_OBJS = $(AGENT_PURE_OBJS) $(call objs,dom0-backend/agent/nodes.c dom0-backend/agent/wanted.c \
 	dom0-backend/common/xs.c tests/unit/mock_xs.c)
+UNIT_agent_OBJS = $(AGENT_PURE_OBJS) $(filter-out %/xslife.o,$(AGENT_OBJS)) \
+	$(call objs,tests/unit/mock_xs.c) $(COMMON_OBJS)
+UNIT_agent_LIBS = -lev
 UNIT_spec_OBJS := $(AGENT_PURE_OBJS)
 UNIT_xlcfg_OBJS := $(AGENT_PURE_OBJS)
 UNIT_conf_OBJS = $(AGENT_PURE_OBJS) $(call objs,dom0-backend/agent/find.c dom0-backend/agent/saved.c) \

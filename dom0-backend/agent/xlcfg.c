@@ -23,7 +23,7 @@ struct parser {
 /* Where the values of the current setting go; NULL: nowhere. */
 struct sink {
     struct xlcfg *out;
-    bool name, vgpu;
+    bool name, uuid, vgpu;
 };
 
 static bool fail(struct parser *ps, const char *why)
@@ -96,15 +96,22 @@ static int escape(struct parser *ps)
     return k ? to[k - from] : c;
 }
 
+/* Nothing of what does not fit into the `size` octets of `out`. */
+static void copy_string(char *out, size_t size, const char *text, size_t n)
+{
+    n = n < size ? n : 0;
+    memcpy(out, text, n);
+    out[n] = '\0';
+}
+
 static void take_string(struct sink *s, const char *text, size_t n)
 {
     struct xlcfg *out = s->out;
 
     if (s->name) {
-        bool fits = n < sizeof(out->name);
-
-        memcpy(out->name, text, fits ? n : 0);
-        out->name[fits ? n : 0] = '\0';
+        copy_string(out->name, sizeof(out->name), text, n);
+    } else if (s->uuid) {
+        copy_string(out->uuid, sizeof(out->uuid), text, n);
     } else if (s->vgpu) {
         if (n >= sizeof(out->vgpu[0]) || out->nvgpu == XLCFG_MAX_VGPU) {
             out->vgpu_lost++;
@@ -196,6 +203,7 @@ static bool setting(struct parser *ps, struct xlcfg *out)
     if (n == 0 || isdigit((unsigned char)key[0]))
         return fail(ps, "expected KEY = VALUE");
     s.name = n == 4 && memcmp(key, "name", 4) == 0;
+    s.uuid = n == 4 && memcmp(key, "uuid", 4) == 0;
     s.vgpu = n == 4 && memcmp(key, "vgpu", 4) == 0;
     skip(ps, false);
     if (peek(ps) == '+') {
@@ -208,6 +216,8 @@ static bool setting(struct parser *ps, struct xlcfg *out)
     if (c != '+') { /* a later setting replaces an earlier one */
         if (s.name)
             out->name[0] = '\0';
+        if (s.uuid)
+            out->uuid[0] = '\0';
         if (s.vgpu)
             out->nvgpu = out->vgpu_lost = 0;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * xlcfg.h - reads two keys of a domain configuration file in xl's syntax: name and vgpu. Pure
- * functions on a buffer. Everything else in the file is skipped, whatever it is.
+ * xlcfg.h - reads three keys of a domain configuration file in xl's syntax: name, uuid and vgpu.
+ * Pure functions on a buffer. Everything else in the file is skipped, whatever it is.
  */
 #ifndef GVM_XLCFG_H
 #define GVM_XLCFG_H
@@ -13,6 +13,7 @@
 
 struct xlcfg {
     char name[128];                  /* "" if absent */
+    char uuid[37];                   /* as it is written; "" if absent or too long for one */
     char vgpu[XLCFG_MAX_VGPU][1025]; /* entries of vgpu = [ ... ] (or one string) */
     unsigned nvgpu;
     unsigned vgpu_lost; /* entries beyond XLCFG_MAX_VGPU, or too long */

@@ -57,6 +57,11 @@ static void forms(void **state)
     assert_string_equal(cfg.name, "");
     assert_int_equal(parse("vgpu=[]\r\nname='dos'\r\n"), 0);
     assert_string_equal(cfg.name, "dos");
+    assert_int_equal(parse("uuid='x'\nname='y'\nuuid=\"01234567-89AB-cdef-0123-456789abcdef\"\n"),
+                     0);
+    assert_string_equal(cfg.uuid, "01234567-89AB-cdef-0123-456789abcdef");
+    assert_int_equal(parse("uuid='01234567-89AB-cdef-0123-456789abcdef-'\n"), 0);
+    assert_string_equal(cfg.uuid, "");
     assert_int_equal(parse(""), 0);
     assert_int_equal(parse("# only a comment"), 0);
     assert_int_equal(cfg.nvgpu, 0);
