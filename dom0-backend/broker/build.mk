@@ -17,4 +17,6 @@ UNIT_mps_OBJS := $(call objs,dom0-backend/broker/mps.c)
 UNIT_listen_OBJS := $(call objs,dom0-backend/broker/listen.c)
 UNIT_backoff_OBJS := $(call objs,dom0-backend/broker/backoff.c)
 UNIT_holds_OBJS := $(call objs,dom0-backend/broker/holds.c)
+UNIT_sched_OBJS := $(call objs,dom0-backend/broker/sched.c dom0-backend/broker/gpushare.c) $(COMMON_OBJS)
+UNIT_sched_LIBS := -lev
 UNIT_gpushare_OBJS := $(call objs,dom0-backend/broker/gpushare.c)

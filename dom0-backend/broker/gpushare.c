@@ -316,6 +316,8 @@ uint64_t gs_step(struct gs *g, uint64_t now)
     for (t = g->list; t; t = t->next) {
         if (!t->busy)
             t->overrun = t->drain = 0;
+        else if (!t->drain && t != g->holder) /* it said so only when its lease was over */
+            t->drain = now;
         if (t->drain && !t->overrun && now - t->drain >= g->grace)
             t->overrun = t->drain;
         if (t->overrun)

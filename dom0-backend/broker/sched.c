@@ -48,6 +48,12 @@ struct sched_member {
     uint64_t turn_until, turn_idle, turn_at;
     uint64_t turn_used[TENANT_SLOTS];
     uint64_t until;
+    /* Of each process: what is under way, as its `since` names it; when others wanted the GPU meanwhile
+     * for the first time; whether they did again when that was too long ago. */
+    struct {
+        uint64_t since, minded;
+        bool over;
+    } kept[TENANT_SLOTS];
 };
 
 static struct {
@@ -204,22 +210,46 @@ static void step_gpu(struct gpu *g, uint64_t now, uint64_t *next)
         *next = at;
 }
 
-/* Whether somebody keeps the GPU from others who want it; for longer than is allowed: to be ended. */
+static bool others_want(const struct gpu *g, const struct gs_tenant *but)
+{
+    for (const struct gs_tenant *t = g->gs.list; t; t = t->next)
+        if (t != but && (t->wants || t->busy || t->moved))
+            return true;
+    return false;
+}
+
+/* Others come and go, and the last one that is there opens the gate: the time goes on all the same, for
+ * as long as nothing of what is under way comes to an end. True: somebody is to be ended. */
+static bool kept_too_long(struct sched_member *m, uint64_t limit, uint64_t now)
+{
+    struct tenant_page *p = m->page;
+    uint32_t n = atomic_load(&p->nslot);
+    bool any = false;
+
+    for (uint32_t i = 0; i < n && i < TENANT_SLOTS; i++) {
+        uint64_t since = atomic_load(&p->slot[i].since);
+
+        if (m->kept[i].since != since) {
+            m->kept[i].since = since;
+            m->kept[i].minded = now;
+            m->kept[i].over = false;
+        }
+        if (since && now - m->kept[i].minded >= limit)
+            any = m->kept[i].over = true;
+    }
+    return any;
+}
+
+/* Whether somebody keeps the GPU beyond its lease. Who has something under way for longer than is allowed
+ * is ended when others want the GPU. */
 static bool watchdog(struct gpu *g, uint64_t now)
 {
     uint64_t limit = (uint64_t)sched.b->cfg.kernel_limit * 1000000000u;
     bool watched = false;
-    unsigned active = 0;
 
-    for (struct gs_tenant *t = g->gs.list; t; t = t->next)
-        active += t->was_active;
     for (struct gs_tenant *t = g->gs.list; t && limit; t = t->next) {
-        if (!t->overrun)
-            continue;
-        if (active < 2)
-            t->overrun = now; /* nobody minds */
-        watched = true;
-        if (now - t->overrun >= limit)
+        watched |= t->overrun != 0;
+        if (t->busy && others_want(g, t) && kept_too_long((struct sched_member *)t, limit, now))
             ev_async_send(sched.b->loop, &sched.overrun);
     }
     return watched;
@@ -310,12 +340,13 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-static bool overruns(const struct sched_member *m)
+/* What the process in slot `i` has under way is still what has taken too long. */
+static bool is_over(const struct sched_member *m, unsigned i)
 {
     bool v;
 
     pthread_mutex_lock(&sched.lock);
-    v = m->t.overrun != 0;
+    v = m->kept[i].over && m->kept[i].since == atomic_load(&m->page->slot[i].since);
     pthread_mutex_unlock(&sched.lock);
     return v;
 }
@@ -323,14 +354,11 @@ static bool overruns(const struct sched_member *m)
 /* On the broker's thread: ends the workers whose kernels have run for too long. */
 static void on_overrun(struct ev_loop *loop, ev_async *a, int revents)
 {
-    uint64_t limit = (uint64_t)sched.b->cfg.kernel_limit * 1000000000u, now = now_ns();
-
     for (struct sched_member *m = sched.list; m; m = m->next) {
         for (unsigned i = 0; i < TENANT_SLOTS; i++) {
             struct worker *w = m->tenant->slot[i];
-            uint64_t since = atomic_load(&m->page->slot[i].since);
 
-            if (!w || !since || now < since || now - since < limit || w->timed_out || !overruns(m))
+            if (!w || w->timed_out || !is_over(m, i))
                 continue;
             w->timed_out = true;
             log_warn("%s: worker %d: what it has issued has kept the GPU from others for %u s "

@@ -309,18 +309,23 @@ void wk_gate_left(struct wk *w)
 
 /* ---- the thread that watches */
 
-/* What was issued while the gate was open was not counted: it becomes one operation. */
+/* What was issued while the gate was open was not counted: it becomes one operation. If what was under
+ * way before that still is, it has been for as long as that: others may come and go. */
 static void begin(struct wk *w, uint64_t now)
 {
     struct wk_gate *g = &w->gate;
+    uint64_t since = now;
 
+    look(w, now);
+    if (g->n && g->passed == g->kept_at && g->kept)
+        since = g->kept;
     g->managed = true;
     g->entered++;
     g->submitted++;
     g->last = NULL;
     g->at = g->moved = now;
     atomic_store(&slot_of(w)->due, 0);
-    atomic_store(&slot_of(w)->since, now);
+    atomic_store(&slot_of(w)->since, since);
     record(w);
 }
 
@@ -368,6 +373,10 @@ static void *gate_main(void *arg)
 
         if ((gate & TENANT_GATE_MASK) == TENANT_OPEN) {
             pthread_mutex_lock(&g->lock);
+            if (g->managed) {
+                g->kept = atomic_load(&s->since);
+                g->kept_at = g->passed;
+            }
             g->managed = false;
             g->asleep = false;
             pthread_mutex_unlock(&g->lock);

@@ -41,6 +41,7 @@ struct wk_gate {
     unsigned first, n;
     uint64_t at;             /* when the first operation was issued that no fence covers */
     uint64_t moved;          /* when the last fence passed, or work began */
+    uint64_t kept, kept_at;  /* tenant_slot.since and `passed` of when the gate was opened last */
     uint64_t each;           /* ns that an operation takes, by experience */
     uint32_t lease;          /* value of the gate under which operations were issued last */
     _Atomic uint32_t orphan; /* value that no broker is going to change: it is gone */

@@ -125,6 +125,28 @@ def endless_kernel(stage):
     need(stage, 'the line', g.said.count('max_kernel_s') == 1, g.said)
 
 
+def endless_visited(stage):
+    """The same where the other guest's programs come and go, each far shorter than the limit: the time
+    of the kernel without end goes on meanwhile."""
+    with guests(stage, ['', ''], ['--max-kernel', '2']) as g:
+        a = ready(g, 0)
+        tell(a, 'endless')
+        start = time.monotonic()
+        visits = done = 0
+        while not select_now(a) and time.monotonic() < start + 60:
+            b = ready(g, 1)
+            done += int(b.ask('load 20 0.2'))
+            b.end()
+            visits += 1
+        need(stage, 'the other', done > 0)
+        need(stage, 'the end', select_now(a), '%d visits' % visits)
+        need(stage, 'the error', hear(a) == '702')
+        need(stage, 'visits', visits > 1, str(visits))
+        need(stage, 'the time', time.monotonic() - start > 1.9)
+        a.end()
+    need(stage, 'the line', g.said.count('max_kernel_s') == 1, g.said)
+
+
 def select_now(p):
     return select.select([p.p.stdout], [], [], 0)[0]
 
@@ -139,4 +161,4 @@ def capped(stage):
         need(stage, 'charged', 0 < ns < 0.2 * took + 0.1, '%.3f s of %.3f s' % (ns, took))
 
 
-TESTS = [lease_of_each, turns_of_processes, killed_holder, endless_kernel, capped]
+TESTS = [lease_of_each, turns_of_processes, killed_holder, endless_kernel, endless_visited, capped]

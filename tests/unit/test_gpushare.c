@@ -280,6 +280,20 @@ static void test_endless(void **state)
     assert_true(!a->t.overrun);
 }
 
+/* What a guest has issued is only told when its lease has passed to somebody else: that keeps the GPU
+ * from others as anything else does. */
+static void test_told_late(void **state)
+{
+    struct guest *a = add(256, 0, 0, 0), *b = add(256, 0, MS, 0);
+
+    gs_resume(&g, &a->t, now);
+    run(S);
+    assert_true(g.holder == &b->t && !a->t.overrun);
+    a->left = 1000 * S;
+    run(g.grace + MS);
+    assert_true(a->t.overrun && now - a->t.overrun >= g.grace);
+}
+
 static void test_cap(void **state)
 {
     struct guest *a = add(256, 25, MS, 0), *b;
@@ -508,6 +522,7 @@ int main(void)
         cmocka_unit_test_setup(test_one_piece, setup),
         cmocka_unit_test_setup(test_long, setup),
         cmocka_unit_test_setup(test_endless, setup),
+        cmocka_unit_test_setup(test_told_late, setup),
         cmocka_unit_test_setup(test_cap, setup),
         cmocka_unit_test_setup(test_all_capped, setup),
         cmocka_unit_test_setup(test_resume, setup),

@@ -337,6 +337,47 @@ static void test_brokers(void **state)
     close(page);
 }
 
+static void move_gate(uint32_t state, uint64_t until)
+{
+    set_gate(state, until);
+    wk_gate_moved(&f->tenant, 0);
+}
+
+/* Since when something is under way is kept while the gate is open, for the time until others come
+ * back; the last test, as the thread stays. */
+static void test_since(void **state)
+{
+    uint64_t first;
+
+    assert_int_equal(wk_gate_start(&f->w), 0);
+    ready = false;
+    move_gate(TENANT_LEASE, UINT64_MAX);
+    while (!slot->since)
+        usleep(100);
+    issue();
+    first = slot->since;
+    for (int i = 0; i < 3; i++) {
+        move_gate(TENANT_OPEN, UINT64_MAX);
+        while (slot->since)
+            usleep(100);
+        move_gate(TENANT_LEASE, UINT64_MAX);
+        while (!slot->since)
+            usleep(100);
+        assert_true(slot->since == first);
+    }
+    ready = true; /* it is over, but something else comes */
+    while (slot->since)
+        usleep(100);
+    move_gate(TENANT_OPEN, UINT64_MAX);
+    while (f->w.gate.managed)
+        usleep(100);
+    ready = false;
+    move_gate(TENANT_LEASE, UINT64_MAX);
+    while (!slot->since)
+        usleep(100);
+    assert_true(slot->since > first);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +394,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ahead, setup, teardown),
         cmocka_unit_test_setup_teardown(test_orphan, setup, teardown),
         cmocka_unit_test_setup_teardown(test_brokers, setup, teardown),
+        cmocka_unit_test_setup(test_since, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
