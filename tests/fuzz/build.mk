@@ -9,9 +9,11 @@ FUZZ_CC := $(firstword $(shell command -v clang-14 clang 2>/dev/null))
 FUZZ_SECONDS ?= 30
 FUZZ_ALL := $(filter-out $(if $(CUDA_INC),,image) $(if $(LLVM_CONFIG),,ptxjit),$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ ?= $(FUZZ_ALL)
+# Operators without branches are meant as they are written (lanes side by side; hints that are all read).
 FUZZ_CFLAGS = -std=gnu11 -O1 -g -fsanitize=fuzzer-no-link,address,undefined \
 	-fno-sanitize-recover=undefined -fno-omit-frame-pointer -D_GNU_SOURCE -DGVM_FUZZ \
 	-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
+	-Wno-bitwise-instead-of-logical -Wno-bitwise-conditional-parentheses \
 	-I. -Iprotocol -I$(BUILD)/gen -include tests/fuzz/hook.h -MMD -MP
 FUZZ_HARNESS := $(call objs,tests/fuzz/hook.c tests/fuzz/mutate.c)
 

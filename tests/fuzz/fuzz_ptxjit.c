@@ -22,9 +22,14 @@ static void init(void)
     }
 }
 
-/* The launch, from the same memory each time. */
+/* The launch, from the same memory each time: shared and local memory, which nobody clears for a
+ * kernel, too. */
 static int run(struct ptx_kernel *k, uint32_t threads, enum ptx_jit mode)
 {
+    ptx_exec_free(x);
+    x = ptx_exec_new();
+    if (!x)
+        abort();
     memcpy(data_at, first, DATA);
     ptx_jit_set(mode);
     return run_ctas(k, 1, threads);
