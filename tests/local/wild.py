@@ -110,7 +110,7 @@ def endless(stage, jit):
     """Kernels that spin, wait and print for ever: cudaErrorLaunchTimeout after --longest-kernel seconds,
     whether anybody else is there or not; the other guest's programs print the same as alone. Many
     kernels that take longer together are none of those."""
-    with Pair(stage, jit, ['--longest-kernel', '2']) as (_, g):
+    with Pair(stage, jit, ['--longest-kernel', '4']) as (_, g):
         alone = beside(g, LIGHT)
         stage.expect([rc for _, rc in alone], [0] * len(alone), 'alone', str(alone))
         for name in ENDLESS:
