@@ -17,6 +17,7 @@ for tool in dpkg-buildpackage dh dh_dkms; do
     }
 done
 mkdir -p "$out"
+out=$(realpath "$out")
 src=$out/src
 rm -rf "$src" "$out"/*.deb "$out"/*.changes "$out"/*.buildinfo
 mkdir "$src"

@@ -201,7 +201,9 @@ def make(packages, agent, debs, programs, say):
             shutil.copy(deb, os.path.join(root, "root/next"))
         for p in programs:
             shutil.copy(p, os.path.join(root, "usr/local/bin"))
-        _run("chroot", root, "sh", "-c", "dpkg -i /root/xen-vgpufront-dkms_*.deb")
+        # the compiler's log goes with this root: its end belongs to the error
+        _run("chroot", root, "sh", "-c", "dpkg -i /root/xen-vgpufront-dkms_*.deb || "
+             "{ cat /var/lib/dkms/xen-vgpufront/*/build/make.log; exit 1; }")
 
     def dom0(root):
         _common(root, packages, agent, "dom0", "/dev/virtio-ports/lab")
