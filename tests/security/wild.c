@@ -9,9 +9,11 @@
  * ever; wait: for ever at a barrier, half of the block; recurse: calls itself for ever; stack: local
  * memory beyond what there is; heap: malloc until there is none, all of it written; text: printf for
  * ever; index: a jump by a wild number; pointer: a call of a wild address; middle: a call of an address
- * within a function; trap. memory: no kernel, cuMemAlloc until there is none.
+ * within a function; trap. memory: no kernel, cuMemAlloc until there is none. turns: no error, 60 kernels
+ * of 25 ms one after the other.
  */
 #include <cuda.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,7 +77,9 @@ static const char text[] =
     ENTRY("middle", "mov.u64 %rd6, deeper;\nadd.u64 %rd6, %rd6, 3;\n"
           "{ .param .b64 a;\n.param .b32 b;\nst.param.b64 [a], %rd1;\nst.param.b32 [b], 0;\n"
           "P: .callprototype _ (.param .b64 _, .param .b32 _);\ncall %rd6, (a, b), P; }")
-    ENTRY("trap", "trap;");
+    ENTRY("trap", "trap;")
+    ENTRY("turns", "mov.u64 %rd6, %globaltimer;\nL: mov.u64 %rd7, %globaltimer;\n"
+          "sub.u64 %rd7, %rd7, %rd6;\nsetp.lt.u64 %q1, %rd7, 25000000;\n@%q1 bra L;");
 /* clang-format on */
 
 static int memory(void)
@@ -100,12 +104,13 @@ static int memory(void)
 
 static int kernel(CUmodule mod, const char *name, CUdeviceptr p)
 {
+    const bool turns = !strcmp(name, "turns");
     void *args[] = {&p};
     CUfunction f;
     int err = cuModuleGetFunction(&f, mod, name);
 
-    if (!err)
-        err = cuLaunchKernel(f, 16, 1, 1, 64, 1, 1, 0, NULL, args, NULL);
+    for (unsigned i = 0; !err && i < (turns ? 60 : 1); i++)
+        err = cuLaunchKernel(f, turns ? 1 : 16, 1, 1, 64, 1, 1, 0, NULL, args, NULL);
     return err ? err : (int)cuCtxSynchronize();
 }
 
