@@ -129,6 +129,31 @@ LLVMValueRef mask_vec(struct gen *g, LLVMValueRef m)
     return LLVMBuildICmp(g->b, LLVMIntEQ, LLVMBuildAnd(g->b, m, bits, ""), bits, "");
 }
 
+LLVMValueRef eight_lanes(struct gen *g, LLVMValueRef v, uint32_t from)
+{
+    LLVMValueRef idx[8];
+
+    for (uint32_t i = 0; i < 8; i++)
+        idx[i] = ci32(g, from + i);
+    if (g->w == 8)
+        return v;
+    return LLVMBuildShuffleVector(g->b, v, LLVMGetUndef(LLVMTypeOf(v)), LLVMConstVector(idx, 8),
+                                  "");
+}
+
+LLVMValueRef join_lanes(struct gen *g, LLVMValueRef *part)
+{
+    LLVMValueRef idx[WARP];
+
+    for (uint32_t i = 0; i < WARP; i++)
+        idx[i] = ci32(g, i);
+    for (uint32_t n = 8; n < g->w; n *= 2)
+        for (uint32_t k = 0; k < g->w / n / 2; k++)
+            part[k] = LLVMBuildShuffleVector(g->b, part[2 * k], part[2 * k + 1],
+                                             LLVMConstVector(idx, 2 * n), "");
+    return part[0];
+}
+
 /* From the sign bits of 32-bit lanes; eight at a time, for which there is an instruction. */
 LLVMValueRef mask_bits(struct gen *g, LLVMValueRef v)
 {
@@ -136,13 +161,8 @@ LLVMValueRef mask_bits(struct gen *g, LLVMValueRef v)
     LLVMValueRef r = NULL;
 
     for (uint32_t k = 0; k < g->w; k += 8) {
-        LLVMValueRef idx[8], h = v;
+        LLVMValueRef h = eight_lanes(g, v, k);
 
-        for (uint32_t i = 0; i < 8; i++)
-            idx[i] = ci32(g, k + i);
-        if (g->w > 8)
-            h = LLVMBuildShuffleVector(g->b, v, LLVMGetUndef(LLVMTypeOf(v)),
-                                       LLVMConstVector(idx, 8), "");
         h = LLVMBuildICmp(g->b, LLVMIntSLT, h, LLVMConstNull(t8), "");
         h = LLVMBuildZExtOrBitCast(g->b, LLVMBuildBitCast(g->b, h, g->i8, ""), g->mt, "");
         if (k)

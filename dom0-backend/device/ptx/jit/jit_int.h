@@ -313,6 +313,9 @@ void put(struct gen *g, const struct jop *j, const struct opd *d, LLVMValueRef v
 LLVMValueRef op_mask(struct gen *g, const struct jop *j); /* lanes that execute it, mt */
 LLVMValueRef mask_vec(struct gen *g, LLVMValueRef m);
 LLVMValueRef mask_bits(struct gen *g, LLVMValueRef v);
+/* Lanes [from, from + 8) of a vector, and all lanes from such parts; part is overwritten. */
+LLVMValueRef eight_lanes(struct gen *g, LLVMValueRef v, uint32_t from);
+LLVMValueRef join_lanes(struct gen *g, LLVMValueRef *part);
 /* A predicate as 32-bit lanes, all bits alike. */
 LLVMValueRef get_pred(struct gen *g, const struct opd *o);
 LLVMBasicBlockRef new_bb(struct gen *g, const char *name);
