@@ -275,7 +275,8 @@ struct gen {
     LLVMModuleRef mod;
     LLVMBuilderRef b;
     LLVMValueRef fn;
-    uint32_t w;                                           /* lanes */
+    bool gathers; /* hardware's instruction for words at any addresses is worth its while */
+    uint32_t w;   /* lanes */
     LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, mt, ptr; /* mt: a mask of lanes; ptr: i8 pointer */
     LLVMValueRef warp, uops, lane0, exec, shared, params, stop;  /* pointers as i64 */
     LLVMValueRef warps, part, part_end, given, dest, frame_part; /* see jit_fn */

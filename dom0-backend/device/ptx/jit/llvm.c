@@ -108,6 +108,16 @@ static void attributes(struct gen *g)
     LLVMDisposeMessage(features);
 }
 
+/* AMD's from Zen 3 on, as measured. */
+static bool good_gathers(void)
+{
+    char *cpu = LLVMGetHostCPUName();
+    bool good = !strncmp(cpu, "znver", 5) && cpu[5] >= '3';
+
+    LLVMDisposeMessage(cpu);
+    return good;
+}
+
 static int run_passes(struct gen *g, char *log, size_t log_n)
 {
     LLVMPassBuilderOptionsRef o = LLVMCreatePassBuilderOptions();
@@ -360,6 +370,7 @@ static int compile(const struct jit_job *job, struct jit_code **out, char *log, 
     g.mod = LLVMModuleCreateWithNameInContext("ptx", g.ctx);
     LLVMSetTarget(g.mod, "x86_64-pc-linux-gnu");
     g.b = LLVMCreateBuilderInContext(g.ctx);
+    g.gathers = good_gathers();
     rc = gen_unit(&g);
     if (!rc)
         rc = emit_code(&g, log, log_n);

@@ -44,6 +44,7 @@ LLVMValueRef fill_in(struct access *x, LLVMValueRef a);
 struct places {
     LLVMValueRef base; /* of 32-bit numbers in lane_addr; or NULL: addresses are there */
     uint64_t scale;
+    LLVMValueRef numbers; /* to be loaded from by hardware's instruction; or NULL */
 };
 /* Looks at the addresses of all lanes, goes to the slow path if one is bad, and writes them down. */
 void find_places(struct access *x, struct places *p);
