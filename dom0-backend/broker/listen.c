@@ -2,32 +2,26 @@
 #include "dom0-backend/broker/listen.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-/* A name beside `path` that no other process takes. False if it is too long for an address. */
-static bool beside(const char *path, char *out, size_t size)
-{
-    const char *slash = strrchr(path, '/');
-    int dir = slash ? (int)(slash - path) + 1 : 0;
-
-    return (size_t)snprintf(out, size, "%.*s.%d", dir, path, (int)getpid()) < size;
-}
-
 int listen_at(const char *path, int type, int backlog)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
+    const char *slash = strrchr(path, '/');
+    size_t dir = slash ? (size_t)(slash - path) + 1 : 0;
     int fd, err = 0;
 
     /* bind() makes the name and listen() comes after it: who connects in between is refused. So
      * the socket listens under another name before it gets its own, by link(), which like bind()
      * takes no name that is there. */
-    if (strlen(path) >= sizeof(a.sun_path) || !beside(path, a.sun_path, sizeof(a.sun_path)))
+    if (strlen(path) > LISTEN_PATH_MAX || dir > LISTEN_DIR_MAX)
         return -ENAMETOOLONG;
+    /* A process id has at most seven digits. */
+    snprintf(a.sun_path, sizeof(a.sun_path), "%.*s.%d", (int)dir, path, (int)getpid());
     fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;

@@ -325,8 +325,8 @@ static int listen_local(const char *path)
     int fd = listen_at(path, SOCK_SEQPACKET, 128);
 
     if (fd == -ENAMETOOLONG)
-        log_error("--local %s: a socket's path has at most %zu octets", path,
-                  sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+        log_error("--local %s: a socket's path has at most %u octets, its folder %u", path,
+                  LISTEN_PATH_MAX, LISTEN_DIR_MAX);
     else if (fd < 0)
         log_error("%s: %s", path, strerror(-fd));
     return fd < 0 ? -1 : fd;

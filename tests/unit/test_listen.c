@@ -114,6 +114,12 @@ static void test_what_is_there(void **state)
     memset(longest, 'x', sizeof(longest) - 1);
     longest[sizeof(longest) - 1] = '\0';
     assert_int_equal(listen_at(longest, SOCK_STREAM, 1), -ENAMETOOLONG);
+    /* A short name in a long folder too: another name comes first there. */
+    memset(longest, 'x', sizeof(longest));
+    strcpy(longest + LISTEN_DIR_MAX, "/s");
+    assert_int_equal(listen_at(longest, SOCK_STREAM, 1), -ENAMETOOLONG);
+    strcpy(longest + LISTEN_DIR_MAX - 1, "/s");
+    assert_int_equal(listen_at(longest, SOCK_STREAM, 1), -ENOENT);
     assert_int_equal(listen_at("/there/is/no/such", SOCK_STREAM, 1), -ENOENT);
     assert_int_equal(entries(), 0);
 }

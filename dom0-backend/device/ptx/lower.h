@@ -67,9 +67,10 @@ const char *ptx_mod_str(unsigned m);
 
 /* A guarded instruction that the interpreter cannot guard is jumped around. */
 uint32_t low_skip_begin(struct lower *lo);
+void low_skip_end(struct lower *lo, uint32_t at);
+
 /* Adds target i of the table `l` to those of the function. 0 or -1. */
 int low_target(struct lower *lo, const struct ir_label *l, uint32_t i);
-void low_skip_end(struct lower *lo, uint32_t at);
 
 /* An address operand: register part (operand code, NO_REG when absent), its width and offset. */
 #define NO_REG UINT32_MAX

@@ -133,10 +133,10 @@ LLVMValueRef eight_lanes(struct gen *g, LLVMValueRef v, uint32_t from)
 {
     LLVMValueRef idx[8];
 
-    for (uint32_t i = 0; i < 8; i++)
-        idx[i] = ci32(g, from + i);
     if (g->w == 8)
         return v;
+    for (uint32_t i = 0; i < 8; i++)
+        idx[i] = ci32(g, from + i);
     return LLVMBuildShuffleVector(g->b, v, LLVMGetUndef(LLVMTypeOf(v)), LLVMConstVector(idx, 8),
                                   "");
 }
