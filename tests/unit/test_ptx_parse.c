@@ -82,6 +82,19 @@ static void unsupported_is_lazy(void **state)
             "Undefined reference to 'e'");
 }
 
+/* A kernel of another file, for launches by kernels: only who takes its address is refused. */
+static void kernel_elsewhere(void **state)
+{
+    static const char *const text = ".extern .entry other(.param .u64 p);\n" K(
+        "mov.u64 %rd1, other;") ".visible .entry good(.param .u64 p) { ret; }\n";
+
+    assert_int_equal(pf_load_sm(text), 0);
+    assert_int_equal(ptx_module_nkernel(pf_module()), 2);
+    assert_int_equal(pf_run("k", 1, 32, 1, (uint64_t)0), 801);
+    assert_non_null(strstr(pf_log, "mov: takes the address of kernel 'other', which this module"));
+    assert_int_equal(pf_run("good", 1, 32, 1, (uint64_t)0), 0);
+}
+
 #define TEXT(body) ".version 7.8\n.target sm_75\n.address_size 64\n" body
 
 /* Joins two texts; complete as in ptx_module_link(). */
@@ -301,6 +314,7 @@ int main(void)
         cmocka_unit_test_setup(targets, pf_setup),
         cmocka_unit_test_setup(errors_name_the_line, pf_setup),
         cmocka_unit_test_setup(unsupported_is_lazy, pf_setup),
+        cmocka_unit_test_setup(kernel_elsewhere, pf_setup),
         cmocka_unit_test_setup(joined_texts, pf_setup),
         cmocka_unit_test_setup(limits, pf_setup),
         cmocka_unit_test_setup(parameters_and_resources, pf_setup),

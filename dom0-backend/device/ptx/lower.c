@@ -239,6 +239,13 @@ static uint32_t sym_code(struct lower *lo, const struct ir_opnd *o, unsigned typ
     uint64_t v = o->val;
     bool wide = ptx_type_bits[type] == 64;
     if (o->kind == O_FUNC) {
+        const struct ir_func *f = lo->k->mod->funcs[o->idx];
+
+        if (f->entry && !f->body) {
+            low_fail(lo, E_NOT_SUPPORTED,
+                     "takes the address of kernel '%.80s', which this module lacks", f->name);
+            return 0;
+        }
         v = PTX_APERTURE_FUNC + o->idx;
     } else {
         const struct ir_var *x = o->var;

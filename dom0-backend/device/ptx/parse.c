@@ -445,7 +445,11 @@ static int resolve_relocs(struct parser *p)
     return 0;
 }
 
-/* What is used must be somewhere. Functions of the device library are found at the first launch. */
+/*
+ * What is used must be somewhere. Functions of the device library are found at the first launch. So
+ * are kernels: their addresses are for launches by kernels only, so that a kernel that takes one is
+ * refused by its instruction, and the others of a program that nobody has joined yet run.
+ */
 static int check_defined(const struct ptx_module *m, char *log, size_t log_n)
 {
     static const char *const library[] = {"vprintf", "malloc", "free", "__assertfail"};
@@ -459,8 +463,8 @@ static int check_defined(const struct ptx_module *m, char *log, size_t log_n)
     }
     for (uint32_t i = 0; i < m->nfuncs; i++) {
         const struct ir_func *f = m->funcs[i];
-        bool known =
-            f->body || !f->used || !strncmp(f->name, "__cuda", 6) || !strncmp(f->name, "cuda", 4);
+        bool known = f->body || f->entry || !f->used || !strncmp(f->name, "__cuda", 6) ||
+                     !strncmp(f->name, "cuda", 4);
         for (size_t k = 0; !known && k < sizeof(library) / sizeof(library[0]); k++)
             known = !strcmp(f->name, library[k]);
         if (!known) {
