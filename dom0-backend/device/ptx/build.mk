@@ -87,6 +87,9 @@ UNIT_ptx_exec_LIBS = -lm
 UNIT_ptx_jit_OBJS = $(PTX_TEST_OBJS) $(call objs,tests/ptx/randprog.c tests/ptx/randcall.c)
 UNIT_ptx_jit_LIBS = -lm
 UNIT_ptx_jit_NEEDS = $(PTX_JIT)
+UNIT_ptx_wide_OBJS = $(PTX_TEST_OBJS)
+UNIT_ptx_wide_LIBS = -lm
+UNIT_ptx_wide_NEEDS = $(PTX_JIT)
 UNIT_ptx_tex_OBJS = $(PTX_TEST_OBJS)
 UNIT_ptx_tex_LIBS = -lm
 # What guests write is walked, parsed, verified, interpreted and compiled for a minute each.

@@ -148,9 +148,15 @@ static void explain_signal(struct ptx_exec *x)
         }
     } else if (u && u->kind == K_FN && (u->a == NO_ADDR_REG || (u->a & 3) < B_COUNT)) {
         uint64_t ad[WARP] __attribute__((aligned(64)));
+        const bool one = !strncmp(u->name, "ld.", 3) || !strncmp(u->name, "st.", 3);
         lane_addrs(w, u, ad);
         for (uint32_t k = w->mask; k; k &= k - 1) {
             int i = __builtin_ctz(k);
+            if (one && ad[i] >> 12 == x->sig_addr >> 12) { /* as above */
+                lane = i;
+                addr = ad[i];
+                break;
+            }
             /* lanes are read in vectors: the faulting byte may be a little above or below */
             uint64_t d = ad[i] > x->sig_addr ? ad[i] - x->sig_addr : x->sig_addr - ad[i];
             if (d < best) {

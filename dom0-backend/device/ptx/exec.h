@@ -55,7 +55,7 @@ struct uop {
     uop_fn fn;
     uint8_t kind;
     uint8_t csr, csrmask; /* MXCSR mode wanted; csrmask 0 = does not matter */
-    uint8_t n;            /* small number: vector length, barrier kind */
+    uint8_t n;            /* small number: holes of a vector, barrier kind */
     uint32_t guard;       /* predicate slot, | 1 when negated; 0 = none */
     uint32_t d, a, b, c;  /* operand codes */
     uint32_t e, f;        /* more of them, or whatever the handler says */

@@ -105,12 +105,22 @@ static unsigned vec_len(struct lower *lo)
     return take(lo, M_v2) ? 2 : take(lo, M_v4) ? 4 : take(lo, M_v8) ? 8 : 1;
 }
 
-/* The register codes of a scalar or vector; *wide: they have 64 bits. */
+#define VEC_MAX   8u   /* elements of a vector */
+#define WIDE_BITS 256u /* an access of sm_100: to global memory only, and a store may have holes */
+
+/* The registers of a load or a store. */
+struct data {
+    uint32_t code[VEC_MAX];
+    bool wide;    /* they have 64 bits */
+    uint8_t skip; /* by element: '_', which is not stored */
+};
+
+/* Those of a scalar or vector of n elements. */
 static int data_regs(struct lower *lo, const struct ir_opnd *o, unsigned n, unsigned t, bool dst,
-                     uint32_t *code, bool *wide)
+                     struct data *d)
 {
     const struct ir_opnd *e = o;
-    *wide = ptx_type_bits[t] == 64;
+    *d = (struct data){.wide = ptx_type_bits[t] == 64};
     if (n > 1) {
         if (o->kind != O_VEC || o->n != n)
             return low_fail(lo, E_INVALID_PTX, "a vector of %u registers is wanted", n);
@@ -122,26 +132,41 @@ static int data_regs(struct lower *lo, const struct ir_opnd *o, unsigned n, unsi
             return low_fail(lo, E_INVALID_PTX, "register %.60s does not fit .%s",
                             lo->fn->regs[e[i].idx].name, ptx_type_name[t]);
         if (rb == 64)
-            *wide = true;
+            d->wide = true;
     }
     for (unsigned i = 0; i < n; i++)
-        code[i] = dst ? low_dst(lo, &e[i], *wide ? T_B64 : T_B32)
-                      : low_src(lo, &e[i],
-                                e[i].kind != O_IMM               ? (*wide ? T_B64 : T_B32)
-                                : *wide && ptx_type_bits[t] < 64 ? T_B64
-                                                                 : t);
+        if (dst) {
+            d->code[i] = low_dst(lo, &e[i], d->wide ? T_B64 : T_B32);
+        } else if (e[i].kind == O_SINK && n * ptx_type_bits[t] == WIDE_BITS) {
+            d->code[i] = low_const64(lo, 0);
+            d->skip |= (uint8_t)(1u << i);
+        } else {
+            d->code[i] = low_src(lo, &e[i],
+                                 e[i].kind != O_IMM                 ? (d->wide ? T_B64 : T_B32)
+                                 : d->wide && ptx_type_bits[t] < 64 ? T_B64
+                                                                    : t);
+        }
     return lo->err ? -1 : 0;
 }
 
-static void set_data(struct uop *u, const uint32_t *code, unsigned n)
+/* The micro-op of a vector; of more than four registers, the rest are in another one behind it. */
+static int emit_vec(struct lower *lo, const char *op, unsigned n, int space, const char *type,
+                    const struct low_addr *a, const struct data *d)
 {
-    u->d = code[0];
-    if (n > 1)
-        u->b = code[1];
-    if (n > 2) {
-        u->c = code[2];
-        u->e = code[3];
+    struct uop *u = emit(lo, "%s.v%u.%s.%s.%u", op, n, space_name[space], type, d->wide ? 64 : 32);
+    if (!u)
+        return -1;
+    set_addr(u, a);
+    u->n = d->skip;
+    for (unsigned k = 0; k < n; k += 4) {
+        if (k && !(u = emit(lo, "nop")))
+            return -1;
+        u->d = d->code[k];
+        u->b = d->code[k + 1];
+        u->c = d->code[k + 2];
+        u->e = d->code[k + 3];
     }
+    return 0;
 }
 
 static int mem_common(struct lower *lo, const struct ir_insn *in, unsigned *n, unsigned *t)
@@ -152,67 +177,71 @@ static int mem_common(struct lower *lo, const struct ir_insn *in, unsigned *n, u
         return low_fail(lo, in->nopnd == 3 ? E_NOT_SUPPORTED : E_INVALID_PTX,
                         "this form is not supported");
     *t = in->type[0];
-    if (!mem_type(*t, false) || *n == 8)
+    if (!mem_type(*t, false))
         return low_fail(lo, E_NOT_SUPPORTED, "type .%s is not supported", ptx_type_name[*t]);
+    if (*n == VEC_MAX && ptx_type_bits[*t] != 32)
+        return low_fail(lo, E_INVALID_PTX, "elements of a .v8 have 32 bits, .%s has %u",
+                        ptx_type_name[*t], ptx_type_bits[*t]);
     return 0;
+}
+
+/* The space of an access of n elements of type t. */
+static int mem_space(struct lower *lo, const struct low_addr *a, unsigned n, unsigned t)
+{
+    int sp = access_space(lo, a);
+
+    if (n * ptx_type_bits[t] == WIDE_BITS && sp != AS_GLOBAL && sp != AS_GENERIC)
+        return low_fail(lo, E_INVALID_PTX, "%u bits in .%s memory, where 128 are the most",
+                        WIDE_BITS, space_name[sp]);
+    return sp;
 }
 
 int low_ld(struct lower *lo, const struct ir_insn *in)
 {
     unsigned n, t;
-    uint32_t code[4];
+    int sp;
+    struct data d;
     struct low_addr a;
-    bool wide;
-    if (mem_common(lo, in, &n, &t) || low_address(lo, opnd(lo, in, 1), &a))
-        return -1;
-    int sp = access_space(lo, &a);
-    if (data_regs(lo, opnd(lo, in, 0), n, t, true, code, &wide) ||
+    if (mem_common(lo, in, &n, &t) || low_address(lo, opnd(lo, in, 1), &a) ||
+        (sp = mem_space(lo, &a, n, t)) < 0 || data_regs(lo, opnd(lo, in, 0), n, t, true, &d) ||
         emit_check(lo, &a, sp, CHECK_READ, n * ptx_type_bits[t] / 8))
         return -1;
-    struct uop *u;
-    if (n == 1)
-        u = emit(lo, "ld.%s.%s.%u", space_name[sp], mem_type(t, wide), wide ? 64 : 32);
-    else
-        u = emit(lo, "ld.v%u.%s.%s.%u", n, space_name[sp], mem_type(t, wide), wide ? 64 : 32);
+    if (n > 1)
+        return emit_vec(lo, "ld", n, sp, mem_type(t, d.wide), &a, &d);
+    struct uop *u = emit(lo, "ld.%s.%s.%u", space_name[sp], mem_type(t, d.wide), d.wide ? 64 : 32);
     if (!u)
         return -1;
     set_addr(u, &a);
-    set_data(u, code, n);
+    u->d = d.code[0];
     return 0;
 }
 
 int low_st(struct lower *lo, const struct ir_insn *in)
 {
     unsigned n, t;
-    uint32_t code[4];
+    int sp;
+    struct data d;
     struct low_addr a;
-    bool wide;
-    if (mem_common(lo, in, &n, &t) || low_address(lo, opnd(lo, in, 0), &a))
+    if (mem_common(lo, in, &n, &t) || low_address(lo, opnd(lo, in, 0), &a) ||
+        (sp = mem_space(lo, &a, n, t)) < 0)
         return -1;
-    int sp = access_space(lo, &a);
     if (sp == AS_PARAM)
         return low_fail(lo, E_INVALID_PTX, "kernel parameters are read-only");
-    if (data_regs(lo, opnd(lo, in, 1), n, t, false, code, &wide) ||
+    if (data_regs(lo, opnd(lo, in, 1), n, t, false, &d) ||
         emit_check(lo, &a, sp, CHECK_WRITE, n * ptx_type_bits[t] / 8))
         return -1;
-    const char *mt = mem_type(t, wide);
+    const char *mt = mem_type(t, d.wide);
     char ut[8] = "";
     snprintf(ut, sizeof(ut), "u%s", mt + 1); /* a store does not extend */
-    struct uop *u;
-    if (n == 1) {
-        u = emit(lo, "st.%s.%s.%u", space_name[sp], ut, wide ? 64 : 32);
-        if (!u)
-            return -1;
-        u->b = code[0];
-    } else {
-        if (wide && ptx_type_bits[t] < 64)
-            return low_fail(lo, E_NOT_SUPPORTED, "vector of wider registers is not supported");
-        u = emit(lo, "st.v%u.%s.%s.%u", n, space_name[sp], ut, wide ? 64 : 32);
-        if (!u)
-            return -1;
-        set_data(u, code, n);
-    }
+    if (n > 1 && d.wide && ptx_type_bits[t] < 64)
+        return low_fail(lo, E_NOT_SUPPORTED, "vector of wider registers is not supported");
+    if (n > 1)
+        return emit_vec(lo, "st", n, sp, ut, &a, &d);
+    struct uop *u = emit(lo, "st.%s.%s.%u", space_name[sp], ut, d.wide ? 64 : 32);
+    if (!u)
+        return -1;
     set_addr(u, &a);
+    u->b = d.code[0];
     return 0;
 }
 

@@ -1,13 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* ops_vec.c - vector loads and stores: .v2 and .v4; the registers are u->d, b, c, e. */
+/*
+ * ops_vec.c - vector loads and stores: .v2, .v4 and .v8; the registers are u->d, b, c, e, and another
+ * four of the micro-op behind. u->n: by element, what a store of 32 octets leaves as it is.
+ */
 #include "addr.h"
+
+INLINE void vec_codes(const struct uop *u, int n, u32 *code)
+{
+    for (int k = 0; k < n; k += 4, u++) {
+        code[k] = u->d;
+        code[k + 1] = u->b;
+        code[k + 2] = u->c;
+        code[k + 3] = u->e;
+    }
+}
 
 #define LDV(sp, spn, T, D, N)                                                                      \
     static void ldv_##spn##_##T##_##D##_##N(struct warp *w, const struct uop *u)                   \
     {                                                                                              \
         u64 p[WARP] __attribute__((aligned(64)));                                                  \
         int pat = resolve(w, u, sp, sizeof(T) * N, p);                                             \
-        const u32 code[4] = {u->d, u->b, u->c, u->e};                                              \
+        u32 code[8];                                                                               \
+        vec_codes(u, N, code);                                                                     \
         u32 m = w->mask;                                                                           \
         T t[N][WARP];                                                                              \
         if (pat == PAT_UNIT) {                                                                     \
@@ -36,14 +50,17 @@
     {                                                                                              \
         u64 p[WARP] __attribute__((aligned(64)));                                                  \
         resolve(w, u, sp, sizeof(T) * N, p);                                                       \
-        const u32 code[4] = {u->d, u->b, u->c, u->e};                                              \
+        const u32 skip = sizeof(T) * N == 32 ? u->n : 0;                                           \
+        u32 code[8];                                                                               \
         const D *s[N];                                                                             \
+        vec_codes(u, N, code);                                                                     \
         for (int k = 0; k < N; k++)                                                                \
             s[k] = RG(code[k]);                                                                    \
         for (u32 l = w->mask; l; l &= l - 1) {                                                     \
             int i = __builtin_ctz(l);                                                              \
             for (int k = 0; k < N; k++)                                                            \
-                ((T *)(uintptr_t)p[i])[k] = (T)s[k][i];                                            \
+                if (!(skip >> k & 1))                                                              \
+                    ((T *)(uintptr_t)p[i])[k] = (T)s[k][i];                                        \
         }                                                                                          \
     }
 /* clang-format off */
@@ -70,6 +87,10 @@ ALL(STV, AS_GLOBAL, global, 4)
 ALL(STV, AS_SHARED, shared, 4)
 ALL(STV, AS_LOCAL, local, 4)
 ALL(STV, AS_GENERIC, generic, 4)
+LDV(AS_GLOBAL, global, u32, u32, 8)
+LDV(AS_GENERIC, generic, u32, u32, 8)
+STV(AS_GLOBAL, global, u32, u32, 8)
+STV(AS_GENERIC, generic, u32, u32, 8)
 /* clang-format on */
 
 #define HV1(op, spn, T, D, dn, N)                                                                  \
@@ -98,4 +119,8 @@ TABLE(ops_vec) = {HVX(global, 2),
                   HV(st, shared, 4),
                   HV(st, local, 4),
                   HV(st, generic, 4),
+                  HV1(ld, global, u32, u32, "32", 8),
+                  HV1(ld, generic, u32, u32, "32", 8),
+                  HV1(st, global, u32, u32, "32", 8),
+                  HV1(st, generic, u32, u32, "32", 8),
                   HEND};

@@ -334,6 +334,23 @@ static int address(struct decoder *d, struct jop *j, const struct uop *v, const 
     return decode_operand(d, &j->a, v->a, r->a, v->f & AF_WIDE ? C_64 : C_32);
 }
 
+/* Registers 5 to 8 of a vector, in the micro-op behind. */
+static int rest_of_vector(struct decoder *d, struct jop *j, const struct uop *v,
+                          const struct uop *r, unsigned cls)
+{
+    const uint32_t vc[4] = {v->d, v->b, v->c, v->e}, rc[4] = {r->d, r->b, r->c, r->e};
+
+    j->more = calloc(4, sizeof(*j->more));
+    if (!j->more)
+        return unit_fail(d->t, "out of memory");
+    for (j->nmore = 0; j->nmore < 4; j->nmore++) {
+        j->more[j->nmore].def = j->op == OP_LD;
+        if (decode_operand(d, &j->more[j->nmore].o, vc[j->nmore], rc[j->nmore], cls))
+            return -1;
+    }
+    return 0;
+}
+
 /* ld.SPACE.TYPE.BITS, ld.vN.SPACE.TYPE.BITS and the same of st */
 static int memory(struct decoder *d, struct jop *j, const struct uop *v, const struct uop *r)
 {
@@ -352,7 +369,7 @@ static int memory(struct decoder *d, struct jop *j, const struct uop *v, const s
         return unit_fail(d->t, "'%.40s' is not known to the compiler", v->name);
     for (j->space = 0; j->space < 5 && strcmp(spaces[j->space], word[0]);)
         j->space++;
-    if (j->space == 5 || j->nelem > 4)
+    if (j->space == 5 || j->nelem > 8)
         return unit_fail(d->t, "'%.40s' is not known to the compiler", v->name);
     cls = !strcmp(word[2], "64") ? C_64 : C_32;
     if (address(d, j, v, r))
@@ -361,10 +378,10 @@ static int memory(struct decoder *d, struct jop *j, const struct uop *v, const s
         return decode_operand(d, &j->b, v->b, r->b, cls);
     struct opd *o[4] = {&j->d, &j->b, &j->c, &j->e};
     const uint32_t vc[4] = {v->d, v->b, v->c, v->e}, rc[4] = {r->d, r->b, r->c, r->e};
-    for (unsigned i = 0; i < j->nelem; i++)
+    for (unsigned i = 0; i < j->nelem && i < 4; i++)
         if (decode_operand(d, o[i], vc[i], rc[i], cls))
             return -1;
-    return 0;
+    return j->nelem > 4 ? rest_of_vector(d, j, v + 1, r + 1, cls) : 0;
 }
 
 static int atomic(struct decoder *d, struct jop *j, const struct uop *v, const struct uop *r)
@@ -526,7 +543,7 @@ void each_operand(const struct jop *j, opd_cb cb, void *arg)
     if (j->a.kind == OPD_REG)
         cb(arg, &j->a, false);
     for (unsigned i = 0; i < j->nmore; i++)
-        if (!j->more[i].def)
+        if (j->more[i].o.kind == OPD_REG && !j->more[i].def)
             cb(arg, &j->more[i].o, false);
     for (unsigned i = 0; i < j->nmore; i++)
         if (j->more[i].def)

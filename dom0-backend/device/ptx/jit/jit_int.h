@@ -142,7 +142,7 @@ struct jop {
     struct opd guard; /* kind OPD_NONE: always */
     bool guard_neg;
     int64_t imm;
-    struct more *more; /* handled.c */
+    struct more *more; /* handled.c; of a vector, registers 5 to 8 */
     uint32_t nmore;
 };
 enum {

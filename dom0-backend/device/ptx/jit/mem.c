@@ -17,13 +17,15 @@ bool mem_native(const struct unit *t, const struct jop *j, const struct uop *u)
         return j->op == OP_LD && j->a.kind == OPD_NONE && u->imm >= 0 &&
                u->imm % (elem_bytes(j) * j->nelem) == 0 &&
                (uint64_t)u->imm + elem_bytes(j) * j->nelem <= t->job->param_bytes;
-    return true;
+    return j->op != OP_ST || !u->n; /* without holes */
 }
 
 const struct opd *mem_data(const struct jop *j, unsigned k)
 {
     const struct opd *o[4] = {&j->d, &j->b, &j->c, &j->e};
 
+    if (k >= 4)
+        return &j->more[k - 4].o;
     return j->op == OP_ST && j->nelem == 1 ? &j->b : o[k];
 }
 
@@ -323,7 +325,7 @@ static void load_side(struct access *x, LLVMValueRef p)
 
 static LLVMValueRef interleave(struct gen *g, LLVMValueRef a, LLVMValueRef b)
 {
-    LLVMValueRef idx[4 * WARP];
+    LLVMValueRef idx[MAX_ELEMS * WARP];
     unsigned n = LLVMGetVectorSize(LLVMTypeOf(a));
 
     for (unsigned l = 0; l < n; l++) {
@@ -333,17 +335,17 @@ static LLVMValueRef interleave(struct gen *g, LLVMValueRef a, LLVMValueRef b)
     return LLVMBuildShuffleVector(g->b, a, b, LLVMConstVector(idx, 2 * n), "");
 }
 
+/* Elements from, from + step, from + 2 step ... of the lanes, side by side. */
+static LLVMValueRef woven(struct access *x, unsigned from, unsigned step)
+{
+    if (step == x->j->nelem)
+        return to_mem(x, from, true);
+    return interleave(x->g, woven(x, from, 2 * step), woven(x, from + step, 2 * step));
+}
+
 static void store_side(struct access *x, LLVMValueRef p)
 {
-    struct gen *g = x->g;
-    LLVMValueRef v = to_mem(x, 0, true);
-
-    if (x->j->nelem == 2)
-        v = interleave(g, v, to_mem(x, 1, true));
-    if (x->j->nelem == 4)
-        v = interleave(g, interleave(g, v, to_mem(x, 2, true)),
-                       interleave(g, to_mem(x, 1, true), to_mem(x, 3, true)));
-    store_at(g, p, v, x->total);
+    store_at(x->g, p, woven(x, 0, 1), x->total);
 }
 
 /* Some lanes only, and those that are not there may be out of range: the address that the part's first

@@ -6,6 +6,8 @@
 #include "dom0-backend/device/ptx/addr.h"
 #include "jit_int.h"
 
+#define MAX_ELEMS 8 /* of a vector */
+
 struct access {
     struct gen *g;
     const struct jop *j;
