@@ -114,10 +114,10 @@ static void __attribute__((noreturn)) child(const struct spawn *s, int exe, char
 
 pid_t spawn_worker(const struct spawn *s, int *pidfd)
 {
-    static char jit[32], check[32], mps[sizeof(MPS_VARIABLE) + 128];
+    static char jit[32], check[32], sm[32], mps[sizeof(MPS_VARIABLE) + 128];
     /* Compiled code is not kept: it would be one guest's, found by the next. */
     static char *clean_env[] = {
-        "PATH=/usr/bin:/bin", "LANG=C", "CUDA_CACHE_DISABLE=1", NULL, NULL, NULL, NULL};
+        "PATH=/usr/bin:/bin", "LANG=C", "CUDA_CACHE_DISABLE=1", NULL, NULL, NULL, NULL, NULL};
     static bool told;
     char *const *env = s->confine ? clean_env : environ;
     unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUTS;
@@ -130,8 +130,11 @@ pid_t spawn_worker(const struct spawn *s, int *pidfd)
                  getenv("GVM_PTX_JIT") ? getenv("GVM_PTX_JIT") : "");
         snprintf(check, sizeof(check), "GVM_PTX_CHECK=%s",
                  getenv("GVM_PTX_CHECK") ? getenv("GVM_PTX_CHECK") : "");
+        snprintf(sm, sizeof(sm), "GVM_PTX_SM=%s", getenv("GVM_PTX_SM") ? getenv("GVM_PTX_SM") : "");
         unsigned n = 3;
 
+        if (getenv("GVM_PTX_SM"))
+            clean_env[n++] = sm;
         if (getenv("GVM_PTX_JIT"))
             clean_env[n++] = jit;
         if (getenv("GVM_PTX_CHECK"))

@@ -15,6 +15,7 @@ $(BUILD)/conformance/parked: CONFORMANCE_LIBS = -L$(BUILD)/lib -lcuda
 $(BUILD)/conformance/calls: tests/conformance/module/parts/lazy.cu
 $(BUILD)/conformance/calls: CONFORMANCE_LIBS = tests/conformance/module/parts/lazy.cu -ldl
 $(BUILD)/conformance/noPTX: NVCC_ARCH := -gencode arch=compute_90,code=sm_90
+$(BUILD)/conformance/wide: NVCC_ARCH := -gencode arch=compute_100,code=compute_100
 $(BUILD)/conformance/%: tests/conformance/%.cu tests/conformance/check.h
 	@mkdir -p $(@D)
 	$(NVCC) -w -cudart shared $(NVCC_ARCH) -o $@ $< $(CONFORMANCE_LIBS)

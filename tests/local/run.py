@@ -198,6 +198,23 @@ def no_ptx(stage):
         raise Failed('lines of ours:\n' + out)
 
 
+def later_device(stage):
+    """A program for compute capability 10.0 alone is refused, as by an H200, unless the device says
+    that it is such a one: then its loads and stores of 256 bits work, interpreted and compiled."""
+    rc, out = stage.run('wide')
+    expect(rc, 0, 'exit status', out)
+    if 'launch: 209' not in out or 'sm_90 or lower; the image holds PTX sm_100' not in out:
+        raise Failed(out)
+    for jit in '0', '2':
+        rc, out = stage.run('wide', env=dict(stage.env, GVM_PTX_SM='100', GVM_PTX_JIT=jit))
+        expect(rc, 0, 'exit status, GVM_PTX_JIT=' + jit, out)
+        if 'compute capability 10.0' not in out or 'wide ... PASSED' not in out:
+            raise Failed(out)
+    rc, out = stage.run('wide', env=dict(stage.env, GVM_PTX_SM='101'))
+    if 'GVM_PTX_SM=101: allowed are 90 and 100' not in out:
+        raise Failed('status %d:\n%s' % (rc, out))
+
+
 def oob_beside_another(stage):
     """A stray store is a sticky error of its own process; the program beside it finishes."""
     beside = stage.start('blackScholes')
@@ -363,8 +380,8 @@ def shared_in_one_guest(stage):
 
 
 TESTS = [program(n) for n in PASSING] + [
-    progress, threads, staticlink, own_static, no_ptx, oob_beside_another, system_calls,
-    round_trips, allocations, worker_killed, gvm_killed,
+    progress, threads, staticlink, own_static, no_ptx, later_device, oob_beside_another,
+    system_calls, round_trips, allocations, worker_killed, gvm_killed,
     bad_environment, shared_in_one_guest] + diag.TESTS + park.TESTS + quota.TESTS + (
     share.TESTS + mps.TESTS + starts.TESTS + wild.TESTS)
 

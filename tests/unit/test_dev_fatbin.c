@@ -12,6 +12,7 @@
 #include <zstd.h>
 
 #include "dom0-backend/device/ptx/fatbin.h"
+#include "dom0-backend/device/ptx/ptx.h"
 
 #define PTX  1
 #define ELF  2
@@ -148,6 +149,26 @@ static void highest_target_wins(void **state)
     assert_int_equal(walk(), 0);
     assert_int_equal(texts.n, 1);
     assert_string_equal(texts.v[0].text, "// 89");
+}
+
+/* The device says that it is a later one. */
+static void later_target(void **state)
+{
+    size_t at = begin_fatbin();
+
+    put_entry(PTX, 90, 0, "// 90");
+    put_entry(PTX, 100, 0, "// 100");
+    put_entry(PTX, 100, 0x100000, "// 100a");
+    put_entry(PTX, 120, 0, "// 120");
+    end_fatbin(at);
+    assert_int_equal(walk(), 0);
+    assert_string_equal(texts.v[0].text, "// 90");
+    fatbin_texts_free(&texts);
+    ptx_target_set(PTX_TARGET_LATER);
+    assert_int_equal(walk(), 0);
+    ptx_target_set(PTX_TARGET);
+    assert_int_equal(texts.n, 1);
+    assert_string_equal(texts.v[0].text, "// 100");
 }
 
 static void no_ptx_names_what_there_is(void **state)
@@ -297,6 +318,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_compression, reset, cleanup),
         cmocka_unit_test_setup_teardown(highest_target_wins, reset, cleanup),
+        cmocka_unit_test_setup_teardown(later_target, reset, cleanup),
         cmocka_unit_test_setup_teardown(no_ptx_names_what_there_is, reset, cleanup),
         cmocka_unit_test_setup_teardown(wrapper_with_linked_fatbins, reset, cleanup),
         cmocka_unit_test_setup_teardown(other_images, reset, cleanup),

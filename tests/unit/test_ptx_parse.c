@@ -40,6 +40,11 @@ static void targets(void **state)
         sprintf(text, ".version 9.0\n.target %s\n.address_size 64\n", t[i].sm);
         assert_int_equal(pf_load(text), t[i].err);
     }
+    ptx_target_set(PTX_TARGET_LATER);
+    assert_int_equal(pf_load(".version 9.0\n.target sm_100\n.address_size 64\n"), 0);
+    assert_int_equal(pf_load(".version 9.0\n.target sm_101\n.address_size 64\n"), 209);
+    assert_non_null(strstr(pf_log, "above sm_100"));
+    ptx_target_set(PTX_TARGET);
 }
 
 static void errors_name_the_line(void **state)

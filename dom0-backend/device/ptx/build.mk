@@ -5,7 +5,7 @@ PTX_OPS_SRCS := ops_atom.c ops_bits.c ops_check.c ops_cmp.c ops_cvt.c ops_fp.c o
 	ops_misc.c ops_matrix.c ops_mbarrier.c ops_mma.c ops_small.c ops_tex.c ops_vec.c ops_video.c ops_warp.c
 PTX_CORE_SRCS := barrier.c builtin.c cfg.c cta.c handlers.c interp.c jit_run.c lex.c lower.c lower_alu.c \
 	lower_ctl.c lower_cvt.c lower_matrix.c lower_mbarrier.c lower_mem.c lower_mma.c lower_prog.c lower_small.c lower_tex.c lower_video.c module.c optable.c parse.c parse_fn.c parse_sym.c parse_var.c pool.c texture.c $(PTX_OPS_SRCS)
-PTX_CORE_SRCS += jit_cache.c lower_flat.c
+PTX_CORE_SRCS += jit_cache.c lower_flat.c target.c
 PTX_DEV_SRCS := arena.c call.c device.c device_array.c device_copy.c device_crew.c device_func.c device_graph.c device_info.c device_jit.c device_link.c device_mem.c \
 	device_module.c device_output.c device_texture.c device_thread.c event.c fatbin.c stream.c stream_op.c
 PTX_DEV_SRCS += arena_map.c arena_state.c device_state.c arena_share.c memop.c device_pool.c device_share.c device_vmm.c
@@ -58,7 +58,7 @@ $(DEV_TEST_DATA): $(BUILD)/unit/data/vecadd-%.fatbin: tests/unit/data/vecadd.cu
 		$(if $(filter-out default,$*),-compress-mode=$*) -o $@ $<
 
 UNIT_dev_arena_OBJS = $(call objs,dom0-backend/device/ptx/arena.c dom0-backend/device/ptx/arena_map.c dom0-backend/device/ptx/arena_share.c)
-UNIT_dev_fatbin_OBJS = $(call objs,dom0-backend/device/ptx/fatbin.c)
+UNIT_dev_fatbin_OBJS = $(call objs,dom0-backend/device/ptx/fatbin.c dom0-backend/device/ptx/target.c)
 UNIT_dev_fatbin_LIBS = $(PTX_LIBS)
 UNIT_dev_fatbin_NEEDS = $(DEV_TEST_DATA)
 UNIT_dev_streams_OBJS = $(DEV_TEST_OBJS)
@@ -67,7 +67,7 @@ UNIT_dev_kernels_OBJS = $(DEV_TEST_OBJS)
 UNIT_dev_kernels_LIBS = $(PTX_LIBS)
 UNIT_dev_kernels_NEEDS = $(DEV_TEST_DATA)
 
-FUZZ_fatbin_OBJS = $(call objs,dom0-backend/device/ptx/fatbin.c)
+FUZZ_fatbin_OBJS = $(call objs,dom0-backend/device/ptx/fatbin.c dom0-backend/device/ptx/target.c)
 FUZZ_fatbin_LIBS = $(PTX_LIBS)
 FUZZ_fatbin_SEEDS = $(if $(DEV_TEST_DATA),$(BUILD)/unit/data)
 $(BUILD)/fuzz/fuzz_fatbin: | $(DEV_TEST_DATA)

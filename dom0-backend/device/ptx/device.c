@@ -166,6 +166,9 @@ static int swdev_open(const struct dev_config *cfg, struct dev **out)
     d->limit[LIMIT_SHARED] = PTX_MAX_SHARED;
     /* With one processor nothing happens while somebody spins. */
     d->spin_ns = cpu_threads(0) > 1 ? SPIN_NS : 0;
+    err = target_setup();
+    if (err)
+        goto out_arena;
     device_describe(&d->inf, d->nsm, mem);
     err = jit_setup();
     if (!err)

@@ -57,7 +57,7 @@ int swdev_func_info(struct dev *d, struct dev_func *f, struct dev_func_info *out
     out->attr[ATTR_LOCAL] = (int32_t)f->inf.local_bytes;
     out->attr[ATTR_REGS] = (int32_t)f->inf.regs;
     out->attr[ATTR_PTX_VERSION] = (int32_t)f->inf.target;
-    out->attr[ATTR_BINARY_VERSION] = PTX_MAX_TARGET;
+    out->attr[ATTR_BINARY_VERSION] = (int32_t)ptx_target();
     out->attr[ATTR_MAX_DYNAMIC_SHARED] = f->max_dynamic;
     out->attr[ATTR_CARVEOUT] = f->carveout;
     return 0;

@@ -77,8 +77,6 @@ static const struct {
     {72, MAX_LINEAR_PITCH},   /* MAXIMUM_TEXTURE2D_LINEAR_PITCH */
     {73, MAX_LAYERED},        /* MAXIMUM_TEXTURE2D_MIPMAPPED_WIDTH */
     {74, MAX_LAYERED},        /* MAXIMUM_TEXTURE2D_MIPMAPPED_HEIGHT */
-    {75, 9},                  /* COMPUTE_CAPABILITY_MAJOR */
-    {76, 0},                  /* COMPUTE_CAPABILITY_MINOR */
     {77, MAX_LAYERED},        /* MAXIMUM_TEXTURE1D_MIPMAPPED_WIDTH */
     {78, 1},                  /* STREAM_PRIORITIES_SUPPORTED: as hints */
     {79, 1},                  /* GLOBAL_L1_CACHE_SUPPORTED */
@@ -111,7 +109,9 @@ enum {
     ATTR_SM_COUNT = 16,
     ATTR_MEMORY_CLOCK = 36,
     ATTR_BUS_WIDTH = 37,
-    ATTR_L2_SIZE = 38
+    ATTR_L2_SIZE = 38,
+    ATTR_MAJOR = 75, /* of the compute capability */
+    ATTR_MINOR = 76
 };
 
 /* A processor's clock cannot be found out everywhere (virtual machines); programs divide by it. */
@@ -159,6 +159,8 @@ void device_describe(struct dev_info *out, unsigned nsm, uint64_t mem)
     out->caps = DEV_CAP_POOL_DIRECT;
     for (unsigned i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
         out->attr[fixed[i].attr] = fixed[i].value;
+    out->attr[ATTR_MAJOR] = (int32_t)ptx_target() / 10;
+    out->attr[ATTR_MINOR] = (int32_t)ptx_target() % 10;
     out->attr[ATTR_SM_COUNT] = (int32_t)nsm;
     out->attr[ATTR_CLOCK_RATE] = clock_khz();
     out->attr[ATTR_MEMORY_CLOCK] = MEMORY_KHZ;

@@ -487,7 +487,9 @@ int func_blocks_per_sm(const struct dev_func *f, uint32_t threads, uint64_t dyna
 /* device_info.c: fills *out for nsm CPU threads and mem bytes. May read files. */
 void device_describe(struct dev_info *out, unsigned nsm, uint64_t mem);
 
-/* device_jit.c: reads GVM_PTX_JIT and loads the compiler, before the system call filter. */
+/* device_jit.c: reads GVM_PTX_SM, for ptx_target(); an error of CUDA's and one line if it is wrong. */
+int target_setup(void);
+/* Reads GVM_PTX_JIT and GVM_PTX_CHECK and loads the compiler, before the system call filter. */
 int jit_setup(void);
 bool swdev_makes_code(struct dev *d);
 

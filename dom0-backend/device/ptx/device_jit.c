@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* device_jit.c - whether kernels are compiled or checked: GVM_PTX_JIT, GVM_PTX_CHECK, the plug-in. */
+/* device_jit.c - how kernels are taken, compiled and checked: GVM_PTX_SM, GVM_PTX_JIT and
+ * GVM_PTX_CHECK, the plug-in. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,18 @@ static bool loaded;
 static void on_note(const char *line)
 {
     log_debug("%s", line);
+}
+
+int target_setup(void)
+{
+    const char *v = getenv("GVM_PTX_SM");
+
+    if (v && strcmp(v, "90") && strcmp(v, "100")) {
+        log_error("GVM_PTX_SM=%.40s: allowed are 90 and 100 (compute capability 9.0, 10.0)", v);
+        return CUDA_ERROR_INVALID_VALUE;
+    }
+    ptx_target_set(v && *v == '1' ? PTX_TARGET_LATER : PTX_TARGET);
+    return 0;
 }
 
 int jit_setup(void)

@@ -47,7 +47,7 @@ static int check_options(const struct dev_jit_option *opt, unsigned n)
         if (opt[i].id == JIT_TARGET && (opt[i].value < 30 || opt[i].value > 130))
             return CUDA_ERROR_INVALID_VALUE;
         /* What is made for another device does not run on this one. */
-        if (opt[i].id == JIT_TARGET && opt[i].value != PTX_MAX_TARGET)
+        if (opt[i].id == JIT_TARGET && opt[i].value != ptx_target())
             return CUDA_ERROR_INVALID_SOURCE;
     }
     return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The format is not published by NVIDIA; the layout below was read off nvcc 13's own output. */
 #include "dom0-backend/device/ptx/fatbin.h"
+#include "dom0-backend/device/ptx/ptx.h"
 
 #include <lz4.h>
 #include <stdarg.h>
@@ -181,7 +182,7 @@ static int unpack(struct walk *w, const struct entry *e, struct fatbin_text *out
 /* The highest, as on a GPU: source code asks __CUDA_ARCH__, and the lower ones may lack something. */
 static bool better(const struct entry *e, const struct entry *than)
 {
-    if (e->kind != KIND_PTX || e->arch > FATBIN_MAX_TARGET || e->flags & (FLAG_ARCH | FLAG_FAMILY))
+    if (e->kind != KIND_PTX || e->arch > ptx_target() || e->flags & (FLAG_ARCH | FLAG_FAMILY))
         return false;
     return !than->data || e->arch > than->arch;
 }
@@ -271,7 +272,7 @@ static int walk_container(struct walk *w, const uint8_t *p, uint64_t n, struct f
         return fail(w, CUDA_NO_BINARY_FOR_GPU,
                     "the software device needs PTX for sm_%u or lower; "
                     "the image holds %s",
-                    FATBIN_MAX_TARGET, w->seen.len ? w->seen.text : "nothing");
+                    ptx_target(), w->seen.len ? w->seen.text : "nothing");
     return 0;
 }
 
@@ -298,7 +299,7 @@ static int elf_image(struct walk *w, const uint8_t *p, size_t n)
     return fail(w, CUDA_NO_BINARY_FOR_GPU,
                 "the software device needs PTX for sm_%u or lower; the "
                 "image is a binary for sm_%u",
-                FATBIN_MAX_TARGET, arch);
+                ptx_target(), arch);
 }
 
 int fatbin_texts(const void *image, size_t n, struct fatbin_texts *out, char *log, size_t log_n)

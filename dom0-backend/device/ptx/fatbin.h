@@ -16,7 +16,6 @@
 #define FATBIN_MAX_ENTRIES 4096u
 #define FATBIN_MAX_TEXTS   64u         /* linked modules in one image */
 #define FATBIN_MAX_TEXT    (64u << 20) /* bytes of PTX after decompression, all texts together */
-#define FATBIN_MAX_TARGET  90u         /* highest sm number whose PTX is taken */
 
 struct fatbin_text {
     char *text; /* owned; ends in a NUL that len does not count */
@@ -30,7 +29,7 @@ struct fatbin_texts {
 
 /*
  * One text per fatbin in the image: the PTX entry with the highest target, at most
- * FATBIN_MAX_TARGET, that is not for one architecture or family only. Of an image that
+ * ptx_target(), that is not for one architecture or family only. Of an image that
  * fatbin_join() made, all texts.
  * 0; 200 (INVALID_IMAGE) for a malformed image, 209 (NO_BINARY_FOR_GPU) when it is sound but holds
  * no such PTX, 2 when out of memory. On failure one line is left in log[0..log_n), and *out is

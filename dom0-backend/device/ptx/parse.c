@@ -302,9 +302,9 @@ static int parse_target(struct parser *p)
             if (v > p->m->target)
                 p->m->target = v;
             seen = true;
-            if (v > PTX_MAX_TARGET)
-                return perr(p, E_NO_BINARY, "target %.*s is above sm_%d, what this device is",
-                            (int)(lx->n > 32 ? 32 : lx->n), lx->s, PTX_MAX_TARGET);
+            if (v > ptx_target())
+                return perr(p, E_NO_BINARY, "target %.*s is above sm_%u, what this device is",
+                            (int)(lx->n > 32 ? 32 : lx->n), lx->s, ptx_target());
         }
         lex_next(lx);
     } while (is_punct(p, ','));

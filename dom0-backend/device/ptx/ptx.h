@@ -25,13 +25,21 @@ struct ptx_kernel;
 struct ptx_exec;
 struct ptx_tex; /* texture.h */
 
-/* Limits of the declared device (compute capability 9.0). */
+/* Limits of the declared device (compute capability 9.0, and the same in 10.0). */
 #define PTX_SM_REGS     65536 /* registers of a multiprocessor, compute capability 9.0 */
 #define PTX_MAX_THREADS 1024u
 #define PTX_MAX_SHARED  (227u * 1024) /* static + dynamic, opt-in limit, bytes per CTA */
-#define PTX_MAX_TARGET  90
-#define PTX_MAX_VERSION 90u         /* 10 * major + minor of .version */
-#define PTX_MAX_TEXT    (64u << 20) /* bytes of PTX text in one module */
+#define PTX_MAX_VERSION 90u           /* 10 * major + minor of .version */
+#define PTX_MAX_TEXT    (64u << 20)   /* bytes of PTX text in one module */
+
+/*
+ * The declared device's sm number, and the highest .target that is taken: PTX_TARGET, or what was set,
+ * before the first module is parsed, for programs that are made for a later one.
+ */
+#define PTX_TARGET       90
+#define PTX_TARGET_LATER 100
+void ptx_target_set(unsigned sm);
+unsigned ptx_target(void);
 
 /*
  * Generic addresses that are not global: outside every host address, so never in the window.
@@ -48,7 +56,7 @@ struct ptx_tex; /* texture.h */
 /*
  * Parses and verifies PTX text (n bytes; need not end in NUL, trailing NULs are stripped). On
  * failure one line in log[0..log_n) names the line and what is wrong: 218 for text that is not
- * PTX, 222 for a .version that is too new, 209 for a .target above sm_90. An instruction that is valid PTX but not implemented does
+ * PTX, 222 for a .version that is too new, 209 for a .target above ptx_target(). An instruction that is valid PTX but not implemented does
  * not fail here; it makes ptx_kernel_prepare() of the kernels that use it fail with 801.
  */
 int ptx_module_parse(const char *text, size_t n, struct ptx_module **out, char *log, size_t log_n);

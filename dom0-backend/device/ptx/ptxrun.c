@@ -3,9 +3,10 @@
  * ptxrun - debugging tool: parses PTX files, says which kernels the software device can run, and
  * runs one kernel on this thread.
  *
- *   ptxrun FILE.ptx...                       one line per kernel: ok, or why not
- *   ptxrun -r FILE.ptx...                    which kernels the compiler takes, and why not the others
+ *   ptxrun [-l] FILE.ptx...                  one line per kernel: ok, or why not
+ *   ptxrun [-l] -r FILE.ptx...               which kernels the compiler takes, and why not the others
  *   ptxrun -k NAME [-g X[,Y[,Z]]] [-b ...] [-s SHMEM] [-t] [-n TIMES] [-j LANES] FILE.ptx ARG...
+ * -l: as a device of compute capability 10.0.
  * -j: compiled (plug-in gvm-ptx-jit.so), LANES at once, 0 for the usual number; -n: best of TIMES.
  * ARG, one per parameter: i32:V u32:V u64:V i64:V f32:V f64:V, or a buffer in device memory:
  *   buf:BYTES[:zero|iota|rand][:TYPE:COUNT]  contents; print COUNT values of TYPE afterwards
@@ -209,7 +210,7 @@ int main(int argc, char **argv)
     double best = 1e30, first = 0;
     int c, times = 1;
     setvbuf(stdout, NULL, _IOLBF, 0);
-    while ((c = getopt(argc, argv, "+k:g:b:s:tcj:n:r")) != -1) {
+    while ((c = getopt(argc, argv, "+k:g:b:s:tcj:ln:r")) != -1) {
         switch (c) {
         case 'k':
             kname = optarg;
@@ -234,6 +235,9 @@ int main(int argc, char **argv)
                 break;
             ptx_jit_notes(on_note);
             ptx_jit_lanes((unsigned)atoi(optarg));
+            break;
+        case 'l':
+            ptx_target_set(PTX_TARGET_LATER);
             break;
         case 'n':
             times = atoi(optarg);
