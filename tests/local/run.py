@@ -205,11 +205,17 @@ def later_device(stage):
     expect(rc, 0, 'exit status', out)
     if 'launch: 209' not in out or 'sm_90 or lower; the image holds PTX sm_100' not in out:
         raise Failed(out)
-    for jit in '0', '2':
-        rc, out = stage.run('wide', env=dict(stage.env, GVM_PTX_SM='100', GVM_PTX_JIT=jit))
-        expect(rc, 0, 'exit status, GVM_PTX_JIT=' + jit, out)
-        if 'compute capability 10.0' not in out or 'wide ... PASSED' not in out:
-            raise Failed(out)
+    built = os.path.join(stage.build, 'gvm-ptx-jit.so')
+    plugin = shutil.copy(built, stage.dir) if os.path.exists(built) else None
+    try:
+        for jit in ('0', '2') if plugin else ('0',):
+            rc, out = stage.run('wide', env=dict(stage.env, GVM_PTX_SM='100', GVM_PTX_JIT=jit))
+            expect(rc, 0, 'exit status, GVM_PTX_JIT=' + jit, out)
+            expect(out.splitlines(), ['compute capability 10.0', 'wide ... PASSED'],
+                   'output, GVM_PTX_JIT=' + jit)
+    finally:
+        if plugin:
+            os.unlink(plugin)
     rc, out = stage.run('wide', env=dict(stage.env, GVM_PTX_SM='101'))
     if 'GVM_PTX_SM=101: allowed are 90 and 100' not in out:
         raise Failed('status %d:\n%s' % (rc, out))
