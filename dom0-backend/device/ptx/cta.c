@@ -334,9 +334,18 @@ static void place_cta(struct ptx_exec *x, struct cta *c, uint64_t linear)
     c->id[2] = (uint32_t)(row / l->grid[1]);
 }
 
-static void start_cta(struct ptx_exec *x, struct cta *c, uint64_t linear)
+/* The one after: divisions would be most of what starting a CTA takes. */
+static void next_place(struct ptx_exec *x, struct cta *c)
 {
-    place_cta(x, c, linear);
+    const struct ptx_launch *l = x->l;
+
+    for (int d = 0; d < 3 && ++c->id[d] == l->grid[d]; d++)
+        c->id[d] = 0;
+}
+
+/* c->id is there. */
+static void start_cta(struct ptx_exec *x, struct cta *c)
+{
     c->live_warps = c->nwarps;
     c->fresh = true;
     if (c->nactive) /* bar.arrive does not wait: the last CTA may have left some */
@@ -363,13 +372,12 @@ static void start_cta(struct ptx_exec *x, struct cta *c, uint64_t linear)
 }
 
 /* For compiled code, which leaves warps as they were as long as it does not need them. */
-static void start_compiled(struct ptx_exec *x, struct cta *c, uint64_t linear)
+static void start_compiled(struct ptx_exec *x, struct cta *c)
 {
     if (!c->fresh) {
-        start_cta(x, c, linear);
+        start_cta(x, c);
         return;
     }
-    place_cta(x, c, linear);
     if (x->jit->alive)
         for (uint32_t i = 0; i < c->nwarps; i++)
             c->warps[i].alive = first_alive(c, i);
@@ -502,11 +510,12 @@ static void run_all(struct ptx_exec *x, const struct layout *y, uint32_t nslots,
     }
     if (nslots == 1) {
         struct cta *c = (struct cta *)x->mem;
-        for (uint64_t i = first; i < first + count; i++) {
+        place_cta(x, c, first);
+        for (uint64_t i = 0; i < count; i++, next_place(x, c)) {
             if (x->jit)
-                start_compiled(x, c, i);
+                start_compiled(x, c);
             else
-                start_cta(x, c, i);
+                start_cta(x, c);
             x->cur_warp = c->warps;
             check_stop(c->warps, NULL);
             if (x->jit && jit_cta_run(c))
@@ -517,8 +526,12 @@ static void run_all(struct ptx_exec *x, const struct layout *y, uint32_t nslots,
         return;
     }
     uint64_t live = count;
-    for (uint64_t i = 0; i < count; i++)
-        start_cta(x, (struct cta *)(x->mem + i * y->slot), first + i);
+    for (uint64_t i = 0; i < count; i++) {
+        struct cta *c = (struct cta *)(x->mem + i * y->slot);
+
+        place_cta(x, c, first + i);
+        start_cta(x, c);
+    }
     while (live) {
         check_stop(((struct cta *)x->mem)->warps, NULL);
         for (uint64_t i = 0; i < count; i++) {
