@@ -445,8 +445,7 @@ static void next_part(struct gen *g, LLVMBasicBlockRef next, LLVMBasicBlockRef s
     LLVMValueRef p = LLVMBuildLoad2(g->b, g->i32, g->part, ""), which, off, m;
 
     which = LLVMBuildUDiv(g->b, p, ci32(g, parts), "");
-    off = LLVMBuildMul(g->b, LLVMBuildZExt(g->b, which, g->i64, ""),
-                       ci64(g, (sizeof(struct warp) + 63) & ~63ull), "");
+    off = LLVMBuildMul(g->b, LLVMBuildZExt(g->b, which, g->i64, ""), ci64(g, WARP_STRIDE), "");
     g->warp = LLVMBuildAdd(g->b, g->warps, off, "warp");
     g->frame_part = LLVMBuildAnd(g->b, p, ci32(g, parts - 1), "");
     g->lane0 = LLVMBuildMul(g->b, g->frame_part, ci32(g, g->w), "lane0");

@@ -266,12 +266,22 @@ static bool of_cta(uint32_t idx)
     }
 }
 
-static LLVMValueRef sreg_addr(struct gen *g, uint32_t idx)
+/* Where the part's lanes have it. The next warp's is fetched meanwhile: it is further away than the
+ * processor would look for it, and addresses that wait for it are what memory waits for. */
+static LLVMValueRef sreg_addr(struct gen *g, uint32_t idx, uint32_t octets)
 {
     uint64_t off = offsetof(struct warp, sregs) + idx * SLOT32;
+    LLVMTypeRef pt = LLVMPointerType(g->i8, 0);
     LLVMValueRef a = LLVMBuildAdd(g->b, g->warp, ci64(g, off), "");
 
-    return LLVMBuildAdd(g->b, a, LLVMBuildShl(g->b, g->lane0_64, ci64(g, 2), ""), "");
+    a = LLVMBuildAdd(g->b, a, LLVMBuildShl(g->b, g->lane0_64, ci64(g, 2), ""), "");
+    for (uint32_t at = 0; at < octets && g->w > 1; at += 64) {
+        LLVMValueRef args[4] = {NULL, ci32(g, 0), ci32(g, 3), ci32(g, 1)}; /* to read, near, data */
+
+        args[0] = LLVMBuildIntToPtr(g->b, plus(g, a, WARP_STRIDE + at), pt, "");
+        intrinsic(g, "llvm.prefetch", &pt, 1, args, 4);
+    }
+    return a;
 }
 
 LLVMValueRef get_one(struct gen *g, const struct opd *o)
@@ -288,7 +298,9 @@ LLVMValueRef get_one(struct gen *g, const struct opd *o)
     case OPD_CONST:
         return LLVMConstInt(lane_type(g, o->cls), o->cls == C_PRED ? o->val & 1 : o->val, 0);
     default:
-        return of_cta(o->idx) ? cta_sreg(g, o->idx) : load_at(g, sreg_addr(g, o->idx), g->i32, 4);
+        if (of_cta(o->idx))
+            return cta_sreg(g, o->idx);
+        return load_at(g, sreg_addr(g, o->idx, 4), g->i32, 4);
     }
 }
 
@@ -319,7 +331,7 @@ LLVMValueRef get_vec(struct gen *g, const struct opd *o)
     default:
         if (opd_shape(g->t, o, &stride) == S_UNI)
             return splat(g, get_one(g, o));
-        return load_at(g, sreg_addr(g, o->idx), vec(g, g->i32), 4);
+        return load_at(g, sreg_addr(g, o->idx, 4 * g->w), vec(g, g->i32), 4);
     }
 }
 

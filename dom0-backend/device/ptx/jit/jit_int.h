@@ -266,6 +266,8 @@ struct checked {
     LLVMValueRef good, all_good;
 };
 
+#define WARP_STRIDE ((sizeof(struct warp) + 63) & ~(uint64_t)63) /* of a CTA's, see cta.c */
+
 struct gen {
     struct unit *t;
     struct checked groups[8]; /* the last ones */
