@@ -216,19 +216,32 @@ static LLVMValueRef last_of(struct gen *g, LLVMValueRef m)
     return LLVMBuildSub(g->b, ci32(g, 31), intrinsic(g, "llvm.ctlz", &g->i32, 1, a, 2), "");
 }
 
+/* A parameter: the same for all parts, and what is computed of it, too. */
+static void load_param(struct access *x)
+{
+    struct gen *g = x->g;
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(g->b);
+    LLVMValueRef p, v[MAX_ELEMS];
+
+    LLVMPositionBuilderBefore(g->b, LLVMGetBasicBlockTerminator(g->first));
+    p = LLVMBuildAdd(g->b, g->params, addr_one(x), "");
+    for (unsigned k = 0; k < x->j->nelem; k++)
+        v[k] = load_at(g, plus(g, p, k * x->esz), x->et, x->esz);
+    at(g, here);
+    for (unsigned k = 0; k < x->j->nelem; k++)
+        put(g, x->j, mem_data(x->j, k), from_mem(x, v[k], false), true);
+    LLVMBuildBr(g->b, x->done);
+}
+
 static void same_address(struct access *x)
 {
     struct gen *g = x->g;
     const struct jop *j = x->j;
     LLVMValueRef a = addr_one(x), p;
 
-    if (j->space == AS_PARAM) {
-        p = LLVMBuildAdd(g->b, g->params, a, "");
-    } else {
-        require(x, x->good);
-        note_site(x, a, 0, NULL, false);
-        p = host(x, a, false);
-    }
+    require(x, x->good);
+    note_site(x, a, 0, NULL, false);
+    p = host(x, a, false);
     for (unsigned k = 0; k < j->nelem; k++) {
         LLVMValueRef q = plus(g, p, k * x->esz);
 
@@ -542,7 +555,9 @@ void gen_mem(struct gen *g, const struct jop *j, uint32_t i)
         shape = S_UNI;
     if (j->space != AS_PARAM && (g->w == 1 || (shape != S_VAR && j->space != AS_LOCAL)))
         check(&x, g->w == 1 || shape == S_UNI ? 0 : stride);
-    if (g->w == 1 || (shape == S_UNI && j->space != AS_LOCAL))
+    if (j->space == AS_PARAM)
+        load_param(&x);
+    else if (g->w == 1 || (shape == S_UNI && j->space != AS_LOCAL))
         same_address(&x);
     else if (shape == S_AFF && stride == (int64_t)x.total && j->space != AS_LOCAL)
         side_by_side(&x, stride);
