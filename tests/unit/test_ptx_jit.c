@@ -162,6 +162,37 @@ static void test_faults(void **state)
          700},
         {"numbers below zero",
          "sub.u32 %x, %x, 40; mad.wide.s32 %a, %x, 64, %b; ld.global.u32 %r, [%a];", 700},
+        {"masked numbers, one of many",
+         "setp.eq.u32 %p, %t, 21; selp.b32 %x, -1, %x, %p; and.b32 %x, %x, 0x1ffff; "
+         "mul.wide.u32 %w, %x, 4; add.s64 %a, %b, %w; ld.global.u32 %r, [%a];",
+         700},
+        {"masked numbers, out of the window",
+         "setp.eq.u32 %p, %t, 21; selp.b32 %x, -1, %x, %p; and.b32 %x, %x, 0x7fffffff; "
+         "mul.wide.s32 %w, %x, 64; add.s64 %a, %b, %w; ld.global.u32 %r, [%a];",
+         700},
+        {"masked numbers below zero",
+         "setp.eq.u32 %p, %t, 21; selp.b32 %x, -64, %x, %p; and.b32 %x, %x, 0xfffffff0; "
+         "mul.wide.s32 %w, %x, 64; add.s64 %a, %b, %w; ld.global.u32 %r, [%a];",
+         700},
+        {"masked, the mask is another one by then",
+         "setp.eq.u32 %p, %t, 21; selp.b32 %x, -1, %x, %p; mov.u32 %u, %ntid.x; "
+         "mul.lo.u32 %u, %u, 0x1ffffff; and.b32 %x, %x, %u; shr.u32 %u, %u, 29; "
+         "mul.wide.u32 %w, %x, 64; add.s64 %a, %b, %w; ld.global.u32 %r, [%a];",
+         700},
+        {"shifted numbers, out of the window",
+         "setp.eq.u32 %p, %t, 21; selp.b32 %x, -1, %x, %p; shr.u32 %x, %x, 1; "
+         "mul.wide.u32 %w, %x, 64; add.s64 %a, %b, %w; ld.global.u32 %r, [%a];",
+         700},
+        {"masked numbers, the second of two loads, some lanes only",
+         "setp.lt.u32 %p, %t, 7; @%p bra E; and.b32 %x, %t, 63; mul.wide.u32 %w, %x, 4; "
+         "add.s64 %a, %b, %w; ld.global.u32 %r, [%a]; setp.eq.u32 %p, %t, 50; "
+         "selp.b32 %x, -1, %x, %p; and.b32 %x, %x, 0xfffff; mul.wide.u32 %w, %x, 4; "
+         "add.s64 %a, %b, %w; ld.global.u32 %r, [%a]; E:",
+         700},
+        {"stored by masked number",
+         "setp.eq.u32 %p, %t, 21; selp.b32 %x, -1, %x, %p; and.b32 %x, %x, 0x7fffffff; "
+         "mul.wide.u32 %w, %x, 64; add.s64 %a, %b, %w; st.global.u32 [%a], %t;",
+         700},
         {"stored by number, some lanes only",
          "setp.lt.u32 %p, %t, 50; @%p bra E; mul.wide.u32 %w, %x, 4096; add.s64 %a, %b, %w; "
          "st.global.u32 [%a], %t; E:",
@@ -206,12 +237,13 @@ static void test_faults(void **state)
         uint64_t b = pf_alloc(4096);
         struct ptx_fault want;
 
-        snprintf(body, sizeof(body),
-                 ".visible .entry k(.param .u64 m)\n{\n.reg .b64 %%a, %%b, %%w;\n.reg .b32 %%t, "
-                 "%%x, %%r;\n.reg .pred %%p;\n.shared .align 4 .b8 sh[1024];\nmov.u32 %%x, sh;\n"
-                 "ld.param.u64 %%b, [m];\nmov.u32 %%t, %%tid.x;\nmul.wide.u32 %%w, %%t, 4;\n"
-                 "xor.b32 %%x, %%t, 5;\n%s\nst.global.u32 [%%b], %%r;\nret;\n}\n",
-                 faults[i].access);
+        snprintf(
+            body, sizeof(body),
+            ".visible .entry k(.param .u64 m)\n{\n.reg .b64 %%a, %%b, %%w;\n.reg .b32 %%t, "
+            "%%x, %%r, %%u;\n.reg .pred %%p;\n.shared .align 4 .b8 sh[1024];\nmov.u32 %%x, sh;\n"
+            "ld.param.u64 %%b, [m];\nmov.u32 %%t, %%tid.x;\nmul.wide.u32 %%w, %%t, 4;\n"
+            "xor.b32 %%x, %%t, 5;\n%s\nst.global.u32 [%%b], %%r;\nret;\n}\n",
+            faults[i].access);
         for (unsigned lanes = 0; lanes <= 32; lanes = lanes ? lanes * 2 : 8) {
             int err;
 

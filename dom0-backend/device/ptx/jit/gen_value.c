@@ -129,6 +129,16 @@ LLVMValueRef mask_vec(struct gen *g, LLVMValueRef m)
     return LLVMBuildICmp(g->b, LLVMIntEQ, LLVMBuildAnd(g->b, m, bits, ""), bits, "");
 }
 
+LLVMValueRef made_here(struct gen *g, LLVMValueRef v)
+{
+    LLVMTypeRef t = LLVMTypeOf(v), fn = LLVMFunctionType(t, &t, 1, 0);
+    char none[] = "", same[] = "=r,0";
+    LLVMValueRef a =
+        LLVMGetInlineAsm(fn, none, 0, same, strlen(same), 1, 0, LLVMInlineAsmDialectATT, 0);
+
+    return LLVMBuildCall2(g->b, fn, a, &v, 1, "");
+}
+
 LLVMValueRef eight_lanes(struct gen *g, LLVMValueRef v, uint32_t from)
 {
     LLVMValueRef idx[8];

@@ -277,8 +277,10 @@ struct gen {
     LLVMModuleRef mod;
     LLVMBuilderRef b;
     LLVMValueRef fn;
+    bool avx;
     bool gathers; /* hardware's instruction for words at any addresses is worth its while */
-    uint32_t w;   /* lanes */
+    uint32_t gather_block, gather_turn; /* the last block with such loads, how many so far */
+    uint32_t w;                         /* lanes */
     LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, mt, ptr; /* mt: a mask of lanes; ptr: i8 pointer */
     LLVMValueRef warp, uops, lane0, exec, shared, params, stop;  /* pointers as i64 */
     LLVMValueRef warps, part, part_end, given, dest, frame_part; /* see jit_fn */
@@ -315,6 +317,12 @@ bool is_uni(const struct unit *t, const struct opd *o);
 void put(struct gen *g, const struct jop *j, const struct opd *d, LLVMValueRef v, bool masked);
 LLVMValueRef op_mask(struct gen *g, const struct jop *j); /* lanes that execute it, mt */
 LLVMValueRef mask_vec(struct gen *g, LLVMValueRef m);
+/*
+ * The same number, as if it were computed here (by no instruction): what is made of it stays here, too.
+ * For paths that are seldom taken, which otherwise would have masks of all lanes kept in registers
+ * throughout a loop.
+ */
+LLVMValueRef made_here(struct gen *g, LLVMValueRef v);
 LLVMValueRef mask_bits(struct gen *g, LLVMValueRef v);
 /* Lanes [from, from + 8) of a vector, and all lanes from such parts; part is overwritten. */
 LLVMValueRef eight_lanes(struct gen *g, LLVMValueRef v, uint32_t from);

@@ -410,6 +410,7 @@ static void side_by_side(struct access *x, int64_t stride)
         LLVMBuildUnreachable(g->b);
         return;
     }
+    x->mask = made_here(g, x->mask);
     if (!known)
         a = part_base(x, stride);
     note_site(x, a, stride, NULL, false);

@@ -13,13 +13,14 @@ LLVMValueRef fill_in(struct access *x, LLVMValueRef a)
     struct gen *g = x->g;
     LLVMBasicBlockRef some = new_bb(g, "some"), all = new_bb(g, "all"),
                       here = LLVMGetInsertBlock(g->b);
-    LLVMValueRef s, phi, first;
+    LLVMValueRef s, phi, first, mask;
 
     branch_rarely(g, LLVMBuildICmp(g->b, LLVMIntEQ, x->mask, LLVMConstAllOnes(g->mt), ""), all,
                   some);
     at(g, some);
-    first = LLVMBuildExtractElement(g->b, a, first_of(g, x->mask), "");
-    s = LLVMBuildSelect(g->b, mask_vec(g, x->mask), a, splat(g, first), "");
+    mask = made_here(g, x->mask);
+    first = LLVMBuildExtractElement(g->b, a, first_of(g, mask), "");
+    s = LLVMBuildSelect(g->b, mask_vec(g, mask), a, splat(g, first), "");
     LLVMBuildBr(g->b, all);
     at(g, all);
     phi = LLVMBuildPhi(g->b, LLVMTypeOf(a), "");
@@ -110,6 +111,7 @@ struct indexed {
     struct opd base, number;
     uint64_t scale;
     bool sign;
+    struct opd most; /* uniform, no number is greater; or OPD_NONE */
 };
 
 /* number * scale, 32 bits to 64 */
@@ -130,6 +132,21 @@ static bool product(const struct jop *j, struct indexed *x)
     return x->number.kind == OPD_REG && x->scale && x->scale <= 64;
 }
 
+/* What the number at micro-op i is at most, as it was masked: x & m, or x >> constant. */
+static void bound(const struct unit *t, uint32_t i, uint32_t now, struct indexed *x)
+{
+    uint32_t k = i;
+    const struct jop *j = maker(t, i, &x->number, &k);
+
+    x->most = (struct opd){.kind = OPD_NONE};
+    if (j && j->op == OP_AND && (is_uni(t, &j->a) || is_uni(t, &j->b)))
+        x->most = is_uni(t, &j->a) ? j->a : j->b;
+    if (j && j->op == OP_SHR && j->ty == TY_U32 && j->b.kind == OPD_CONST && j->b.val < 32)
+        x->most = (struct opd){.kind = OPD_CONST, .cls = C_32, .val = UINT32_MAX >> j->b.val};
+    if (!same_since(t, k, now, &x->most))
+        x->most.kind = OPD_NONE;
+}
+
 static bool by_number(const struct access *a, struct indexed *x)
 {
     const struct unit *t = a->g->t;
@@ -141,6 +158,7 @@ static bool by_number(const struct access *a, struct indexed *x)
         return false;
     if (sum->op == OP_MADWIDE && is_uni(t, &sum->c) && product(sum, x)) {
         x->base = sum->c;
+        bound(t, at1, a->i, x);
         return same_since(t, at1, a->i, &x->base) && same_since(t, at1, a->i, &x->number);
     }
     if (sum->op != OP_ADD || (sum->ty != TY_U64 && sum->ty != TY_S64))
@@ -153,6 +171,7 @@ static bool by_number(const struct access *a, struct indexed *x)
     if (!mul || mul->op != OP_MULWIDE || !product(mul, x))
         return false;
     x->base = *side[0];
+    bound(t, at2, a->i, x);
     return same_since(t, at1, a->i, &x->base) && same_since(t, at2, a->i, &x->number);
 }
 
@@ -179,12 +198,95 @@ LLVMValueRef place_of(struct access *x, const struct places *p, LLVMValueRef lan
 /*
  * Loads of words by hardware's instruction, where that is faster than one lane after the other: what
  * waits for memory takes less of the processor's queues, so that more is under way. Other processors
- * are slower at it, some by microcode against leaks.
+ * are slower at it, some by microcode against leaks. Of several in a block every other one: the
+ * instruction fills one queue, single loads another.
  */
 static bool by_hardware(const struct access *x, uint64_t scale)
 {
-    return x->g->gathers && x->j->op == OP_LD && x->esz == 4 && x->j->nelem == 1 && x->g->w >= 8 &&
-           (scale == 4 || scale == 8);
+    struct gen *g = x->g;
+
+    if (!g->gathers || x->j->op != OP_LD || x->esz != 4 || x->j->nelem != 1 || g->w < 8 ||
+        (scale != 4 && scale != 8))
+        return false;
+    if (g->gather_block != g->cur_block)
+        g->gather_turn = 0;
+    g->gather_block = g->cur_block;
+    return g->gather_turn++ % 2 == 0;
+}
+
+/* True where no lane's number has one of the bits. */
+static LLVMValueRef none_has(struct gen *g, LLVMValueRef n, LLVMValueRef bits)
+{
+    LLVMTypeRef wide = LLVMVectorType(g->i64, 4), t;
+    uint32_t w = g->w;
+    LLVMValueRef v[2];
+
+    for (; w > 8; w /= 2) { /* to one register, which one instruction looks at */
+        LLVMValueRef idx[2][WARP];
+
+        for (uint32_t i = 0; i < w; i++)
+            idx[i >= w / 2][i % (w / 2)] = ci32(g, i);
+        for (uint32_t k = 0; k < 2; k++)
+            v[k] = LLVMBuildShuffleVector(g->b, n, LLVMGetUndef(LLVMTypeOf(n)),
+                                          LLVMConstVector(idx[k], w / 2), "");
+        n = LLVMBuildOr(g->b, v[0], v[1], "");
+    }
+    t = LLVMTypeOf(n);
+    v[1] = LLVMBuildInsertElement(g->b, LLVMGetUndef(t), bits, ci32(g, 0), "");
+    v[1] = LLVMBuildShuffleVector(g->b, v[1], LLVMGetUndef(t),
+                                  LLVMConstNull(LLVMVectorType(g->i32, w)), "");
+    if (w == 8 && g->avx) {
+        v[0] = LLVMBuildBitCast(g->b, n, wide, "");
+        v[1] = LLVMBuildBitCast(g->b, v[1], wide, "");
+        n = intrinsic(g, "llvm.x86.avx.ptestz.256", NULL, 0, v, 2);
+        return LLVMBuildICmp(g->b, LLVMIntNE, n, ci32(g, 0), "");
+    }
+    n = LLVMBuildAnd(g->b, n, v[1], "");
+    n = intrinsic(g, "llvm.vector.reduce.or", &t, 1, &n, 1);
+    return LLVMBuildICmp(g->b, LLVMIntEQ, n, ci32(g, 0), "");
+}
+
+/* The bits that a number must not have: from the highest one of how many elements there are room for
+ * between base, which is in the window, and its end. */
+static LLVMValueRef far_bits(struct gen *g, LLVMValueRef base, uint64_t scale, bool sign)
+{
+    LLVMValueRef room, arg[2], bits;
+
+    room = LLVMBuildSub(g->b, LLVMBuildAdd(g->b, g->win_base, g->win_mask, ""), base, "");
+    room = LLVMBuildUDiv(g->b, plus(g, room, 1), ci64(g, scale), "");
+    arg[0] = LLVMBuildOr(g->b, room, ci64(g, 1), ""); /* zero is always in */
+    arg[1] = LLVMConstInt(g->i1, 1, 0);
+    bits = intrinsic(g, "llvm.ctlz", &g->i64, 1, arg, 2);
+    bits = LLVMBuildTrunc(g->b, LLVMBuildAShr(g->b, ci64(g, 1ull << 63), bits, ""), g->i32, "");
+    return sign ? LLVMBuildOr(g->b, bits, ci32(g, 1u << 31), "") : bits;
+}
+
+/*
+ * Goes on where base + number * scale is in the space for all lanes; a negative number never is. What
+ * is the same for all lanes is computed before the loop over parts, if it can be: where the numbers
+ * are known to be small enough, nothing is left to do for each part.
+ */
+static void require_numbers(struct access *x, LLVMValueRef base, const struct indexed *by,
+                            LLVMValueRef n)
+{
+    struct gen *g = x->g;
+    const bool sign = by->sign || g->gathers; /* hardware's instruction takes all as signed */
+    LLVMBasicBlockRef look, on;
+    LLVMValueRef bits = far_bits(g, base, by->scale, sign), small;
+
+    require(x, is_good(x, base, NULL));
+    if (by->most.kind == OPD_NONE) {
+        require(x, none_has(g, n, bits));
+        return;
+    }
+    look = new_bb(g, "look");
+    on = new_bb(g, "near");
+    small = LLVMBuildAnd(g->b, get_one(g, &by->most), bits, "");
+    branch_rarely(g, LLVMBuildICmp(g->b, LLVMIntEQ, small, ci32(g, 0), ""), on, look);
+    at(g, look);
+    require(x, none_has(g, n, bits));
+    LLVMBuildBr(g->b, on);
+    at(g, on);
 }
 
 void find_places(struct access *x, struct places *p)
@@ -216,18 +318,10 @@ void find_places(struct access *x, struct places *p)
         note_site(x, a, 0, host(x, a, true), false);
         return;
     }
-    /* no number is greater than all of them or-ed, which is less than twice the greatest */
     n = fill_in(x, get_vec(g, &by.number));
     *p = (struct places){.scale = by.scale, .numbers = by_hardware(x, by.scale) ? n : NULL};
     a = LLVMBuildAdd(g->b, get_one(g, &by.base), ci64(g, (uint64_t)x->j->imm), "");
-    top = intrinsic(g, "llvm.vector.reduce.or", (LLVMTypeRef[]){LLVMTypeOf(n)}, 1, &n, 1);
-    if (by.sign || p->numbers) /* a negative one is none; the instruction takes all as signed */
-        top = LLVMBuildSExt(g->b, top, g->i64, "");
-    else
-        top = LLVMBuildZExt(g->b, top, g->i64, "");
-    last = LLVMBuildAdd(g->b, a, LLVMBuildMul(g->b, top, ci64(g, by.scale), ""), "");
-    top = LLVMBuildAnd(g->b, top, ci64(g, 1ull << 63), "");
-    require(x, is_good(x, LLVMBuildOr(g->b, a, top, ""), last));
+    require_numbers(x, a, &by, n);
     p->base = a;
     note_site(x, a, 0, n, false);
     g->code->sites[g->nsites - 1].scale = (uint32_t)by.scale;
@@ -295,7 +389,8 @@ void scattered(struct access *x)
     struct gen *g = x->g;
     const struct jop *j = x->j;
     const unsigned twos = j->nelem == 8 ? 2 : 1, esz = x->esz * twos;
-    LLVMTypeRef et = twos == 2 ? g->i64 : x->et;
+    /* words as floats: as numbers they would be put into vectors by two operations each */
+    LLVMTypeRef et = twos == 2 ? g->i64 : esz == 4 ? g->f32 : x->et;
     LLVMValueRef v[MAX_ELEMS], full;
     struct places p;
 
@@ -330,9 +425,11 @@ void scattered(struct access *x)
         }
     }
     for (unsigned k = 0; k < j->nelem && j->op == OP_LD; k += twos)
-        if (twos == 2)
+        if (twos == 2) {
             put_two_words(x, k, v[k]);
-        else
+        } else {
+            v[k] = LLVMBuildBitCast(g->b, v[k], vec(g, x->et), "");
             put(g, j, mem_data(j, k), from_mem(x, v[k], true), true);
+        }
     LLVMBuildBr(g->b, x->done);
 }
