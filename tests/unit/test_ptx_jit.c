@@ -204,6 +204,10 @@ static void test_faults(void **state)
         {"misaligned atomic", "add.s64 %a, %b, 2; red.global.max.s32 [%a], %t;", 716},
         {"shared atomic", "shl.b32 %x, %x, 5; atom.shared.xor.b32 %r, [%x], %t;", 700},
         {"octets apart", "mad.wide.u32 %a, %t, 4, %b; ld.global.u8 %r, [%a+3970];", 700},
+        {"fields of words",
+         "mad.wide.u32 %a, %t, 4, %b; ld.global.u8 %x, [%a+3969]; ld.global.u8 %r, [%a+3968]; "
+         "add.u32 %r, %r, %x;",
+         700},
         {"words apart", "mad.wide.u32 %a, %t, 8, %b; ld.global.u32 %r, [%a+3844];", 700},
         {"three at once, outside",
          "mul.wide.u32 %a, %t, 4; ld.global.u32 %r, [%a]; ld.global.u32 %x, [%a+4]; "
@@ -259,6 +263,86 @@ static void test_faults(void **state)
             else if (strcmp(want.what, pf_fault.what) || want.addr != pf_fault.addr)
                 fail_msg("%s, %u lanes: '%s', interpreted '%s'", faults[i].what, lanes,
                          pf_fault.what, want.what);
+        }
+    }
+}
+
+/* Fields of one word, which are read together where that is the same as one after the other. */
+static void test_fields(void **state)
+{
+    static const struct {
+        const char *what, *code;
+        unsigned unit; /* octets that the address is moved by */
+    } bodies[] = {
+        {"three octets", "ld.global.u8 %r0, [%a]; ld.global.u8 %r1, [%a+1]; ld.u8 %r2, [%a+2];", 1},
+        {"downwards, with signs",
+         "ld.global.u8 %r0, [%a+3]; ld.global.s8 %r1, [%a]; ld.global.s8 %r2, [%a+1];", 1},
+        {"the second's register wanted before",
+         "ld.global.u8 %r0, [%a]; add.u32 %r2, %r1, 7; ld.global.u8 %r1, [%a+1];", 1},
+        {"the second's register written before",
+         "ld.global.u8 %r0, [%a]; mov.u32 %r1, %t; ld.global.u8 %r1, [%a+1];", 1},
+        {"one register twice", "ld.global.u8 %r0, [%a]; ld.global.u8 %r0, [%a+1];", 1},
+        {"one register twice, another between",
+         "ld.global.u8 %r0, [%a]; ld.global.u8 %r1, [%a+1]; ld.global.u8 %r0, [%a+2];", 1},
+        {"stored between",
+         "ld.global.u8 %r0, [%a]; st.global.u8 [%a+1], %t; ld.global.u8 %r1, [%a+1];", 1},
+        {"added to between",
+         "ld.global.u32 %r0, [%w]; atom.global.add.u32 %r2, [%w+4], 3; ld.global.u32 %r1, [%w+4];",
+         4},
+        {"the address moves", "ld.global.u8 %r0, [%a]; add.s64 %a, %a, 1; ld.global.u8 %r1, [%a];",
+         1},
+        {"at the end of a page", "ld.global.u8 %r0, [%a+3839]; ld.global.u8 %r1, [%a+3838];", 1},
+        {"another word", "ld.global.u8 %r0, [%a]; ld.global.u8 %r1, [%a+4];", 1},
+        {"two words", "ld.global.u32 %r0, [%w+4]; ld.global.u32 %r1, [%w];", 4},
+        {"four halves",
+         "ld.global.u16 %r0, [%w]; ld.global.s16 %r1, [%w+6]; ld.global.u16 %r2, [%w+2]; "
+         "ld.global.u16 %r3, [%w+4];",
+         2},
+        {"under a guard",
+         "setp.lt.u32 %p, %t, 45; ld.global.u8 %r0, [%a]; @%p ld.global.u8 %r1, [%a+1];", 1},
+        {"in some lanes",
+         "setp.lt.u32 %p, %t, 45; @%p bra E; ld.global.u8 %r0, [%a]; ld.global.u8 %r1, [%a+1]; E:",
+         1},
+        {"shared",
+         "mov.u32 %v, sh; shl.b32 %s, %t, 2; mul.lo.u32 %v, %t, 7654321; st.shared.u32 [%s], %v; "
+         "ld.shared.u8 %r0, [%s]; ld.shared.u8 %r1, [%s+3]; ld.shared.s8 %r2, [%s+1];",
+         1},
+    };
+    const size_t n = 64 * 4 * 4;
+    uint64_t in = pf_alloc(4096), out = pf_alloc(n);
+    uint8_t want[64 * 4 * 4];
+    char text[2000];
+
+    if (!compiler())
+        skip();
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        snprintf(
+            text, sizeof(text),
+            ".visible .entry k(.param .u64 m, .param .u64 o)\n{\n.reg .b64 %%a, %%o, %%w, %%x<5>;\n"
+            ".reg .b32 %%t, %%s, %%v, %%r<4>;\n.reg .pred %%p;\n"
+            ".shared .align 4 .b8 sh[256];\n"
+            "ld.param.u64 %%x0, [m]; ld.param.u64 %%x1, [o]; mov.u32 %%t, %%tid.x;\n"
+            "mul.wide.u32 %%x2, %%t, 4; add.s64 %%a, %%x0, %%x2; mul.wide.u32 %%x3, %%t, 8;\n"
+            "add.s64 %%w, %%x0, %%x3; mul.wide.u32 %%x4, %%t, 16; add.s64 %%o, %%x1, %%x4;\n"
+            "mov.u32 %%r0, 1; mov.u32 %%r1, 2; mov.u32 %%r2, 3; mov.u32 %%r3, 4;\n%s\n"
+            "st.global.v4.u32 [%%o], {%%r0, %%r1, %%r2, %%r3};\nret;\n}\n",
+            bodies[i].code);
+        for (unsigned k = 0; k < 16; k++) {
+            unsigned lanes = k & 3 ? 4u << (k & 3) : 0, off = (k >> 2) * bodies[i].unit;
+
+            ptx_jit_set(lanes ? PTX_JIT_FIRST : PTX_JIT_OFF);
+            ptx_jit_lanes(lanes);
+            if (pf_load_sm(text))
+                fail_msg("%s: %s", bodies[i].what, pf_log);
+            for (unsigned b = 0; b < 4096; b++)
+                ((uint8_t *)pf_u32(in))[b] = (uint8_t)(b * 41 + b / 251);
+            memset(pf_u32(out), 0, n);
+            if (pf_run("k", 1, 64, 2, in + off, out))
+                fail_msg("%s, %u lanes: %s", bodies[i].what, lanes, pf_fault.what);
+            if (!lanes)
+                memcpy(want, pf_u32(out), n);
+            else if (memcmp(want, pf_u32(out), n))
+                fail_msg("%s, %u lanes, moved by %u: another result", bodies[i].what, lanes, off);
         }
     }
 }
@@ -441,6 +525,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_random, pf_setup),
                                        cmocka_unit_test_setup(test_calls, pf_setup),
                                        cmocka_unit_test_setup(test_faults, pf_setup),
+                                       cmocka_unit_test_setup(test_fields, pf_setup),
                                        cmocka_unit_test_setup(test_barriers, pf_setup),
                                        cmocka_unit_test_setup(test_cache, pf_setup),
                                        cmocka_unit_test_setup(test_taken, pf_setup),

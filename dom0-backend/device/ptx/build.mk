@@ -34,7 +34,7 @@ PTX_LIBS := -lzstd -llz4 -lm
 # installed (package llvm-dev), not in instrumented trees. It shares struct layouts with the interpreter, and its allocator.
 LLVM_CONFIG ?= $(firstword $(shell command -v llvm-config llvm-config-14 llvm-config-15 2>/dev/null))
 PTX_JIT := $(if $(SAN),,$(if $(LLVM_CONFIG),$(BUILD)/gvm-ptx-jit.so))
-PTX_JIT_SRCS := alu.c alu_fp.c alu_int.c alu_warp.c decode.c flow.c gen.c gen_value.c handled.c llvm.c mem.c mem_any.c mem_atom.c
+PTX_JIT_SRCS := alu.c alu_fp.c alu_int.c alu_warp.c decode.c flow.c gen.c gen_value.c handled.c llvm.c mem.c mem_any.c mem_apart.c mem_atom.c
 PTX_LLVM_OBJS := $(call objs,$(addprefix dom0-backend/device/ptx/jit/,$(PTX_JIT_SRCS)))
 PTX_JIT_OBJS := $(PTX_LLVM_OBJS) $(call objs,dom0-backend/device/ptx/pool.c)
 ifneq ($(PTX_JIT),)

@@ -581,7 +581,7 @@ int gen_unit(struct gen *g)
             gen_check(g, b);
         at(g, t->blocks[b].bb);
         for (uint32_t i = t->blocks[b].start; i < t->blocks[b].end && !ended; i++)
-            if (gen_uop(g, i, b, &ended))
+            if (!t->ops[i].done && gen_uop(g, i, b, &ended))
                 return -1;
         if (!ended)
             jump(g, b, b + 1);

@@ -138,6 +138,7 @@ struct jop {
     uint8_t op, ty, cmp;
     uint8_t space, nelem; /* OP_LD, OP_ST */
     bool native;          /* has code of its own */
+    bool done;            /* has got it together with one before, see mem_apart.c */
     struct opd d, a, b, c, e;
     struct opd guard; /* kind OPD_NONE: always */
     bool guard_neg;

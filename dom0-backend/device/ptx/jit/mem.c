@@ -6,7 +6,7 @@
  */
 #include "mem.h"
 
-static unsigned elem_bytes(const struct jop *j)
+unsigned elem_bytes(const struct jop *j)
 {
     return j->ty <= TY_S8 ? 1 : j->ty <= TY_S16 ? 2 : j->ty <= TY_S32 ? 4 : 8;
 }
@@ -57,8 +57,7 @@ LLVMValueRef to_mem(struct access *x, unsigned k, bool vector)
 
 /* ---- addresses ----------------------------------------------------------------------------------------- */
 
-/* Address of one lane, or base of an affine one, as 64 bits. */
-static LLVMValueRef addr_one(struct access *x)
+LLVMValueRef addr_one(struct access *x)
 {
     struct gen *g = x->g;
     const struct jop *j = x->j;
@@ -88,7 +87,7 @@ LLVMValueRef addr_vec(struct access *x)
     return LLVMBuildZExt(g->b, a, vec(g, g->i64), "");
 }
 
-static bool in_window(const struct access *x)
+bool in_window(const struct access *x)
 {
     return x->j->space == AS_GLOBAL || x->j->space == AS_GENERIC;
 }
@@ -261,63 +260,6 @@ static void same_address(struct access *x)
 
 /* ---- lanes side by side -------------------------------------------------------------------------------------- */
 
-/* Lanes a few elements apart, as fields of structures: all between them is read, too. */
-static bool few_apart(const struct access *x, int64_t stride)
-{
-    return x->j->op == OP_LD && x->j->nelem == 1 && x->esz <= 4 && stride > (int64_t)x->esz &&
-           stride <= 4 * (int64_t)x->esz && stride % x->esz == 0 && x->j->space != AS_LOCAL;
-}
-
-/*
- * Elements are aligned, so that each lies in an aligned word of `stride` octets: those are read side
- * by side, and no page that no lane reads.
- */
-static void load_words(struct access *x, int64_t stride)
-{
-    struct gen *g = x->g;
-    LLVMTypeRef wt = LLVMIntTypeInContext(g->ctx, (unsigned)stride * 8);
-    LLVMValueRef a = addr_one(x), p, in, v;
-
-    require(x, x->all_good);
-    note_site(x, a, stride, NULL, true);
-    p = host(x, a, false);
-    in = LLVMBuildAnd(g->b, p, ci64(g, (uint64_t)stride - 1), "");
-    v = load_at(g, LLVMBuildSub(g->b, p, in, ""), vec(g, wt), x->total);
-    in = LLVMBuildTrunc(g->b, LLVMBuildShl(g->b, in, ci64(g, 3), ""), g->i32, "");
-    v = LLVMBuildLShr(g->b, v, splat(g, LLVMBuildIntCast2(g->b, in, wt, 0, "")), "");
-    v = LLVMBuildTrunc(g->b, v, vec(g, x->et), "");
-    put(g, x->j, mem_data(x->j, 0), from_mem(x, v, true), true);
-    LLVMBuildBr(g->b, x->done);
-}
-
-static void load_apart(struct access *x, int64_t stride)
-{
-    struct gen *g = x->g;
-    const unsigned step = (unsigned)(stride / x->esz);
-    LLVMValueRef a = addr_one(x),
-                 last = LLVMBuildAdd(g->b, a, ci64(g, (uint64_t)stride * (g->w - 1)), ""),
-                 end = LLVMBuildAdd(g->b, a, ci64(g, (uint64_t)stride * g->w - 1), ""), v,
-                 idx[WARP];
-
-    require(x, x->all_good);
-    if (in_window(x)) { /* not into a page that no lane reads; */
-        LLVMValueRef page = LLVMBuildLShr(g->b, LLVMBuildXor(g->b, last, end, ""), ci64(g, 12), "");
-
-        require(x, LLVMBuildICmp(g->b, LLVMIntEQ, page, ci64(g, 0), ""));
-    } else {
-        require(x,
-                is_good(x, LLVMBuildAnd(g->b, end, ci64(g, ~(uint64_t)(x->total - 1)), ""), NULL));
-    }
-    note_site(x, a, stride, NULL, true);
-    v = load_at(g, host(x, a, false), LLVMVectorType(x->et, g->w * step), x->total);
-    for (uint32_t l = 0; l < g->w; l++)
-        idx[l] = ci32(g, l * step);
-    v = LLVMBuildShuffleVector(g->b, v, LLVMGetUndef(LLVMTypeOf(v)), LLVMConstVector(idx, g->w),
-                               "");
-    put(g, x->j, mem_data(x->j, 0), from_mem(x, v, true), true);
-    LLVMBuildBr(g->b, x->done);
-}
-
 static void load_side(struct access *x, LLVMValueRef p)
 {
     struct gen *g = x->g;
@@ -467,6 +409,27 @@ static unsigned offsets(struct access *x, int64_t *lo, int64_t *hi)
 
 #define MANY 3 /* accesses with one check: who does not pass it goes on in the interpreter */
 
+/* The check that has seen to an access like this one at that offset, or NULL. */
+static struct checked *checked_at(const struct access *x, int64_t off)
+{
+    struct gen *g = x->g;
+    const struct jop *j = x->j;
+
+    for (struct checked *k = g->groups; k < g->groups + 8; k++)
+        if (j->a.kind == OPD_REG && k->good && k->block == g->cur_block && k->reg == j->a.idx &&
+            k->space == j->space && x->i < k->end && x->total <= k->total && off >= k->lo &&
+            off <= k->hi && !((off - k->lo) % (int64_t)x->total))
+            return k;
+    return NULL;
+}
+
+bool is_checked(const struct access *x, int64_t off)
+{
+    const struct checked *k = checked_at(x, off);
+
+    return k && k->good == x->good && k == checked_at(x, x->j->imm);
+}
+
 /* What is known of the accesses of a block through one register, from the first of them on. */
 static void check(struct access *x, int64_t stride)
 {
@@ -474,13 +437,9 @@ static void check(struct access *x, int64_t stride)
     const struct jop *j = x->j;
     struct jop at_lo = *j, at_hi = *j;
     LLVMValueRef full = LLVMBuildICmp(g->b, LLVMIntEQ, x->mask, LLVMConstAllOnes(g->mt), "");
-    struct checked *k;
+    struct checked *k = checked_at(x, j->imm);
 
-    for (k = g->groups; k < g->groups + 8; k++) {
-        if (j->a.kind != OPD_REG || !k->good || k->block != g->cur_block || k->reg != j->a.idx ||
-            k->space != j->space || x->i >= k->end || x->total > k->total || j->imm < k->lo ||
-            j->imm > k->hi || (j->imm - k->lo) % (int64_t)x->total)
-            continue;
+    if (k) {
         x->good = k->good;
         x->all_good = j->guard.kind == OPD_NONE ? k->all_good
                       : is_known(x->good)       ? full
@@ -556,17 +515,18 @@ void gen_mem(struct gen *g, const struct jop *j, uint32_t i)
         shape = S_UNI;
     if (j->space != AS_PARAM && (g->w == 1 || (shape != S_VAR && j->space != AS_LOCAL)))
         check(&x, g->w == 1 || shape == S_UNI ? 0 : stride);
+    if (shape == S_AFF && g->w > 1 && load_fields(&x, stride)) {
+        LLVMDeleteBasicBlock(x.slow);
+        LLVMDeleteBasicBlock(x.done);
+        return;
+    }
     if (j->space == AS_PARAM)
         load_param(&x);
     else if (g->w == 1 || (shape == S_UNI && j->space != AS_LOCAL))
         same_address(&x);
     else if (shape == S_AFF && stride == (int64_t)x.total && j->space != AS_LOCAL)
         side_by_side(&x, stride);
-    else if (shape == S_AFF && few_apart(&x, stride) && (stride == 2 || stride == 4 || stride == 8))
-        load_words(&x, stride);
-    else if (shape == S_AFF && few_apart(&x, stride))
-        load_apart(&x, stride);
-    else
+    else if (shape != S_AFF || !load_few_apart(&x, stride))
         scattered(&x);
     if (!x.slows) {
         LLVMDeleteBasicBlock(x.slow);

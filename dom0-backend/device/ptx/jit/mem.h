@@ -22,6 +22,12 @@ struct access {
 
 /* After g, j, i, esz and total: the rest, and to where the guard holds in some lane. */
 void access_begin(struct access *x);
+unsigned elem_bytes(const struct jop *j);
+bool in_window(const struct access *x); /* device memory, or any */
+/* What x.good says holds for that offset as well. */
+bool is_checked(const struct access *x, int64_t off);
+/* Address of one lane, or base of an affine one, as 64 bits. */
+LLVMValueRef addr_one(struct access *x);
 /* Addresses of all lanes. */
 LLVMValueRef addr_vec(struct access *x);
 /*
@@ -41,6 +47,12 @@ LLVMValueRef to_mem(struct access *x, unsigned k, bool vector);
 const struct opd *mem_data(const struct jop *j, unsigned k);
 /* Addresses, or numbers, of lanes that are not there become the first one's. */
 LLVMValueRef fill_in(struct access *x, LLVMValueRef a);
+
+/* mem_apart.c: lanes a few elements apart. False: these are none, nothing has been done. */
+bool load_few_apart(struct access *x, int64_t stride);
+/* ... and with them the loads that follow and want other fields of the same words: they are done. The
+ * access's blocks are not used. */
+bool load_fields(struct access *x, int64_t stride);
 
 /* mem_any.c: lanes at any addresses. */
 struct places {
