@@ -383,6 +383,53 @@ static void test_barriers(void **state)
     }
 }
 
+/* What compiled code leaves to the interpreter, right where it is entered: at the start, and again
+ * behind the last one. Without an end, if it comes back every time. */
+static void test_left_at_once(void **state)
+{
+    static const struct {
+        const char *code;
+        int err;
+    } bodies[] = {
+        {"call %f, proto;\n", 718},
+        {"call %f, proto;\ncall %g, proto;\n", 718},
+        {"mov.u32 %t, %tid.x;\nsetp.lt.u32 %p, %t, 20;\n@%p call %f, proto;\n"
+         "@%p call %g, proto;\n",
+         718},
+        {"bar.sync 0;\ncall %f, proto;\n", 718},
+        {"mov.u32 %t, %tid.x;\nshl.b32 %t, %t, 4;\nbar.sync 0;\nst.shared.u32 [%t], %t;\n"
+         "st.shared.u32 [%t+4], %t;\nst.shared.u32 [%t+8], %t;\n",
+         700},
+    };
+    char body[1000];
+    uint64_t m = pf_alloc(64);
+
+    if (!compiler())
+        skip();
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        struct ptx_fault want;
+
+        snprintf(body, sizeof(body),
+                 ".func f()\n{\nret;\n}\n.visible .entry k(.param .u64 m)\n{\n"
+                 ".reg .b64 %%f, %%g;\n.reg .b32 %%t;\n.reg .pred %%p;\n%s"
+                 "proto: .callprototype _ ();\nret;\n}\n",
+                 bodies[i].code);
+        for (unsigned lanes = 0; lanes <= 32; lanes = lanes ? lanes * 2 : 8) {
+            ptx_jit_set(lanes ? PTX_JIT_FIRST : PTX_JIT_OFF);
+            ptx_jit_lanes(lanes);
+            if (pf_load_sm(body))
+                fail_msg("%s", pf_log);
+            int err = pf_run("k", 1, 32, 1, m);
+
+            if (err != bodies[i].err)
+                fail_msg("body %zu, %u lanes: error %d %s", i, lanes, err, pf_fault.what);
+            if (!lanes)
+                want = pf_fault;
+            assert_string_equal(want.what, pf_fault.what);
+        }
+    }
+}
+
 /* What runs for long is compiled behind its back, and then used. */
 static void test_warm(void **state)
 {
@@ -528,6 +575,7 @@ int main(void)
                                        cmocka_unit_test_setup(test_fields, pf_setup),
                                        cmocka_unit_test_setup(test_barriers, pf_setup),
                                        cmocka_unit_test_setup(test_cache, pf_setup),
+                                       cmocka_unit_test_setup(test_left_at_once, pf_setup),
                                        cmocka_unit_test_setup(test_taken, pf_setup),
                                        cmocka_unit_test_setup(test_warm, pf_setup)};
 

@@ -205,26 +205,42 @@ static void run_parts(struct warp *w, const struct jit_code *jc, int entry)
         bar_recheck(w->cta);
 }
 
+/* Lanes wait where compiled code was entered with them: what is there is for the interpreter, as a
+ * call by pointer at the start of a kernel. */
+static bool is_stuck(const struct warp *w, const struct uop *pc, uint32_t mask)
+{
+    for (uint32_t i = 0; i < w->npend && !w->jit_yield; i++)
+        if (w->pend[i].frame == w->frame0 && w->pend[i].pc == pc && (w->pend[i].mask & mask))
+            return true;
+    return false;
+}
+
 void jit_warp_run(struct warp *w)
 {
     struct ptx_exec *x = w->x;
     const struct jit_code *jc = x->jit;
+    bool stuck = false;
 
     x->cur_warp = w;
     for (;;) {
+        const struct uop *pc;
+        uint32_t mask;
         int entry;
 
         if (!w->active && !warp_pick(w))
             return;
         entry = entry_of(w, jc);
-        if (entry < 0) {
+        if (entry < 0 || stuck) {
             x->site = 0;
             warp_place(w);
             warp_run(w);
             return;
         }
         w->jit_yield = false;
+        pc = w->pc;
+        mask = w->active;
         run_parts(w, jc, entry);
+        stuck = is_stuck(w, pc, mask);
         if (w->jit_yield) {
             /* the group that has waited longest goes on, after the other warps */
             check_stop(w, x->cur_uop);
