@@ -347,6 +347,52 @@ static void test_fields(void **state)
     }
 }
 
+/* Bits of two numbers chosen by a constant, under a guard, into either of them. */
+static void test_chosen_bits(void **state)
+{
+    static const char *const codes[] = {
+        "@%p copysign.f32 %f0, %f1, %f0;",
+        "@%p copysign.f32 %f1, %f1, %f0;",
+        "@%p copysign.f32 %f2, %f1, %f0;",
+        "@!%p copysign.f32 %f0, %f1, %f0;",
+        "and.b32 %r4, %r0, 0xff00ff; and.b32 %r5, %r1, 0xff00ff00; @%p or.b32 %r0, %r4, %r5;",
+        "and.b32 %r4, %r0, 0xff00ff; and.b32 %r5, %r1, 0xff00ff00; @%p or.b32 %r1, %r4, %r5;",
+        "xor.b32 %r4, %r0, %r1; and.b32 %r5, %r4, 0xf0f0; @%p xor.b32 %r0, %r5, %r0;",
+        "@%p lop3.b32 %r0, %r0, %r1, 0x00ffff00, 0xe2; @%p lop3.b32 %r1, %r0, %r1, 65535, 0x1b;"};
+    const size_t n = 64 * 16;
+    uint64_t out = pf_alloc(n);
+    uint8_t want[64 * 16];
+    char text[2000];
+
+    if (!compiler())
+        skip();
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        snprintf(text, sizeof(text),
+                 ".visible .entry k(.param .u64 o)\n{\n.reg .b64 %%o, %%x, %%p0;\n"
+                 ".reg .b32 %%t, %%r<6>;\n.reg .f32 %%f<3>;\n.reg .pred %%p;\n"
+                 "ld.param.u64 %%p0, [o]; mov.u32 %%t, %%tid.x; mul.wide.u32 %%x, %%t, 16;\n"
+                 "add.s64 %%o, %%p0, %%x; mul.lo.u32 %%r0, %%t, 1234567891;\n"
+                 "mul.lo.u32 %%r1, %%t, 3735928559; setp.lt.u32 %%p, %%t, 45;\n"
+                 "cvt.rn.f32.s32 %%f0, %%r0; cvt.rn.f32.s32 %%f1, %%r1; mov.f32 %%f2, 0f3F800000;\n"
+                 "%s\nmov.b32 %%r2, %%f0; mov.b32 %%r3, %%f1; mov.b32 %%r4, %%f2;\n"
+                 "xor.b32 %%r3, %%r3, %%r4;\n"
+                 "st.global.v4.u32 [%%o], {%%r0, %%r1, %%r2, %%r3};\nret;\n}\n",
+                 codes[i]);
+        for (unsigned lanes = 0; lanes <= 32; lanes = lanes ? lanes * 2 : 8) {
+            ptx_jit_set(lanes ? PTX_JIT_FIRST : PTX_JIT_OFF);
+            ptx_jit_lanes(lanes);
+            if (pf_load_sm(text))
+                fail_msg("%s: %s", codes[i], pf_log);
+            if (pf_run("k", 1, 64, 1, out))
+                fail_msg("%s, %u lanes: %s", codes[i], lanes, pf_fault.what);
+            if (!lanes)
+                memcpy(want, pf_u32(out), n);
+            else if (memcmp(want, pf_u32(out), n))
+                fail_msg("%s, %u lanes: another result", codes[i], lanes);
+        }
+    }
+}
+
 /* Warps that part ways: at two barriers, at none, and some that are gone. */
 static void test_barriers(void **state)
 {
@@ -573,6 +619,7 @@ int main(void)
                                        cmocka_unit_test_setup(test_calls, pf_setup),
                                        cmocka_unit_test_setup(test_faults, pf_setup),
                                        cmocka_unit_test_setup(test_fields, pf_setup),
+                                       cmocka_unit_test_setup(test_chosen_bits, pf_setup),
                                        cmocka_unit_test_setup(test_barriers, pf_setup),
                                        cmocka_unit_test_setup(test_cache, pf_setup),
                                        cmocka_unit_test_setup(test_left_at_once, pf_setup),
