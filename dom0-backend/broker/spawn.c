@@ -114,31 +114,27 @@ static void __attribute__((noreturn)) child(const struct spawn *s, int exe, char
 
 pid_t spawn_worker(const struct spawn *s, int *pidfd)
 {
-    static char jit[32], check[32], sm[32], mps[sizeof(MPS_VARIABLE) + 128];
+    static const char *const settings[] = {"GVM_PTX_SM", "GVM_PTX_JIT", "GVM_PTX_CHECK"};
+    static char value[3][32], mps[sizeof(MPS_VARIABLE) + 128];
     /* Compiled code is not kept: it would be one guest's, found by the next. */
     static char *clean_env[] = {
         "PATH=/usr/bin:/bin", "LANG=C", "CUDA_CACHE_DISABLE=1", NULL, NULL, NULL, NULL, NULL};
-    static bool told;
+    static bool told, filled;
     char *const *env = s->confine ? clean_env : environ;
     unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUTS;
     struct spawn plain = *s;
     int exe = open(s->path, O_PATH | O_CLOEXEC);
     long pid = -1;
 
-    if (!jit[0]) { /* the settings of the software device */
-        snprintf(jit, sizeof(jit), "GVM_PTX_JIT=%s",
-                 getenv("GVM_PTX_JIT") ? getenv("GVM_PTX_JIT") : "");
-        snprintf(check, sizeof(check), "GVM_PTX_CHECK=%s",
-                 getenv("GVM_PTX_CHECK") ? getenv("GVM_PTX_CHECK") : "");
-        snprintf(sm, sizeof(sm), "GVM_PTX_SM=%s", getenv("GVM_PTX_SM") ? getenv("GVM_PTX_SM") : "");
+    if (!filled) { /* the settings of the software device */
         unsigned n = 3;
 
-        if (getenv("GVM_PTX_SM"))
-            clean_env[n++] = sm;
-        if (getenv("GVM_PTX_JIT"))
-            clean_env[n++] = jit;
-        if (getenv("GVM_PTX_CHECK"))
-            clean_env[n++] = check;
+        filled = true;
+        for (unsigned i = 0; i < 3; i++)
+            if (getenv(settings[i])) {
+                snprintf(value[i], sizeof(value[i]), "%s=%s", settings[i], getenv(settings[i]));
+                clean_env[n++] = value[i];
+            }
         if (s->mps) {
             snprintf(mps, sizeof(mps), MPS_VARIABLE "=%s", s->mps);
             clean_env[n] = mps;

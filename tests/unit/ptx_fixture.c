@@ -156,3 +156,19 @@ int pf_run(const char *name, uint32_t grid, uint32_t block, unsigned nargs, ...)
     va_end(ap);
     return pf_run3(name, (uint32_t[]){grid, 1, 1}, (uint32_t[]){block, 1, 1}, nargs, args);
 }
+
+bool pf_compiler(void)
+{
+    char log[300];
+
+    if (ptx_jit_load(PTX_JIT_FIRST, log, sizeof(log)))
+        return true;
+    print_message("skipped: %s\n", log);
+    return false;
+}
+
+void pf_lanes(unsigned lanes)
+{
+    ptx_jit_set(lanes ? PTX_JIT_FIRST : PTX_JIT_OFF);
+    ptx_jit_lanes(lanes);
+}

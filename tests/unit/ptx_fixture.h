@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -31,6 +32,8 @@ int pf_run(const char *kernel, uint32_t grid, uint32_t block, unsigned nargs, ..
 int pf_run3(const char *kernel, const uint32_t grid[3], const uint32_t block[3], unsigned nargs,
             const uint64_t *args);
 struct ptx_module *pf_module(void);
+bool pf_compiler(void);        /* the plug-in is there; if not, says why the test is skipped */
+void pf_lanes(unsigned lanes); /* launches are compiled for so many, or interpreted (0) */
 static inline uint32_t *pf_u32(uint64_t a)
 {
     return (uint32_t *)(uintptr_t)a;

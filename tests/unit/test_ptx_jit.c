@@ -77,23 +77,13 @@ static void make_room(uint8_t **want, uint8_t **have)
     *have = malloc(mem_size);
 }
 
-static bool compiler(void)
-{
-    char log[300];
-
-    if (ptx_jit_load(PTX_JIT_FIRST, log, sizeof(log)))
-        return true;
-    print_message("skipped: %s\n", log);
-    return false;
-}
-
 static void test_random(void **state)
 {
     const char *env = getenv("GVM_JIT_RANDOM");
     unsigned long first = 0, count = 40;
     uint8_t *want, *have;
 
-    if (!compiler())
+    if (!pf_compiler())
         skip();
     if (env && sscanf(env, "%lu,%lu", &first, &count) != 2)
         fail_msg("GVM_JIT_RANDOM=%s: FIRST,COUNT is wanted", env);
@@ -116,7 +106,7 @@ static void test_calls(void **state)
     unsigned long first = 0, count = 8;
     uint8_t *want, *have;
 
-    if (!compiler())
+    if (!pf_compiler())
         skip();
     if (env && sscanf(env, "%lu,%lu", &first, &count) != 2)
         fail_msg("GVM_JIT_CALLS=%s: FIRST,COUNT is wanted", env);
@@ -235,7 +225,7 @@ static void test_faults(void **state)
     };
     char body[2000];
 
-    if (!compiler())
+    if (!pf_compiler())
         skip();
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
         uint64_t b = pf_alloc(4096);
@@ -251,8 +241,7 @@ static void test_faults(void **state)
         for (unsigned lanes = 0; lanes <= 32; lanes = lanes ? lanes * 2 : 8) {
             int err;
 
-            ptx_jit_set(lanes ? PTX_JIT_FIRST : PTX_JIT_OFF);
-            ptx_jit_lanes(lanes);
+            pf_lanes(lanes);
             if (pf_load_sm(body))
                 fail_msg("%s: %s", faults[i].what, pf_log);
             err = pf_run("k", 1, 64, 1, b);
@@ -313,7 +302,7 @@ static void test_fields(void **state)
     uint8_t want[64 * 4 * 4];
     char text[2000];
 
-    if (!compiler())
+    if (!pf_compiler())
         skip();
     for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
         snprintf(
@@ -330,8 +319,7 @@ static void test_fields(void **state)
         for (unsigned k = 0; k < 16; k++) {
             unsigned lanes = k & 3 ? 4u << (k & 3) : 0, off = (k >> 2) * bodies[i].unit;
 
-            ptx_jit_set(lanes ? PTX_JIT_FIRST : PTX_JIT_OFF);
-            ptx_jit_lanes(lanes);
+            pf_lanes(lanes);
             if (pf_load_sm(text))
                 fail_msg("%s: %s", bodies[i].what, pf_log);
             for (unsigned b = 0; b < 4096; b++)
@@ -364,7 +352,7 @@ static void test_chosen_bits(void **state)
     uint8_t want[64 * 16];
     char text[2000];
 
-    if (!compiler())
+    if (!pf_compiler())
         skip();
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         snprintf(text, sizeof(text),
@@ -379,8 +367,7 @@ static void test_chosen_bits(void **state)
                  "st.global.v4.u32 [%%o], {%%r0, %%r1, %%r2, %%r3};\nret;\n}\n",
                  codes[i]);
         for (unsigned lanes = 0; lanes <= 32; lanes = lanes ? lanes * 2 : 8) {
-            ptx_jit_set(lanes ? PTX_JIT_FIRST : PTX_JIT_OFF);
-            ptx_jit_lanes(lanes);
+            pf_lanes(lanes);
             if (pf_load_sm(text))
                 fail_msg("%s: %s", codes[i], pf_log);
             if (pf_run("k", 1, 64, 1, out))
@@ -413,11 +400,10 @@ static void test_barriers(void **state)
         "ld.shared.u32 %y, [%v];\nst.global.u32 [%a+1024], %y;\nret;\n}\n";
     uint64_t m = pf_alloc(4096);
 
-    if (!compiler())
+    if (!pf_compiler())
         skip();
     for (unsigned lanes = 0; lanes <= 32; lanes = lanes ? lanes * 2 : 1) {
-        ptx_jit_set(lanes ? PTX_JIT_FIRST : PTX_JIT_OFF);
-        ptx_jit_lanes(lanes);
+        pf_lanes(lanes);
         assert_int_equal(pf_load_sm(body), 0);
         memset(pf_u32(m), 0xff, 4096);
         if (pf_run("k", 3, 248, 1, m))
@@ -450,7 +436,7 @@ static void test_left_at_once(void **state)
     char body[1000];
     uint64_t m = pf_alloc(64);
 
-    if (!compiler())
+    if (!pf_compiler())
         skip();
     for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
         struct ptx_fault want;
@@ -461,8 +447,7 @@ static void test_left_at_once(void **state)
                  "proto: .callprototype _ ();\nret;\n}\n",
                  bodies[i].code);
         for (unsigned lanes = 0; lanes <= 32; lanes = lanes ? lanes * 2 : 8) {
-            ptx_jit_set(lanes ? PTX_JIT_FIRST : PTX_JIT_OFF);
-            ptx_jit_lanes(lanes);
+            pf_lanes(lanes);
             if (pf_load_sm(body))
                 fail_msg("%s", pf_log);
             int err = pf_run("k", 1, 32, 1, m);
@@ -482,7 +467,7 @@ static void test_warm(void **state)
     const uint32_t n = 4096;
     struct ptx_jit_stats before, now;
 
-    if (!compiler())
+    if (!pf_compiler())
         skip();
     ptx_jit_set(PTX_JIT_ON);
     ptx_jit_lanes(0);
@@ -540,7 +525,7 @@ static void test_cache(void **state)
     struct ptx_jit_stats first, now;
     uint64_t m = pf_alloc(4096);
 
-    if (!compiler())
+    if (!pf_compiler())
         skip();
     ptx_jit_set(PTX_JIT_FIRST);
     ptx_jit_lanes(0);
@@ -599,7 +584,7 @@ static void test_taken(void **state)
     static char text[2000];
     char log[300];
 
-    if (!compiler())
+    if (!pf_compiler())
         skip();
     ptx_jit_lanes(0);
     for (unsigned i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {

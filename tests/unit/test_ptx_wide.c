@@ -235,8 +235,7 @@ static void one(const struct form *f, unsigned pattern, unsigned lanes)
 
     if (f->store && pattern == SAME) /* which lane's stays is not said */
         return;
-    ptx_jit_set(lanes ? PTX_JIT_FIRST : PTX_JIT_OFF);
-    ptx_jit_lanes(lanes);
+    pf_lanes(lanes);
     kernel(f, pattern, "k", text);
     if (pf_load_sm(text))
         fail_msg("%s\n%s", pf_log, text);
@@ -255,16 +254,6 @@ static void one(const struct form *f, unsigned pattern, unsigned lanes)
     }
 }
 
-static bool compiler(void)
-{
-    char log[300];
-
-    if (ptx_jit_load(PTX_JIT_FIRST, log, sizeof(log)))
-        return true;
-    print_message("skipped: %s\n", log);
-    return false;
-}
-
 static void interpreted(void **state)
 {
     make_buffers();
@@ -277,7 +266,7 @@ static const unsigned widths[] = {1, 8, 16, 32};
 
 static void compiled(void **state)
 {
-    if (!compiler())
+    if (!pf_compiler())
         skip();
     make_buffers();
     for (unsigned i = 0; i < nforms; i++) {
@@ -353,7 +342,7 @@ static void faults(void **state)
         {"cvta.shared.u64 %a, 0; st.v4.b64 [%a+32], {%q0,_,%q2,%q3};", 700},
     };
     static char body[4000];
-    const bool jit = compiler();
+    const bool jit = pf_compiler();
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint64_t b = pf_alloc(4096);
@@ -371,8 +360,7 @@ static void faults(void **state)
         for (unsigned w = 0; w <= (jit ? 4 : 0); w++) {
             int err;
 
-            ptx_jit_set(w ? PTX_JIT_FIRST : PTX_JIT_OFF);
-            ptx_jit_lanes(w ? widths[w - 1] : 0);
+            pf_lanes(w ? widths[w - 1] : 0);
             if (pf_load_sm(body))
                 fail_msg("%s: %s", cases[i].access, pf_log);
             err = pf_run("k", 1, 96, 1, b);
@@ -402,13 +390,12 @@ static void elsewhere(void **state)
         "st.global.v4.b64 [%b], {%q3,%q2,%a,%q0};\nld.global.v4.b64 {%b,_,_,%a}, [%b];\n"
         "add.u64 %q0, %a, %b;\nld.param.u64 %b, [m];\nmad.wide.u32 %b, %t, 8, %b;\n"
         "st.global.u64 [%b+8192], %q0;\nret;\n}\n";
-    const bool jit = compiler();
+    const bool jit = pf_compiler();
 
     for (unsigned w = 0; w <= (jit ? 4 : 0); w++) {
         uint64_t m = pf_alloc(16384);
 
-        ptx_jit_set(w ? PTX_JIT_FIRST : PTX_JIT_OFF);
-        ptx_jit_lanes(w ? widths[w - 1] : 0);
+        pf_lanes(w ? widths[w - 1] : 0);
         assert_int_equal(pf_load_sm(text), 0);
         if (pf_run("k", 1, 96, 1, m))
             fail_msg("%s %s", pf_log, pf_fault.what);

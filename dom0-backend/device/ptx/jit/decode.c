@@ -567,22 +567,31 @@ void each_operand(const struct jop *j, opd_cb cb, void *arg)
         cb(arg, &j->d, true);
 }
 
-struct def_arg {
+struct use {
     uint32_t reg;
-    bool hit;
+    bool read, written;
 };
 
-static void def_cb(void *arg, const struct opd *o, bool def)
+static void use_cb(void *arg, const struct opd *o, bool def)
 {
-    struct def_arg *d = arg;
+    struct use *u = arg;
 
-    d->hit |= def && o->idx == d->reg;
+    if (o->idx == u->reg)
+        *(def ? &u->written : &u->read) = true;
 }
 
 bool writes_reg(const struct jop *j, uint32_t reg)
 {
-    struct def_arg d = {.reg = reg};
+    struct use u = {.reg = reg};
 
-    each_operand(j, def_cb, &d);
-    return d.hit;
+    each_operand(j, use_cb, &u);
+    return u.written;
+}
+
+bool touches_reg(const struct jop *j, uint32_t reg)
+{
+    struct use u = {.reg = reg};
+
+    each_operand(j, use_cb, &u);
+    return u.read || u.written;
 }

@@ -253,7 +253,8 @@ uint32_t next_park(const struct unit *t, uint32_t b, uint32_t last);
 /* Calls cb for every register the micro-op reads (def false), then those it writes. */
 typedef void (*opd_cb)(void *arg, const struct opd *o, bool def);
 void each_operand(const struct jop *j, opd_cb cb, void *arg);
-bool writes_reg(const struct jop *j, uint32_t reg); /* the register is one of its results */
+bool writes_reg(const struct jop *j, uint32_t reg);  /* the register is one of its results */
+bool touches_reg(const struct jop *j, uint32_t reg); /* ... or it reads it */
 /* Same for operands a builtin call takes: in unit_calls[] of the micro-op. */
 void shape_of(const struct unit *t, const struct jop *j, uint8_t *shape, int64_t *stride);
 bool branch_taken_by_some(const struct unit *t, const struct jop *j);
@@ -278,7 +279,6 @@ struct gen {
     LLVMModuleRef mod;
     LLVMBuilderRef b;
     LLVMValueRef fn;
-    bool avx;
     bool gathers; /* hardware's instruction for words at any addresses is worth its while */
     uint32_t gather_block, gather_turn; /* the last block with such loads, how many so far */
     uint32_t w;                         /* lanes */

@@ -389,7 +389,6 @@ static int compile(const struct jit_job *job, struct jit_code **out, char *log, 
     LLVMSetTarget(g.mod, "x86_64-pc-linux-gnu");
     g.b = LLVMCreateBuilderInContext(g.ctx);
     g.gathers = good_gathers();
-    g.avx = __builtin_cpu_supports("avx");
     rc = gen_unit(&g);
     if (!rc)
         rc = emit_code(&g, log, log_n);

@@ -217,7 +217,7 @@ static bool by_hardware(const struct access *x, uint64_t scale)
 /* True where no lane's number has one of the bits. */
 static LLVMValueRef none_has(struct gen *g, LLVMValueRef n, LLVMValueRef bits)
 {
-    LLVMTypeRef wide = LLVMVectorType(g->i64, 4), t;
+    LLVMTypeRef wide = LLVMVectorType(g->i64, 4), t = LLVMVectorType(g->i32, 8);
     uint32_t w = g->w;
     LLVMValueRef v[2];
 
@@ -231,19 +231,12 @@ static LLVMValueRef none_has(struct gen *g, LLVMValueRef n, LLVMValueRef bits)
                                           LLVMConstVector(idx[k], w / 2), "");
         n = LLVMBuildOr(g->b, v[0], v[1], "");
     }
-    t = LLVMTypeOf(n);
+    v[0] = LLVMBuildBitCast(g->b, n, wide, "");
     v[1] = LLVMBuildInsertElement(g->b, LLVMGetUndef(t), bits, ci32(g, 0), "");
-    v[1] = LLVMBuildShuffleVector(g->b, v[1], LLVMGetUndef(t),
-                                  LLVMConstNull(LLVMVectorType(g->i32, w)), "");
-    if (w == 8 && g->avx) {
-        v[0] = LLVMBuildBitCast(g->b, n, wide, "");
-        v[1] = LLVMBuildBitCast(g->b, v[1], wide, "");
-        n = intrinsic(g, "llvm.x86.avx.ptestz.256", NULL, 0, v, 2);
-        return LLVMBuildICmp(g->b, LLVMIntNE, n, ci32(g, 0), "");
-    }
-    n = LLVMBuildAnd(g->b, n, v[1], "");
-    n = intrinsic(g, "llvm.vector.reduce.or", &t, 1, &n, 1);
-    return LLVMBuildICmp(g->b, LLVMIntEQ, n, ci32(g, 0), "");
+    v[1] = LLVMBuildShuffleVector(g->b, v[1], LLVMGetUndef(t), LLVMConstNull(t), "");
+    v[1] = LLVMBuildBitCast(g->b, v[1], wide, "");
+    n = intrinsic(g, "llvm.x86.avx.ptestz.256", NULL, 0, v, 2);
+    return LLVMBuildICmp(g->b, LLVMIntNE, n, ci32(g, 0), "");
 }
 
 /* The bits that a number must not have: from the highest one of how many elements there are room for

@@ -82,26 +82,6 @@ struct fields {
     int64_t lo, hi; /* offsets */
 };
 
-struct touch {
-    uint32_t reg;
-    bool hit;
-};
-
-static void touch_cb(void *arg, const struct opd *o, bool def)
-{
-    struct touch *h = arg;
-
-    h->hit |= o->idx == h->reg;
-}
-
-static bool touches(const struct jop *j, uint32_t reg)
-{
-    struct touch h = {.reg = reg};
-
-    each_operand(j, touch_cb, &h);
-    return h.hit;
-}
-
 static bool is_field(const struct access *x, const struct jop *k, int64_t stride)
 {
     const struct jop *j = x->j;
@@ -125,7 +105,7 @@ static bool may_go_up(const struct access *x, const struct fields *f, uint32_t i
     for (uint32_t k = x->i; k < i; k++) {
         if (next < f->n && f->at[next] == k)
             next++;
-        else if (touches(&t->ops[k], reg))
+        else if (touches_reg(&t->ops[k], reg))
             return false;
     }
     return true;
