@@ -572,6 +572,7 @@ int gen_unit(struct gen *g)
     g->tails = calloc(t->nblocks + 1, sizeof(*g->tails));
     if (!g->tails)
         return unit_fail(t, "out of memory");
+    g->streams |= loads_anywhere(t);
     prologue(g);
     for (uint32_t b = 0; b < t->nblocks; b++) {
         bool ended = false;

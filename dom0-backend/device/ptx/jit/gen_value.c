@@ -276,21 +276,28 @@ static bool of_cta(uint32_t idx)
     }
 }
 
+void prefetch(struct gen *g, LLVMValueRef a, uint32_t octets)
+{
+    LLVMTypeRef pt = LLVMPointerType(g->i8, 0);
+
+    for (uint32_t at = 0; at < octets; at += 64) {
+        LLVMValueRef args[4] = {NULL, ci32(g, 0), ci32(g, 3), ci32(g, 1)}; /* to read, near, data */
+
+        args[0] = LLVMBuildIntToPtr(g->b, plus(g, a, at), pt, "");
+        intrinsic(g, "llvm.prefetch", &pt, 1, args, 4);
+    }
+}
+
 /* Where the part's lanes have it. The next warp's is fetched meanwhile: it is further away than the
  * processor would look for it, and addresses that wait for it are what memory waits for. */
 static LLVMValueRef sreg_addr(struct gen *g, uint32_t idx, uint32_t octets)
 {
     uint64_t off = offsetof(struct warp, sregs) + idx * SLOT32;
-    LLVMTypeRef pt = LLVMPointerType(g->i8, 0);
     LLVMValueRef a = LLVMBuildAdd(g->b, g->warp, ci64(g, off), "");
 
     a = LLVMBuildAdd(g->b, a, LLVMBuildShl(g->b, g->lane0_64, ci64(g, 2), ""), "");
-    for (uint32_t at = 0; at < octets && g->w > 1; at += 64) {
-        LLVMValueRef args[4] = {NULL, ci32(g, 0), ci32(g, 3), ci32(g, 1)}; /* to read, near, data */
-
-        args[0] = LLVMBuildIntToPtr(g->b, plus(g, a, WARP_STRIDE + at), pt, "");
-        intrinsic(g, "llvm.prefetch", &pt, 1, args, 4);
-    }
+    if (g->w > 1)
+        prefetch(g, plus(g, a, WARP_STRIDE), octets);
     return a;
 }
 

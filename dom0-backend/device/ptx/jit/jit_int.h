@@ -281,6 +281,7 @@ struct gen {
     LLVMValueRef fn;
     bool gathers; /* hardware's instruction for words at any addresses is worth its while */
     uint32_t gather_block, gather_turn; /* the last block with such loads, how many so far */
+    bool streams;                       /* what is read side by side is to be fetched ahead */
     uint32_t w;                         /* lanes */
     LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, mt, ptr; /* mt: a mask of lanes; ptr: i8 pointer */
     LLVMValueRef warp, uops, lane0, exec, shared, params, stop;  /* pointers as i64 */
@@ -325,6 +326,8 @@ LLVMValueRef mask_vec(struct gen *g, LLVMValueRef m);
  */
 LLVMValueRef made_here(struct gen *g, LLVMValueRef v);
 LLVMValueRef mask_bits(struct gen *g, LLVMValueRef v);
+/* Asks memory for so many octets from address a on, to be read soon. Any address: there is no fault. */
+void prefetch(struct gen *g, LLVMValueRef a, uint32_t octets);
 /* Lanes [from, from + 8) of a vector, and all lanes from such parts; part is overwritten. */
 LLVMValueRef eight_lanes(struct gen *g, LLVMValueRef v, uint32_t from);
 LLVMValueRef join_lanes(struct gen *g, LLVMValueRef *part);
@@ -361,6 +364,8 @@ LLVMValueRef canon(struct gen *g, LLVMValueRef bits);
 /* mem.c */
 bool mem_native(const struct unit *t, const struct jop *j, const struct uop *u);
 void gen_mem(struct gen *g, const struct jop *j, uint32_t i);
+/* Device memory is loaded from at any addresses, somewhere. */
+bool loads_anywhere(const struct unit *t);
 /* mem_atom.c */
 bool atom_native(const struct unit *t, const struct jop *j, const struct uop *u);
 void gen_atom(struct gen *g, const struct jop *j, uint32_t i);

@@ -260,12 +260,31 @@ static void same_address(struct access *x)
 
 /* ---- lanes side by side -------------------------------------------------------------------------------------- */
 
+#define WARPS_AHEAD 8
+
+bool loads_anywhere(const struct unit *t)
+{
+    for (uint32_t i = 0; i < t->n; i++) {
+        const struct jop *j = &t->ops[i];
+        int64_t stride;
+
+        if (t->virt[i].kind == K_FN && j->native && j->op == OP_LD &&
+            (j->space == AS_GLOBAL || j->space == AS_GENERIC) &&
+            opd_shape(t, &j->a, &stride) == S_VAR)
+            return true;
+    }
+    return false;
+}
+
 static void load_side(struct access *x, LLVMValueRef p)
 {
     struct gen *g = x->g;
     const unsigned n = x->j->nelem;
-    LLVMValueRef v = load_at(g, p, LLVMVectorType(x->et, g->w * n), x->total);
+    LLVMValueRef v;
 
+    if (g->streams && in_window(x))
+        prefetch(g, plus(g, p, (uint64_t)WARPS_AHEAD * WARP * x->total), g->w * x->total);
+    v = load_at(g, p, LLVMVectorType(x->et, g->w * n), x->total);
     for (unsigned k = 0; k < n; k++) {
         LLVMValueRef idx[WARP], e = v;
 
