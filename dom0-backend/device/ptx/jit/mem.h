@@ -58,12 +58,15 @@ bool load_fields(struct access *x, int64_t stride);
 struct places {
     LLVMValueRef base; /* of 32-bit numbers in lane_addr; or NULL: addresses are there */
     uint64_t scale;
-    LLVMValueRef numbers; /* to be loaded from by hardware's instruction; or NULL */
+    LLVMValueRef all; /* those numbers or addresses */
+    bool hardware;    /* to be loaded from by hardware's instruction */
 };
 /* Looks at the addresses of all lanes, goes to the slow path if one is bad, and writes them down. */
 void find_places(struct access *x, struct places *p);
 /* The host's address of a lane, an i64 number in the part. */
 LLVMValueRef place_of(struct access *x, const struct places *p, LLVMValueRef lane);
+/* The same from the register, not from where it was written down. */
+LLVMValueRef place_at(struct access *x, const struct places *p, uint32_t lane);
 void scattered(struct access *x);
 /* A loop over the lanes of the access's mask, lowest first. */
 struct lane_loop {

@@ -195,6 +195,21 @@ LLVMValueRef place_of(struct access *x, const struct places *p, LLVMValueRef lan
     return LLVMBuildAdd(g->b, p->base, LLVMBuildMul(g->b, v, ci64(g, p->scale), ""), "");
 }
 
+LLVMValueRef place_at(struct access *x, const struct places *p, uint32_t lane)
+{
+    struct gen *g = x->g;
+    const uint32_t two = p->base ? 2 : 1; /* numbers leave the register by twos */
+    LLVMValueRef v;
+
+    v = LLVMBuildBitCast(g->b, p->all, LLVMVectorType(g->i64, g->w / two), "");
+    v = LLVMBuildExtractElement(g->b, v, ci32(g, lane / two), "");
+    if (!p->base)
+        return v;
+    v = lane % 2 ? LLVMBuildLShr(g->b, v, ci64(g, 32), "")
+                 : LLVMBuildAnd(g->b, v, ci64(g, UINT32_MAX), "");
+    return LLVMBuildAdd(g->b, p->base, LLVMBuildMul(g->b, v, ci64(g, p->scale), ""), "");
+}
+
 /*
  * Loads of words by hardware's instruction, where that is faster than one lane after the other: what
  * waits for memory takes less of the processor's queues, so that more is under way. Other processors
@@ -299,20 +314,20 @@ void find_places(struct access *x, struct places *p)
         top = LLVMBuildOr(g->b, LLVMBuildZExt(g->b, top, g->i64, ""),
                           LLVMBuildZExt(g->b, last, g->i64, ""), "");
         require(x, is_good(x, top, NULL));
-        *p = (struct places){.base = g->shared, .scale = 1};
+        *p = (struct places){.base = g->shared, .scale = 1, .all = n};
         note_site(x, NULL, 0, n, false);
         return;
     }
     if ((x->j->space != AS_GLOBAL && x->j->space != AS_GENERIC) || !by_number(x, &by) ||
         by.scale % x->total) {
-        *p = (struct places){0};
         a = fill_in(x, addr_vec(x));
         require(x, is_good(x, a, NULL));
-        note_site(x, a, 0, host(x, a, true), false);
+        *p = (struct places){.all = host(x, a, true)};
+        note_site(x, a, 0, p->all, false);
         return;
     }
     n = fill_in(x, get_vec(g, &by.number));
-    *p = (struct places){.scale = by.scale, .numbers = by_hardware(x, by.scale) ? n : NULL};
+    *p = (struct places){.scale = by.scale, .all = n, .hardware = by_hardware(x, by.scale)};
     a = LLVMBuildAdd(g->b, get_one(g, &by.base), ci64(g, (uint64_t)x->j->imm), "");
     require_numbers(x, a, &by, n);
     p->base = a;
@@ -348,7 +363,7 @@ static LLVMValueRef load_by_hardware(struct access *x, const struct places *p)
     for (unsigned i = 0; i < 8; i++)
         on[i] = LLVMConstReal(g->f32, -1);
     for (unsigned k = 0; k < g->w / 8; k++) {
-        LLVMValueRef args[5] = {LLVMConstNull(t), base, eight_lanes(g, p->numbers, 8 * k),
+        LLVMValueRef args[5] = {LLVMConstNull(t), base, eight_lanes(g, p->all, 8 * k),
                                 LLVMConstVector(on, 8), LLVMConstInt(g->i8, p->scale, 0)};
 
         part[k] = intrinsic(g, "llvm.x86.avx2.gather.d.ps.256", NULL, 0, args, 5);
@@ -403,9 +418,9 @@ void scattered(struct access *x)
         store_some(x, &p, v[0]);
         at(g, all);
     }
-    if (p.numbers)
+    if (p.hardware)
         v[0] = load_by_hardware(x, &p);
-    for (uint32_t l = 0; l < g->w && !p.numbers; l++) {
+    for (uint32_t l = 0; l < g->w && !p.hardware; l++) {
         LLVMValueRef q = place_of(x, &p, ci64(g, l));
 
         for (unsigned k = 0; k < j->nelem; k += twos) {

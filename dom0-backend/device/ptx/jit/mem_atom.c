@@ -91,11 +91,41 @@ static void each_lane(struct access *x, const struct places *at, LLVMValueRef va
     lanes_end(x, &l);
 }
 
+/* One instruction does it; the others are loops, and code for 32 of them is too much. */
+static bool is_short(const struct access *x, int kind, bool result)
+{
+    return x->j->space != AS_SHARED &&
+           (kind == AT_ADD || kind == AT_EXCH || (!result && kind <= AT_XOR));
+}
+
+/*
+ * All lanes are there: nothing is loaded between one and the next, as a locked instruction lets no
+ * load overtake it.
+ */
+static void all_lanes(struct access *x, const struct places *at, LLVMValueRef v,
+                      LLVMValueRef result)
+{
+    struct gen *g = x->g;
+    const int kind = atom_kind(g->t->virt[x->i].name + 5);
+    LLVMValueRef old = LLVMGetUndef(LLVMTypeOf(v));
+
+    for (uint32_t l = 0; l < g->w; l++) {
+        LLVMValueRef e = LLVMBuildExtractElement(g->b, v, ci32(g, l), "");
+
+        e = one_lane(x, kind, false, place_at(x, at, l), e);
+        if (result)
+            old = LLVMBuildInsertElement(g->b, old, e, ci32(g, l), "");
+    }
+    if (result)
+        LLVMBuildStore(g->b, old, result);
+}
+
 void gen_atom(struct gen *g, const struct jop *j, uint32_t i)
 {
     struct access x = {.g = g, .j = j, .i = i};
     const bool result = j->d.kind == OPD_REG;
     LLVMValueRef v, values, results = NULL;
+    LLVMBasicBlockRef end;
     LLVMTypeRef vt;
     struct places p;
 
@@ -107,10 +137,23 @@ void gen_atom(struct gen *g, const struct jop *j, uint32_t i)
     if (j->b.kind == OPD_REG && g->t->regs[j->b.idx].loose)
         v = canon(g, v);
     values = lane_array(g, vt);
-    LLVMBuildStore(g->b, v, values);
     if (result)
         results = lane_array(g, vt);
+    end = new_bb(g, "end");
+    if (is_short(&x, atom_kind(g->t->virt[i].name + 5), result)) {
+        LLVMBasicBlockRef all = new_bb(g, "all"), some = new_bb(g, "some");
+        LLVMValueRef full = LLVMBuildICmp(g->b, LLVMIntEQ, x.mask, LLVMConstAllOnes(g->mt), "");
+
+        LLVMBuildCondBr(g->b, full, all, some);
+        at(g, all);
+        all_lanes(&x, &p, v, results);
+        LLVMBuildBr(g->b, end);
+        at(g, some);
+    }
+    LLVMBuildStore(g->b, v, values);
     each_lane(&x, &p, values, results);
+    LLVMBuildBr(g->b, end);
+    at(g, end);
     if (result)
         put(g, j, &j->d, LLVMBuildLoad2(g->b, vt, results, ""), true);
     LLVMBuildBr(g->b, x.done);
