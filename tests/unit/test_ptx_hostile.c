@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Matrix, mbarrier and bulk-copy instructions with bad operands: an error of the kernel, no more. */
+#include "dom0-backend/device/ptx/ptx_int.h"
 #include "tests/unit/ptx_fixture.h"
 
 #define K(body)                                                                                    \
@@ -64,10 +65,69 @@ static void waits_forever(void **state)
     assert_int_equal(pf_run("k", 1, 64, 1, (uint64_t)0), 702);
 }
 
+#define K_HEAD                                                                                     \
+    ".version 8.0\n.target sm_90\n.address_size 64\n.visible .entry k()\n{\n"                      \
+    ".reg .b32 %r<3>;\n.reg .b64 %rd<2>;\n.reg .pred %q;\n"
+#define K_TAIL "\nret;\n}\n"
+#define FULL   16 /* operands */
+
+/* One instruction with a number of equal operands. False: it is refused. Others before it make the
+ * parser's table of operands full, so that there is nothing behind the last one. */
+static bool is_ready(const char *op, const char *mod, const char *kind, unsigned count)
+{
+    const unsigned used = count * (*kind == '{' ? 3 : 1);
+    char body[300], text[900], log[300] = "", *t = text;
+    struct ptx_module *m;
+    int err, n = snprintf(body, sizeof(body), "%s%s.b32 ", op, mod);
+
+    for (unsigned i = 0; i < count; i++)
+        n += snprintf(body + n, sizeof(body) - (size_t)n, "%s%s", i ? ", " : "", kind);
+    t += sprintf(t, "%s", K_HEAD);
+    for (unsigned i = used; i % FULL; i++)
+        t += sprintf(t, "bar.sync 0;\n");
+    sprintf(t, "%s;%s", body, K_TAIL);
+    err = ptx_module_parse(text, strlen(text), &m, log, sizeof(log));
+    if (!err) {
+        err = ptx_kernel_prepare(ptx_module_kernel(m, 0), log, sizeof(log));
+        ptx_module_free(m);
+    }
+    if (err && (!log[0] || strchr(log, '\n')))
+        fail_msg("%s: error %d: %s", body, err, log);
+    return !err;
+}
+
+/* Every opcode with every modifier, with as few and as many operands as the parser lets through, is made
+ * ready or refused in one line, and (this is for AddressSanitizer) nobody looks for more operands. */
+static void any_operands(void **state)
+{
+#define X(n) "." #n,
+    static const char *const mods[] = {"", PTX_MODS(X)};
+#undef X
+    static const char *const kinds[] = {"%r1", "%q", "[%rd1]", "{%r1, %r2}"};
+    unsigned ready = 0, refused = 0;
+
+    for (unsigned op = 0; op < ptx_nopcodes; op++)
+        for (unsigned m = 0; m < sizeof(mods) / sizeof(mods[0]); m++)
+            for (unsigned c = 0; c < 8; c++) {
+                const struct ptx_opcode *o = &ptx_opcodes[op];
+                const unsigned count = o->min + c / 4;
+                const char *kind = kinds[c % 4];
+
+                if (count > o->max)
+                    break;
+                if (is_ready(o->name, mods[m], kind, count))
+                    ready++;
+                else
+                    refused++;
+            }
+    assert_true(ready > 1000 && refused > 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup(faults, pf_setup),
-                                       cmocka_unit_test_setup(waits_forever, pf_setup)};
+                                       cmocka_unit_test_setup(waits_forever, pf_setup),
+                                       cmocka_unit_test(any_operands)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

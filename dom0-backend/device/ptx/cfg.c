@@ -25,7 +25,7 @@ static bool insn_has_dst(const struct ir_insn *in)
     const struct ptx_opcode *oc = &ptx_opcodes[in->op];
     if (oc->flags & OPF_DST)
         return true;
-    return oc->lower == low_bar && has_mod(in, M_red);
+    return oc->lower == low_bar && has_mod(in, M_red) && in->nopnd;
 }
 
 static void opnd_regs(const struct ir_func *f, const struct ir_opnd *o, bool def, reg_cb cb,

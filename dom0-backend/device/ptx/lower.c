@@ -30,7 +30,9 @@ bool take(struct lower *lo, enum ptx_mod m)
 
 const struct ir_opnd *opnd(const struct lower *lo, const struct ir_insn *in, unsigned i)
 {
-    return &lo->fn->opnds[in->opnd + i];
+    static const struct ir_opnd missing = {.kind = O_OTHER};
+
+    return i < in->nopnd ? &lo->fn->opnds[in->opnd + i] : &missing;
 }
 
 /* ---- micro-ops ------------------------------------------------------------------------------------- */
