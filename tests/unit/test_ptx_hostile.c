@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Matrix, mbarrier and bulk-copy instructions with bad operands: an error of the kernel, no more. */
+/* Instructions with bad operands, matrix, mbarrier and bulk-copy ones above all: an error of the kernel,
+ * no more. */
 #include "dom0-backend/device/ptx/ptx_int.h"
 #include "tests/unit/ptx_fixture.h"
 

@@ -260,7 +260,7 @@ static void same_address(struct access *x)
 
 /* ---- lanes side by side -------------------------------------------------------------------------------------- */
 
-#define WARPS_AHEAD 8
+#define WARPS_AHEAD 8 /* as measured: from four on it is the same */
 
 bool loads_anywhere(const struct unit *t)
 {
@@ -269,8 +269,7 @@ bool loads_anywhere(const struct unit *t)
         int64_t stride;
 
         if (t->virt[i].kind == K_FN && j->native && j->op == OP_LD &&
-            (j->space == AS_GLOBAL || j->space == AS_GENERIC) &&
-            opd_shape(t, &j->a, &stride) == S_VAR)
+            in_window(&(struct access){.j = j}) && opd_shape(t, &j->a, &stride) == S_VAR)
             return true;
     }
     return false;
@@ -455,7 +454,7 @@ static void check(struct access *x, int64_t stride)
     struct gen *g = x->g;
     const struct jop *j = x->j;
     struct jop at_lo = *j, at_hi = *j;
-    LLVMValueRef full = LLVMBuildICmp(g->b, LLVMIntEQ, x->mask, LLVMConstAllOnes(g->mt), "");
+    LLVMValueRef full = all_there(x);
     struct checked *k = checked_at(x, j->imm);
 
     if (k) {
@@ -519,6 +518,13 @@ void access_begin(struct access *x)
                         x->done);
         at(g, run);
     }
+}
+
+LLVMValueRef all_there(struct access *x)
+{
+    struct gen *g = x->g;
+
+    return LLVMBuildICmp(g->b, LLVMIntEQ, x->mask, LLVMConstAllOnes(g->mt), "");
 }
 
 void gen_mem(struct gen *g, const struct jop *j, uint32_t i)

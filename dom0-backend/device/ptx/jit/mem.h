@@ -22,6 +22,8 @@ struct access {
 
 /* After g, j, i, esz and total: the rest, and to where the guard holds in some lane. */
 void access_begin(struct access *x);
+/* True where all lanes of the part execute it. */
+LLVMValueRef all_there(struct access *x);
 unsigned elem_bytes(const struct jop *j);
 bool in_window(const struct access *x); /* device memory, or any */
 /* What x.good says holds for that offset as well. */

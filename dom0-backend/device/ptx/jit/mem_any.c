@@ -15,8 +15,7 @@ LLVMValueRef fill_in(struct access *x, LLVMValueRef a)
                       here = LLVMGetInsertBlock(g->b);
     LLVMValueRef s, phi, first, mask;
 
-    branch_rarely(g, LLVMBuildICmp(g->b, LLVMIntEQ, x->mask, LLVMConstAllOnes(g->mt), ""), all,
-                  some);
+    branch_rarely(g, all_there(x), all, some);
     at(g, some);
     mask = made_here(g, x->mask);
     first = LLVMBuildExtractElement(g->b, a, first_of(g, mask), "");
@@ -184,15 +183,18 @@ static LLVMValueRef written(struct gen *g, LLVMTypeRef et, LLVMValueRef lane)
     return load_at(g, LLVMBuildAdd(g->b, g->exec, off, ""), et, n);
 }
 
+static LLVMValueRef numbered(struct gen *g, const struct places *p, LLVMValueRef number)
+{
+    return LLVMBuildAdd(g->b, p->base, LLVMBuildMul(g->b, number, ci64(g, p->scale), ""), "");
+}
+
 LLVMValueRef place_of(struct access *x, const struct places *p, LLVMValueRef lane)
 {
     struct gen *g = x->g;
-    LLVMValueRef v;
 
     if (!p->base)
         return written(g, g->i64, lane);
-    v = LLVMBuildZExt(g->b, written(g, g->i32, lane), g->i64, "");
-    return LLVMBuildAdd(g->b, p->base, LLVMBuildMul(g->b, v, ci64(g, p->scale), ""), "");
+    return numbered(g, p, LLVMBuildZExt(g->b, written(g, g->i32, lane), g->i64, ""));
 }
 
 LLVMValueRef place_at(struct access *x, const struct places *p, uint32_t lane)
@@ -207,7 +209,7 @@ LLVMValueRef place_at(struct access *x, const struct places *p, uint32_t lane)
         return v;
     v = lane % 2 ? LLVMBuildLShr(g->b, v, ci64(g, 32), "")
                  : LLVMBuildAnd(g->b, v, ci64(g, UINT32_MAX), "");
-    return LLVMBuildAdd(g->b, p->base, LLVMBuildMul(g->b, v, ci64(g, p->scale), ""), "");
+    return numbered(g, p, v);
 }
 
 /*
@@ -318,8 +320,7 @@ void find_places(struct access *x, struct places *p)
         note_site(x, NULL, 0, n, false);
         return;
     }
-    if ((x->j->space != AS_GLOBAL && x->j->space != AS_GENERIC) || !by_number(x, &by) ||
-        by.scale % x->total) {
+    if (!in_window(x) || !by_number(x, &by) || by.scale % x->total) {
         a = fill_in(x, addr_vec(x));
         require(x, is_good(x, a, NULL));
         *p = (struct places){.all = host(x, a, true)};
@@ -402,7 +403,7 @@ void scattered(struct access *x)
     LLVMValueRef v[MAX_ELEMS], full;
     struct places p;
 
-    full = LLVMBuildICmp(g->b, LLVMIntEQ, x->mask, LLVMConstAllOnes(g->mt), "");
+    full = all_there(x);
     if (j->op == OP_ST && j->nelem > 1)
         require(x, full);
     find_places(x, &p);

@@ -74,11 +74,10 @@ static LLVMValueRef one_lane(struct access *x, int kind, bool sign, LLVMValueRef
 }
 
 /* One lane after the other, lowest first. result: where what was in memory goes, or NULL. */
-static void each_lane(struct access *x, const struct places *at, LLVMValueRef values,
+static void each_lane(struct access *x, int kind, const struct places *at, LLVMValueRef values,
                       LLVMValueRef result)
 {
     struct gen *g = x->g;
-    const int kind = atom_kind(g->t->virt[x->i].name + 5);
     const bool sign = x->j->ty == TY_S32 || x->j->ty == TY_S64;
     struct lane_loop l;
     LLVMValueRef v;
@@ -102,11 +101,10 @@ static bool is_short(const struct access *x, int kind, bool result)
  * All lanes are there: nothing is loaded between one and the next, as a locked instruction lets no
  * load overtake it.
  */
-static void all_lanes(struct access *x, const struct places *at, LLVMValueRef v,
+static void all_lanes(struct access *x, int kind, const struct places *at, LLVMValueRef v,
                       LLVMValueRef result)
 {
     struct gen *g = x->g;
-    const int kind = atom_kind(g->t->virt[x->i].name + 5);
     LLVMValueRef old = LLVMGetUndef(LLVMTypeOf(v));
 
     for (uint32_t l = 0; l < g->w; l++) {
@@ -123,6 +121,7 @@ static void all_lanes(struct access *x, const struct places *at, LLVMValueRef v,
 void gen_atom(struct gen *g, const struct jop *j, uint32_t i)
 {
     struct access x = {.g = g, .j = j, .i = i};
+    const int kind = atom_kind(g->t->virt[i].name + 5);
     const bool result = j->d.kind == OPD_REG;
     LLVMValueRef v, values, results = NULL;
     LLVMBasicBlockRef end;
@@ -140,18 +139,17 @@ void gen_atom(struct gen *g, const struct jop *j, uint32_t i)
     if (result)
         results = lane_array(g, vt);
     end = new_bb(g, "end");
-    if (is_short(&x, atom_kind(g->t->virt[i].name + 5), result)) {
+    if (is_short(&x, kind, result)) {
         LLVMBasicBlockRef all = new_bb(g, "all"), some = new_bb(g, "some");
-        LLVMValueRef full = LLVMBuildICmp(g->b, LLVMIntEQ, x.mask, LLVMConstAllOnes(g->mt), "");
 
-        LLVMBuildCondBr(g->b, full, all, some);
+        LLVMBuildCondBr(g->b, all_there(&x), all, some);
         at(g, all);
-        all_lanes(&x, &p, v, results);
+        all_lanes(&x, kind, &p, v, results);
         LLVMBuildBr(g->b, end);
         at(g, some);
     }
     LLVMBuildStore(g->b, v, values);
-    each_lane(&x, &p, values, results);
+    each_lane(&x, kind, &p, values, results);
     LLVMBuildBr(g->b, end);
     at(g, end);
     if (result)
